@@ -1,0 +1,42 @@
+//! The rules of environment directories.
+
+use alloc::vec::Vec;
+
+/// What a file of an environment directory says about the variable of its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setting {
+    /// An empty file: the variable is removed.
+    Remove,
+    /// The variable gets this value.
+    Set(Vec<u8>),
+}
+
+/// Reads one file: the value is its first line, without blanks and tabs at the end, and with
+/// newlines where the file has NULs.
+#[must_use]
+pub fn parse(file: &[u8]) -> Setting {
+    if file.is_empty() {
+        return Setting::Remove;
+    }
+    let line = file.split(|&c| c == b'\n').next().unwrap_or_default();
+    let end = line.iter().rposition(|&c| c != b' ' && c != b'\t').map_or(0, |last| last + 1);
+    let value = line.iter().take(end).map(|&c| if c == 0 { b'\n' } else { c });
+    Setting::Set(value.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_specs_rules() {
+        let set = |v: &[u8]| Setting::Set(v.to_vec());
+        assert_eq!(parse(b""), Setting::Remove);
+        assert_eq!(parse(b"\n"), set(b""));
+        assert_eq!(parse(b" \t \nsecond"), set(b""));
+        assert_eq!(parse(b" two words \t\nsecond\n"), set(b" two words"));
+        assert_eq!(parse(b"one\0two\0\n"), set(b"one\ntwo\n"));
+        assert_eq!(parse(b"cr\r\n"), set(b"cr\r"));
+        assert_eq!(parse(b"no newline"), set(b"no newline"));
+    }
+}

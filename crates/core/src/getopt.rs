@@ -1,0 +1,124 @@
+//! The option parser of the original, whose habits scripts rely on.
+//!
+//! Options end at the first argument that does not begin with `-`, at a lone `-` (which is an
+//! operand), and behind any argument that begins with `--`, whatever follows. Letters may be
+//! clustered; a letter that takes a value takes the rest of its argument or the next one.
+
+/// What the parser found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opt<'a> {
+    /// An option letter.
+    Letter(u8),
+    /// An option letter and its value.
+    Value(u8, &'a [u8]),
+    /// A letter that is no option: `illegal option -- X`.
+    Illegal(u8),
+    /// A letter whose value is missing: `option requires an argument -- X`.
+    NeedsValue(u8),
+}
+
+/// Goes through the arguments once; afterwards [`Getopt::operand`] is the first operand's number.
+pub struct Getopt<'a, F> {
+    args: F,
+    letters: &'static [u8],
+    cluster: &'a [u8],
+    next: usize,
+    ended: bool,
+}
+
+impl<'a, F: Fn(usize) -> Option<&'a [u8]>> Getopt<'a, F> {
+    /// `args` gives the arguments by number, 0 being the program's name; `letters` are the
+    /// options, each followed by `:` if it takes a value.
+    pub const fn new(args: F, letters: &'static [u8]) -> Self {
+        Self { args, letters, cluster: &[], next: 1, ended: false }
+    }
+
+    /// The number of the first operand, once `next` has said `None`.
+    pub const fn operand(&self) -> usize {
+        self.next
+    }
+}
+
+impl<'a, F: Fn(usize) -> Option<&'a [u8]>> Iterator for Getopt<'a, F> {
+    type Item = Opt<'a>;
+
+    fn next(&mut self) -> Option<Opt<'a>> {
+        if self.cluster.is_empty() {
+            if self.ended {
+                return None;
+            }
+            let arg = (self.args)(self.next).unwrap_or_default();
+            let Some([b'-', rest @ ..]) = Some(arg).filter(|a| a.len() > 1) else {
+                self.ended = true;
+                return None;
+            };
+            self.next += 1;
+            if rest.first() == Some(&b'-') {
+                self.ended = true;
+                return None;
+            }
+            self.cluster = rest;
+        }
+        let (&letter, rest) = self.cluster.split_first()?;
+        self.cluster = rest;
+        let known = self.letters.iter().position(|&l| l == letter && l != b':');
+        let Some(place) = known else {
+            return Some(Opt::Illegal(letter));
+        };
+        if self.letters.get(place + 1) != Some(&b':') {
+            return Some(Opt::Letter(letter));
+        }
+        self.cluster = &[];
+        if !rest.is_empty() {
+            return Some(Opt::Value(letter, rest));
+        }
+        let value = (self.args)(self.next);
+        self.next += 1;
+        Some(value.map_or(Opt::NeedsValue(letter), |value| Opt::Value(letter, value)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec::Vec;
+
+    fn parse(args: &[&'static str]) -> (Vec<Opt<'static>>, usize) {
+        let args: Vec<&'static [u8]> = args.iter().map(|a| a.as_bytes()).collect();
+        let mut opts = Getopt::new(|n| args.get(n).copied(), b"duo:m:");
+        let all = opts.by_ref().collect();
+        (all, opts.operand())
+    }
+
+    #[test]
+    fn clusters_and_operands() {
+        use Opt::Letter;
+        assert_eq!(parse(&["p", "-du", "x", "-d"]), ([Letter(b'd'), Letter(b'u')].into(), 2));
+        assert_eq!(parse(&["p"]), ([].into(), 1));
+        assert_eq!(parse(&[]), ([].into(), 1));
+    }
+
+    #[test]
+    fn a_lone_dash_is_an_operand_and_two_end_the_options() {
+        assert_eq!(parse(&["p", "-", "-d"]), ([].into(), 1));
+        assert_eq!(parse(&["p", "--", "-d"]), ([].into(), 2));
+        assert_eq!(parse(&["p", "--help", "-d"]), ([].into(), 2));
+        assert_eq!(parse(&["p", "", "-d"]), ([].into(), 1));
+    }
+
+    #[test]
+    fn a_dash_inside_a_cluster_is_illegal() {
+        assert_eq!(parse(&["p", "-u-"]), ([Opt::Letter(b'u'), Opt::Illegal(b'-')].into(), 2));
+        assert_eq!(parse(&["p", "-?"]).0, [Opt::Illegal(b'?')]);
+        assert_eq!(parse(&["p", "-:"]).0, [Opt::Illegal(b':')]);
+    }
+
+    #[test]
+    fn values_from_the_rest_or_the_next() {
+        assert_eq!(parse(&["p", "-o20", "x"]), ([Opt::Value(b'o', b"20")].into(), 2));
+        assert_eq!(parse(&["p", "-o", "-1", "x"]), ([Opt::Value(b'o', b"-1")].into(), 3));
+        assert_eq!(parse(&["p", "-m", ""]), ([Opt::Value(b'm', b"")].into(), 3));
+        let (all, _) = parse(&["p", "-dm"]);
+        assert_eq!(all, [Opt::Letter(b'd'), Opt::NeedsValue(b'm')]);
+    }
+}

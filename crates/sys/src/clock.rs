@@ -1,0 +1,18 @@
+//! The two clocks.
+
+use crate::kernel;
+use linux_raw_sys::general::{CLOCK_MONOTONIC, CLOCK_REALTIME};
+
+/// Nanoseconds since some moment before our start; never goes back, whoever sets the clock.
+#[must_use]
+pub fn monotonic() -> u64 {
+    let (seconds, nanoseconds) = kernel::clock(CLOCK_MONOTONIC);
+    seconds.unsigned_abs().wrapping_mul(1_000_000_000).wrapping_add(nanoseconds.unsigned_abs())
+}
+
+/// The time of day: seconds since 1970 and nanoseconds.
+#[must_use]
+pub fn realtime() -> (i64, u32) {
+    let (seconds, nanoseconds) = kernel::clock(CLOCK_REALTIME);
+    (seconds, u32::try_from(nanoseconds).unwrap_or(0))
+}

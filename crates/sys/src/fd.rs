@@ -1,0 +1,132 @@
+//! Descriptors: the first three, reading and writing.
+
+use crate::{BorrowedFd, Errno, OwnedFd, Result};
+use rustix::fs::{Mode, OFlags};
+use rustix::io::{FdFlags, IoSlice};
+
+/// Descriptor 0.
+#[must_use]
+pub const fn stdin() -> BorrowedFd<'static> {
+    // SAFETY: no code of ours closes the first three, and an operation on one that was closed
+    // before our start says EBADF: a borrowed number is all we need.
+    unsafe { rustix::stdio::stdin() }
+}
+
+/// Descriptor 1.
+#[must_use]
+pub const fn stdout() -> BorrowedFd<'static> {
+    // SAFETY: no code of ours closes the first three, and an operation on one that was closed
+    // before our start says EBADF: a borrowed number is all we need.
+    unsafe { rustix::stdio::stdout() }
+}
+
+/// Descriptor 2.
+#[must_use]
+pub const fn stderr() -> BorrowedFd<'static> {
+    // SAFETY: no code of ours closes the first three, and an operation on one that was closed
+    // before our start says EBADF: a borrowed number is all we need.
+    unsafe { rustix::stdio::stderr() }
+}
+
+/// What becomes of a missing descriptor 0, 1 or 2.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Our children get /dev/null there.
+    NullForChildren,
+    /// Our children find it closed, as we did; only we have /dev/null there.
+    ClosedForChildren,
+}
+
+/// Opens /dev/null on those of the first three descriptors that are closed, so that none of our
+/// own files takes such a number and gets messages written into it.
+pub fn fill_missing(how: Missing) {
+    for fd in [stdin(), stdout(), stderr()] {
+        if rustix::io::fcntl_getfd(fd) != Err(Errno::BADF) {
+            continue;
+        }
+        let flags = match how {
+            Missing::NullForChildren => OFlags::RDWR,
+            Missing::ClosedForChildren => OFlags::RDWR | OFlags::CLOEXEC,
+        };
+        // The kernel gives the lowest free number: that of `fd`, as those below it are open.
+        if let Ok(null) = rustix::fs::open(c"/dev/null", flags, Mode::empty()) {
+            core::mem::forget(null);
+        }
+    }
+}
+
+/// Makes descriptor `to` (0, 1 or 2) a copy of `from`, which children inherit.
+///
+/// # Errors
+/// What dup3 says; not with open descriptors.
+pub fn replace(to: BorrowedFd<'static>, from: BorrowedFd<'_>) -> Result<()> {
+    use rustix::fd::AsRawFd as _;
+    if to.as_raw_fd() == from.as_raw_fd() {
+        return rustix::io::fcntl_setfd(from, FdFlags::empty());
+    }
+    let done = match to.as_raw_fd() {
+        0 => rustix::stdio::dup2_stdin(from),
+        1 => rustix::stdio::dup2_stdout(from),
+        _ => rustix::stdio::dup2_stderr(from),
+    };
+    match done {
+        Err(Errno::INTR) => replace(to, from),
+        other => other,
+    }
+}
+
+/// Reads what is there, once, repeating only when interrupted.
+///
+/// # Errors
+/// What read says.
+pub fn read(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
+    rustix::io::retry_on_intr(|| rustix::io::read(fd, &mut *buffer))
+}
+
+/// Writes once, repeating only when interrupted.
+///
+/// # Errors
+/// What write says.
+pub fn write(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    rustix::io::retry_on_intr(|| rustix::io::write(fd, bytes))
+}
+
+/// Writes all of it.
+///
+/// # Errors
+/// What write says; a part may have been written.
+pub fn write_all(fd: BorrowedFd<'_>, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let n = write(fd, bytes)?;
+        bytes = bytes.get(n..).unwrap_or_default();
+    }
+    Ok(())
+}
+
+/// Lets reads and writes wait (or not).
+///
+/// # Errors
+/// What fcntl says.
+pub fn set_blocking(fd: BorrowedFd<'_>, blocking: bool) -> Result<()> {
+    let mut flags = rustix::fs::fcntl_getfl(fd)?;
+    flags.set(OFlags::NONBLOCK, !blocking);
+    rustix::fs::fcntl_setfl(fd, flags)
+}
+
+/// A pipe, read end first; both ends are closed when another program is run.
+///
+/// # Errors
+/// EMFILE and ENFILE when there are no more descriptors.
+pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
+}
+
+/// Writes the pieces and `end` with a single call, so that lines of several processes do not mix.
+/// Errors are ignored.
+pub fn write_pieces(fd: BorrowedFd<'_>, pieces: &[&[u8]], end: &[u8]) {
+    let mut vectors = [IoSlice::new(b""); 16];
+    for (place, piece) in vectors.iter_mut().zip(pieces.iter().copied().chain([end])) {
+        *place = IoSlice::new(piece);
+    }
+    let _ = rustix::io::retry_on_intr(|| rustix::io::writev(fd, &vectors));
+}

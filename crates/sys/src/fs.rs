@@ -1,0 +1,200 @@
+//! Files by name, relative to an open directory or to [`HERE`]. Every descriptor is closed on exec,
+//! and no open waits for the other side of a FIFO.
+
+use crate::{BorrowedFd, OwnedFd, Result};
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use rustix::fs::{
+    AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, fstat, mkdirat, mknodat, openat,
+    readlinkat_raw, renameat, statat, statx,
+};
+
+/// The current directory, whichever it is at the time of the call.
+pub const HERE: BorrowedFd<'static> = CWD;
+
+const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// Opens for reading.
+///
+/// # Errors
+/// What open says.
+pub fn open_read(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    openat(dir, path, ALWAYS | OFlags::RDONLY, Mode::empty())
+}
+
+/// Opens for writing what exists. A FIFO without a reader says ENXIO.
+///
+/// # Errors
+/// What open says.
+pub fn open_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    openat(dir, path, ALWAYS | OFlags::WRONLY, Mode::empty())
+}
+
+/// Opens for appending; made with mode 0600 if it is missing.
+///
+/// # Errors
+/// What open says.
+pub fn open_append(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = ALWAYS | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+    openat(dir, path, flags, Mode::from_raw_mode(0o600))
+}
+
+/// Opens for writing, empty; made with mode 0644 if it is missing.
+///
+/// # Errors
+/// What open says.
+pub fn open_trunc(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = ALWAYS | OFlags::WRONLY | OFlags::TRUNC | OFlags::CREATE;
+    openat(dir, path, flags, Mode::from_raw_mode(0o644))
+}
+
+/// Opens a directory, to read its names, to lock it or to come back to it.
+///
+/// # Errors
+/// What open says.
+pub fn open_dir(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    openat(dir, path, ALWAYS | OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+}
+
+/// Opens a directory only to reach the files in it, for which it need not be readable.
+///
+/// # Errors
+/// What open says.
+pub fn reach_dir(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    openat(dir, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+}
+
+/// Makes a directory.
+///
+/// # Errors
+/// What mkdir says.
+pub fn mkdir(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    mkdirat(dir, path, Mode::from_raw_mode(mode))
+}
+
+/// Makes a FIFO.
+///
+/// # Errors
+/// What mknod says.
+pub fn mkfifo(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    mknodat(dir, path, FileType::Fifo, Mode::from_raw_mode(mode), 0)
+}
+
+/// Renames a file over another.
+///
+/// # Errors
+/// What rename says.
+pub fn rename(dir: BorrowedFd<'_>, from: &CStr, to: &CStr) -> Result<()> {
+    renameat(dir, from, dir, to)
+}
+
+/// Where a symbolic link leads, as much of it as there is room for.
+///
+/// # Errors
+/// What readlink says: EINVAL if it is no link.
+pub fn readlink<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
+    let length = readlinkat_raw(dir, path, &mut *room)?;
+    Ok(room.get(..length).unwrap_or_default())
+}
+
+/// Whether a name exists, links followed: a dangling link does not.
+///
+/// # Errors
+/// Everything but ENOENT that stat says.
+pub fn exists(dir: BorrowedFd<'_>, path: &CStr) -> Result<bool> {
+    match statat(dir, path, AtFlags::empty()) {
+        Ok(_) => Ok(true),
+        Err(crate::Errno::NOENT) => Ok(false),
+        Err(other) => Err(other),
+    }
+}
+
+/// Goes to a directory.
+///
+/// # Errors
+/// What chdir says.
+pub fn chdir(path: &CStr) -> Result<()> {
+    rustix::process::chdir(path)
+}
+
+/// Goes to an open directory.
+///
+/// # Errors
+/// What fchdir says.
+pub fn fchdir(dir: BorrowedFd<'_>) -> Result<()> {
+    rustix::process::fchdir(dir)
+}
+
+/// The path of the current directory, links resolved.
+///
+/// # Errors
+/// ENOENT when it was removed.
+pub fn current_dir() -> Result<CString> {
+    rustix::process::getcwd(Vec::new())
+}
+
+/// Whether the descriptor is a FIFO.
+#[must_use]
+pub fn is_fifo(fd: BorrowedFd<'_>) -> bool {
+    kind(fd) == Some(FileType::Fifo)
+}
+
+/// Whether somebody collects what is written to the descriptor: a pipe, a socket or a file, but
+/// no terminal and no /dev/null.
+#[must_use]
+pub fn is_collected(fd: BorrowedFd<'_>) -> bool {
+    matches!(kind(fd), Some(FileType::Fifo | FileType::Socket | FileType::RegularFile))
+}
+
+fn kind(fd: BorrowedFd<'_>) -> Option<FileType> {
+    fstat(fd).ok().map(|s| FileType::from_raw_mode(s.st_mode))
+}
+
+/// What a directory is, whatever name or link it was found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DirId {
+    /// The device.
+    pub device: (u32, u32),
+    /// The inode.
+    pub inode: u64,
+    /// When the inode was made, in nanoseconds since 1970, or 0 where the file system does not
+    /// keep it: tells a directory from a later one with the same number.
+    pub born: i128,
+}
+
+/// What a name leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A directory.
+    Dir(DirId),
+    /// Something else.
+    Other,
+}
+
+/// Looks where a name leads, links followed.
+///
+/// # Errors
+/// What stat says: ENOENT also for a dangling link.
+pub fn look(dir: BorrowedFd<'_>, path: &CStr) -> Result<Found> {
+    let wanted = StatxFlags::TYPE | StatxFlags::INO | StatxFlags::BTIME;
+    let s = statx(dir, path, AtFlags::empty(), wanted)?;
+    if FileType::from_raw_mode(s.stx_mode.into()) != FileType::Directory {
+        return Ok(Found::Other);
+    }
+    let known = StatxFlags::from_bits_retain(s.stx_mask).contains(StatxFlags::BTIME);
+    let born = i128::from(s.stx_btime.tv_sec) * 1_000_000_000 + i128::from(s.stx_btime.tv_nsec);
+    Ok(Found::Dir(DirId {
+        device: (s.stx_dev_major, s.stx_dev_minor),
+        inode: s.stx_ino,
+        born: if known { born } else { 0 },
+    }))
+}
+
+/// The size of an open file.
+///
+/// # Errors
+/// What fstat says.
+pub fn size(fd: BorrowedFd<'_>) -> Result<u64> {
+    fstat(fd).map(|s| s.st_size.unsigned_abs())
+}

@@ -1,0 +1,126 @@
+//! A small heap for a program with one thread.
+//!
+//! Requests are rounded up to a power of two and served from lists of freed pieces, else from a
+//! chunk of fresh memory; a page of it costs nothing until it is touched. Large requests get
+//! pages of their own, which go back to the kernel. `supervise` never asks for anything.
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::UnsafeCell;
+use core::ptr::null_mut;
+use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munmap};
+
+const SMALLEST: usize = 16;
+const CLASSES: usize = 12; // 16 bytes to 32 KiB
+const CHUNK: usize = 256 * 1024;
+
+/// The allocator; [`crate::start_program!`] makes it the program's.
+pub struct Heap(UnsafeCell<State>);
+
+struct State {
+    free: [*mut u8; CLASSES],
+    next: *mut u8,
+    left: usize,
+}
+
+// SAFETY: the programs have one thread (see the head of the crate), so that the state is never
+// reached from two.
+unsafe impl Sync for Heap {}
+
+impl Heap {
+    /// An empty heap.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "made once, in a static")]
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new(State { free: [null_mut(); CLASSES], next: null_mut(), left: 0 }))
+    }
+}
+
+/// The class of a request and the size of its pieces, or `None` for one of its own pages.
+fn class(layout: Layout) -> Option<(usize, usize)> {
+    let size = layout.size().max(layout.align()).max(SMALLEST).next_power_of_two();
+    let class = (size.trailing_zeros() - SMALLEST.trailing_zeros()) as usize;
+    (class < CLASSES).then_some((class, size))
+}
+
+fn pages(len: usize) -> *mut u8 {
+    let flags = MapFlags::PRIVATE;
+    // SAFETY: a new private mapping at a place the kernel chooses touches no other memory.
+    let got = unsafe { mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags) };
+    got.map_or(null_mut(), <*mut _>::cast)
+}
+
+// SAFETY: pieces of a class are at least as large as the layout and aligned to their size, a
+// power of two not smaller than the alignment: chunks are page-aligned and cut from the front in
+// pieces whose start is rounded up to their size. A piece is on a free list or with its owner,
+// never both.
+unsafe impl GlobalAlloc for Heap {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some((class, size)) = class(layout) else {
+            // Alignments above a page do not occur; refuse rather than misplace.
+            return if layout.align() > 4096 { null_mut() } else { pages(layout.size()) };
+        };
+        // SAFETY: one thread, and no reference to the state outlives a call.
+        let state = unsafe { &mut *self.0.get() };
+        let head = state.free[class];
+        if !head.is_null() {
+            // SAFETY: a free piece holds the next one's address in its first word.
+            state.free[class] = unsafe { head.cast::<*mut u8>().read() };
+            return head;
+        }
+        let mut skip = state.next.align_offset(size);
+        if state.next.is_null() || skip.saturating_add(size) > state.left {
+            let fresh = pages(CHUNK);
+            if fresh.is_null() {
+                return fresh;
+            }
+            state.next = fresh;
+            state.left = CHUNK;
+            skip = fresh.align_offset(size);
+        }
+        let piece = state.next.wrapping_add(skip);
+        state.next = piece.wrapping_add(size);
+        state.left -= skip + size;
+        piece
+    }
+
+    unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
+        let Some((class, _)) = class(layout) else {
+            // SAFETY: the pages were mapped by `alloc` for this very layout. A refusal would
+            // leave them in use, which harms nobody.
+            let _ = unsafe { munmap(piece.cast(), layout.size()) };
+            return;
+        };
+        // SAFETY: one thread, and no reference to the state outlives a call.
+        let state = unsafe { &mut *self.0.get() };
+        // SAFETY: the piece is ours again, at least 16 bytes and aligned to its size.
+        unsafe { piece.cast::<*mut u8>().write(state.free[class]) };
+        state.free[class] = piece;
+    }
+
+    unsafe fn realloc(&self, piece: *mut u8, layout: Layout, new_size: usize) -> *mut u8 {
+        let Ok(new) = Layout::from_size_align(new_size, layout.align()) else {
+            return null_mut();
+        };
+        match (class(layout), class(new)) {
+            (Some((a, _)), Some((b, _))) if a == b => piece,
+            (None, None) => {
+                // SAFETY: the mapping is ours; it may move, and the caller forgets the old place.
+                let got =
+                    unsafe { mremap(piece.cast(), layout.size(), new_size, MremapFlags::MAYMOVE) };
+                got.map_or(null_mut(), <*mut _>::cast)
+            }
+            _ => {
+                // SAFETY: the layout is valid and not empty, as the caller's is.
+                let to = unsafe { self.alloc(new) };
+                if !to.is_null() {
+                    let n = layout.size().min(new_size);
+                    // SAFETY: two different pieces, both at least `n` bytes.
+                    unsafe { core::ptr::copy_nonoverlapping(piece, to, n) };
+                    // SAFETY: the caller's piece and layout.
+                    unsafe { self.dealloc(piece, layout) };
+                }
+                to
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Waiting.
+
+use crate::{BorrowedFd, Errno};
+use core::time::Duration;
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+/// Sleeps until one of `fds` is readable (or at its end, or broken), or until `timeout` has
+/// passed, and tells which are. Without a timeout it sleeps as long as it takes.
+#[must_use]
+pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<Duration>) -> [bool; N] {
+    let mut polled = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN));
+    let timeout = timeout.map(|t| Timespec {
+        tv_sec: i64::try_from(t.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: t.subsec_nanos().into(),
+    });
+    match rustix::event::poll(&mut polled, timeout.as_ref()) {
+        Ok(_) => polled.map(|fd| !fd.revents().is_empty()),
+        // Interrupted by a stop and a continue: nothing has come.
+        Err(Errno::INTR) => [false; N],
+        // Out of kernel memory: look at everything, which never blocks, rather than at nothing.
+        Err(_) => [true; N],
+    }
+}
+
+/// Sleeps until nobody has the read end of this FIFO or pipe open any more, for at most `timeout`.
+pub fn no_reader_left(write_end: BorrowedFd<'_>, timeout: Duration) {
+    // Asking for nothing: the kernel always tells of an error, which for a writer is this.
+    let mut polled = [PollFd::from_borrowed_fd(write_end, PollFlags::empty())];
+    let timeout = Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    };
+    let _ = rustix::event::poll(&mut polled, Some(&timeout));
+}

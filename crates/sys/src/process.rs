@@ -1,0 +1,351 @@
+//! This process and its children: arguments, environment, fork, exec, wait, kill.
+
+use crate::{Errno, Result, kernel};
+use alloc::vec::Vec;
+use core::cell::{Cell, UnsafeCell};
+use core::ffi::{CStr, c_char};
+use core::marker::PhantomData;
+use core::num::NonZeroI32;
+use core::ptr::null;
+
+/// A process id.
+pub type Pid = NonZeroI32;
+
+/// What the kernel handed us at the start.
+struct Start {
+    argc: usize,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+    /// How many of the arguments, from the first on, have been handed out as `CStr`.
+    handed_out: Cell<usize>,
+}
+
+struct StartCell(UnsafeCell<Start>);
+
+// SAFETY: written once, before `main`, and the programs have one thread.
+unsafe impl Sync for StartCell {}
+
+static START: StartCell = StartCell(UnsafeCell::new(Start {
+    argc: 0,
+    argv: null(),
+    envp: null(),
+    handed_out: Cell::new(0),
+}));
+
+/// Keeps the arguments for [`args`] and [`env`].
+///
+/// # Safety
+/// To be called once, before anything else; the arrays must be NULL-terminated arrays of
+/// NUL-terminated strings that live as long as the process.
+pub(crate) unsafe fn remember(argc: usize, argv: *const *const c_char, envp: *const *const c_char) {
+    // SAFETY: nothing else runs yet.
+    unsafe { *START.0.get() = Start { argc, argv, envp, handed_out: Cell::new(0) } };
+}
+
+fn start() -> &'static Start {
+    // SAFETY: after `remember` there are only readers.
+    unsafe { &*START.0.get() }
+}
+
+/// Argument number `n`, counted from 0, which is the program's own name.
+#[must_use]
+pub fn arg(n: usize) -> Option<&'static CStr> {
+    let start = start();
+    if n >= start.argc {
+        return None;
+    }
+    start.handed_out.set(start.handed_out.get().max(n + 1));
+    // SAFETY: `n` is inside the array of `argc` pointers.
+    let arg = unsafe { *start.argv.wrapping_add(n) };
+    // SAFETY: the kernel's strings are NUL-terminated and live as long as the process.
+    Some(unsafe { CStr::from_ptr(arg) })
+}
+
+/// The arguments from number `first` on.
+pub fn args(first: usize) -> impl Iterator<Item = &'static CStr> + Clone {
+    (first..).map_while(arg)
+}
+
+/// The argument, or the tail of one, that `bytes` is: with its terminating NUL. `None` for other
+/// bytes.
+#[must_use]
+pub fn terminated(bytes: &'static [u8]) -> Option<&'static CStr> {
+    args(0).find_map(|arg| {
+        let whole = arg.to_bytes_with_nul();
+        let start = (bytes.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+        let tail = whole.get(start..)?;
+        (tail.len() == bytes.len() + 1).then(|| CStr::from_bytes_with_nul(tail).ok())?
+    })
+}
+
+/// The entries of the environment, each of the form `name=value` (nothing enforces it).
+pub fn environ() -> impl Iterator<Item = &'static CStr> + Clone {
+    (0..).map_while(|n| {
+        let envp = start().envp;
+        if envp.is_null() {
+            return None;
+        }
+        // SAFETY: the array ends with NULL, where the iteration stops.
+        let entry = unsafe { *envp.wrapping_add(n) };
+        // SAFETY: every entry before that is a NUL-terminated string that lives for ever.
+        (!entry.is_null()).then(|| unsafe { CStr::from_ptr(entry) })
+    })
+}
+
+/// The value of an environment variable: of its first entry, as in C.
+#[must_use]
+pub fn env(name: &str) -> Option<&'static CStr> {
+    environ().find_map(|entry| {
+        let rest = entry.to_bytes_with_nul().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+        CStr::from_bytes_with_nul(rest).ok()
+    })
+}
+
+/// A NULL-terminated array of strings, as exec wants it, that borrows the strings.
+pub struct Strings<'a> {
+    array: Array,
+    strings: PhantomData<&'a CStr>,
+}
+
+enum Array {
+    /// Somebody else's array: a tail of our own arguments, or our environment.
+    There(*const *const c_char),
+    /// A few strings, without a heap.
+    Few([*const c_char; 8]),
+    Many(Vec<*const c_char>),
+}
+
+impl<'a> Strings<'a> {
+    /// Our own arguments from number `first` on. Empty if there are fewer.
+    #[must_use]
+    pub fn own_args(first: usize) -> Strings<'static> {
+        let start = start();
+        let array = if start.argv.is_null() {
+            Array::Few([null(); 8])
+        } else {
+            // The last entry, number argc, is the terminating NULL.
+            Array::There(start.argv.wrapping_add(first.min(start.argc)))
+        };
+        Strings { array, strings: PhantomData }
+    }
+
+    /// The environment we were started with.
+    #[must_use]
+    pub fn own_environment() -> Strings<'static> {
+        let envp = start().envp;
+        let array = if envp.is_null() { Array::Few([null(); 8]) } else { Array::There(envp) };
+        Strings { array, strings: PhantomData }
+    }
+
+    /// These strings.
+    #[must_use]
+    pub fn of(strings: &[&'a CStr]) -> Self {
+        let mut few = [null(); 8];
+        let array = if strings.len() < few.len() {
+            for (place, string) in few.iter_mut().zip(strings) {
+                *place = string.as_ptr();
+            }
+            Array::Few(few)
+        } else {
+            let ends = core::iter::once(null());
+            Array::Many(strings.iter().map(|s| s.as_ptr()).chain(ends).collect())
+        };
+        Self { array, strings: PhantomData }
+    }
+
+    fn as_ptr(&self) -> *const *const c_char {
+        match &self.array {
+            Array::There(array) => *array,
+            Array::Few(array) => array.as_ptr(),
+            Array::Many(array) => array.as_ptr(),
+        }
+    }
+}
+
+/// Replaces this program by the file `path`; returns only when that failed.
+pub fn exec(path: &CStr, args: &Strings<'_>, environment: &Strings<'_>) -> Errno {
+    // SAFETY: a `CStr` is NUL-terminated, and `Strings` are NULL-terminated arrays of such.
+    unsafe { kernel::execve(path.as_ptr(), args.as_ptr(), environment.as_ptr()) }
+}
+
+/// Ends this process.
+pub fn exit(code: i32) -> ! {
+    kernel::exit(code)
+}
+
+/// Which side of a [`fork`] we are on.
+pub enum Forked {
+    /// The new process.
+    Child,
+    /// The old one, with the new one's id.
+    Parent(Pid),
+}
+
+/// Makes a copy of this process.
+///
+/// # Errors
+/// EAGAIN and ENOMEM when there are no more processes or memory.
+pub fn fork() -> Result<Forked> {
+    Ok(Pid::new(kernel::fork()?).map_or(Forked::Child, Forked::Parent))
+}
+
+/// The stack of a [`spawn`]ed child, used by one at a time because the parent sleeps meanwhile.
+#[repr(align(16))]
+struct Stack(UnsafeCell<[u8; 32 * 1024]>);
+
+// SAFETY: one thread, and `spawn` returns only when the child has left the stack.
+unsafe impl Sync for Stack {}
+
+static STACK: Stack = Stack(UnsafeCell::new([0; 32 * 1024]));
+
+type Child<'a> = &'a mut dyn FnMut() -> i32;
+
+unsafe extern "C" fn run_child(argument: *mut u8) -> ! {
+    // SAFETY: `spawn` passes the address of a `Child` that lives until we have ended.
+    let child = unsafe { &mut *argument.cast::<Child<'_>>() };
+    kernel::exit(child())
+}
+
+/// Starts a child which runs `child`, normally to an exec, and ends with its result. We sleep
+/// until then, and the two share their memory: nothing is copied, however large we are, and what
+/// `child` writes to memory stays written. Descriptors, directory and signals are its own.
+///
+/// # Errors
+/// EAGAIN and ENOMEM when there are no more processes or memory.
+pub fn spawn(mut child: Child<'_>) -> Result<Pid> {
+    let top = STACK.0.get().cast::<u8>().wrapping_add(size_of::<Stack>());
+    let argument = (&raw mut child).cast::<u8>();
+    // SAFETY: the stack is aligned, 32 KiB, and nobody else's while we sleep; `run_child` does
+    // not return, panics abort, and `child` outlives the call.
+    let pid = unsafe { kernel::vfork(top, run_child, argument) }?;
+    Pid::new(pid).ok_or(Errno::AGAIN)
+}
+
+/// How a child ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// It called exit with this code.
+    Exited(u8),
+    /// This signal killed it.
+    Killed(u8),
+}
+
+/// Takes note of one ended child, if there is one: its id and how it ended.
+#[must_use]
+pub fn reap() -> Option<(Pid, Ended)> {
+    use rustix::process::{WaitOptions, wait};
+    loop {
+        match wait(WaitOptions::NOHANG) {
+            Ok(Some((pid, status))) => {
+                let byte = |n: i32| u8::try_from(n).unwrap_or(u8::MAX);
+                let ended = status.terminating_signal().map_or_else(
+                    || Ended::Exited(byte(status.exit_status().unwrap_or(0))),
+                    |signal| Ended::Killed(byte(signal)),
+                );
+                return Some((pid.as_raw_nonzero(), ended));
+            }
+            Err(Errno::INTR) => {}
+            Ok(None) | Err(_) => return None,
+        }
+    }
+}
+
+fn rustix_pid(pid: Pid) -> Result<rustix::process::Pid> {
+    rustix::process::Pid::from_raw(pid.get()).ok_or(Errno::SRCH)
+}
+
+fn rustix_signal(signal: i32) -> Result<rustix::process::Signal> {
+    rustix::process::Signal::from_named_raw(signal).ok_or(Errno::INVAL)
+}
+
+/// Sends a signal to a process.
+///
+/// # Errors
+/// ESRCH without such a process, EPERM without the right to.
+pub fn kill(pid: Pid, signal: i32) -> Result<()> {
+    rustix::process::kill_process(rustix_pid(pid)?, rustix_signal(signal)?)
+}
+
+/// Sends a signal to a process group.
+///
+/// # Errors
+/// ESRCH without such a group, EPERM without the right to.
+pub fn kill_group(group: Pid, signal: i32) -> Result<()> {
+    rustix::process::kill_process_group(rustix_pid(group)?, rustix_signal(signal)?)
+}
+
+/// Puts this process into a process group of its own.
+///
+/// # Errors
+/// EPERM for the leader of a session.
+pub fn lead_new_group() -> Result<()> {
+    rustix::process::setpgid(None, None)
+}
+
+/// Makes this process the leader of a new session without a terminal.
+///
+/// # Errors
+/// EPERM for the leader of a process group.
+pub fn lead_new_session() -> Result<()> {
+    rustix::process::setsid().map(drop)
+}
+
+/// Whether we are in the foreground of a terminal, so that its Ctrl-C comes to our whole group.
+#[must_use]
+pub fn in_foreground() -> bool {
+    use crate::fd::{stderr, stdin, stdout};
+    let group = rustix::process::getpgrp();
+    [stdin(), stdout(), stderr()]
+        .iter()
+        .any(|fd| rustix::termios::tcgetpgrp(fd).is_ok_and(|foreground| foreground == group))
+}
+
+/// This process's id.
+#[must_use]
+pub fn own_pid() -> Pid {
+    rustix::process::getpid().as_raw_nonzero()
+}
+
+/// The bytes of our last argument, in the place where ps reads them, without the terminating
+/// NUL. `None` if there is none besides the program's name, or if it has been given out by [`arg`]
+/// before. From now on it is gone for [`arg`] and [`args`]; a second call gives the one before it.
+#[must_use]
+pub fn take_last_arg() -> Option<&'static mut [u8]> {
+    let start = start();
+    let last = start.argc.checked_sub(1).filter(|&n| n >= start.handed_out.get().max(1))?;
+    // SAFETY: `last` is inside the array of `argc` pointers.
+    let place = unsafe { *start.argv.wrapping_add(last) };
+    // SAFETY: the kernel's strings are NUL-terminated.
+    let length = unsafe { CStr::from_ptr(place) }.count_bytes();
+    // SAFETY: one thread, and `start` is not used any more.
+    unsafe { (*START.0.get()).argc = last };
+    // SAFETY: the arguments are in our own writable memory and live as long as the process. No
+    // other reference to this one was made, as `handed_out` shows, nor will be, as `argc` no
+    // longer counts it.
+    Some(unsafe { core::slice::from_raw_parts_mut(place.cast_mut().cast::<u8>(), length) })
+}
+
+/// The limit on the number of open files, raised for ourselves and put back for our children.
+#[derive(Clone, Copy)]
+pub struct OpenFiles(rustix::process::Rlimit);
+
+impl OpenFiles {
+    /// Raises the soft limit as far as it goes; `None` if it cannot be raised any more.
+    #[must_use]
+    pub fn raise() -> Option<Self> {
+        use rustix::process::{Resource, getrlimit, setrlimit};
+        let inherited = getrlimit(Resource::Nofile);
+        let raised =
+            rustix::process::Rlimit { current: inherited.maximum, maximum: inherited.maximum };
+        if raised == inherited {
+            return None;
+        }
+        setrlimit(Resource::Nofile, raised).ok().map(|()| Self(inherited))
+    }
+
+    /// In a child, before it runs another program: the limit as we found it.
+    pub fn put_back(self) {
+        // Lowering a limit is always allowed.
+        let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, self.0);
+    }
+}

@@ -1,0 +1,111 @@
+//! Signals as events: taken from a descriptor, never in a handler.
+
+use crate::{BorrowedFd, Errno, OwnedFd, Result, kernel};
+use core::mem::MaybeUninit;
+use linux_raw_sys::general as nr;
+
+macro_rules! signals {
+    ($($(#[$doc:meta])* $name:ident = $number:ident;)*) => {
+        $($(#[$doc])* #[expect(clippy::cast_possible_wrap, reason = "signals are small")]
+        pub const $name: i32 = nr::$number as i32;)*
+    };
+}
+
+signals! {
+    /// The terminal has gone; by custom, read the configuration again.
+    HUP = SIGHUP;
+    /// Ctrl-C.
+    INT = SIGINT;
+    /// Ctrl-\.
+    QUIT = SIGQUIT;
+    /// For the program's own use.
+    USR1 = SIGUSR1;
+    /// For the program's own use.
+    USR2 = SIGUSR2;
+    /// Ends a process which cannot object.
+    KILL = SIGKILL;
+    /// A timer; by custom of multilog, start a new file.
+    ALRM = SIGALRM;
+    /// Please end.
+    TERM = SIGTERM;
+    /// A child has ended.
+    CHLD = SIGCHLD;
+    /// Nobody reads what we wrote.
+    PIPE = SIGPIPE;
+    /// Go on after a stop.
+    CONT = SIGCONT;
+    /// Stop without objection.
+    STOP = SIGSTOP;
+    /// The terminal has another size.
+    WINCH = SIGWINCH;
+}
+
+const fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// The signals which come to us as events. They are blocked in this process; a child gets the
+/// mask which we inherited by [`Signals::give_back`].
+pub struct Signals {
+    fd: OwnedFd,
+    inherited: u64,
+}
+
+impl Signals {
+    /// Takes over the deaths of children, writes to pipes that nobody reads (so that a message
+    /// which nobody hears does not kill us), and the signals of `wanted`; those of `wanted` that
+    /// are ignored when we start, as behind `nohup`, stay ignored, TERM excepted.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE and ENOMEM when there are no more descriptors or memory.
+    pub fn take_over(wanted: &[i32]) -> Result<Self> {
+        // An ignored SIGCHLD would let children vanish unseen. Their stops are of no interest.
+        kernel::default_disposition(CHLD, nr::SA_NOCLDSTOP)?;
+        let mut set = bit(CHLD) | bit(PIPE);
+        for &signal in wanted {
+            if signal == TERM || !kernel::is_ignored(signal) {
+                set |= bit(signal);
+            }
+        }
+        let inherited = kernel::set_mask(nr::SIG_BLOCK, set)?;
+        let fd = kernel::signalfd(set, nr::O_CLOEXEC | nr::O_NONBLOCK)?;
+        Ok(Self { fd, inherited })
+    }
+
+    /// The signals that have come, each once, without waiting.
+    pub fn pending(&self) -> impl Iterator<Item = i32> {
+        core::iter::from_fn(|| self.next_pending())
+    }
+
+    fn next_pending(&self) -> Option<i32> {
+        // struct signalfd_siginfo: 128 bytes, of which the first four are the number.
+        let mut info = [MaybeUninit::<u8>::uninit(); 128];
+        loop {
+            match rustix::io::read(&self.fd, &mut info) {
+                Ok((&mut [a, b, c, d, ..], _)) => return Some(i32::from_ne_bytes([a, b, c, d])),
+                Err(Errno::INTR) => {}
+                Ok(_) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// In a child, before it runs another program: the mask as we found it.
+    pub fn give_back(&self) {
+        // Cannot fail with a valid operation and our own memory.
+        let _ = kernel::set_mask(nr::SIG_SETMASK, self.inherited);
+    }
+
+    /// To wait for, until it is readable.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        use crate::AsFd as _;
+        self.fd.as_fd()
+    }
+}
+
+/// Lets writes to a pipe without a reader fail with EPIPE instead of killing us. Programs that we
+/// run would inherit it.
+pub fn ignore_broken_pipes() {
+    // Cannot fail for this signal.
+    let _ = kernel::ignore(PIPE);
+}

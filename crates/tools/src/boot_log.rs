@@ -1,0 +1,74 @@
+//! Where svscanboot keeps what the services say, besides showing it to ps.
+
+use crate::time::label;
+use core::ffi::CStr;
+use daemontools_core::tai::Tai64n;
+use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs};
+
+/// A log file larger than this becomes the old one, and a new one is begun.
+const LARGEST: u64 = 1 << 20;
+
+/// Either what stderr leads to, if somebody collects it there (systemd's journal, a log service,
+/// a file), or a file of our own with a label before each line, and its predecessor `FILE.old`.
+pub(crate) struct BootLog {
+    file: Option<&'static CStr>,
+    /// The next byte begins a line.
+    at_line_start: bool,
+}
+
+impl BootLog {
+    /// Chooses between the two: `file` is used if it was asked for or nobody collects stderr.
+    pub(crate) fn new(asked_for: Option<&'static CStr>, otherwise: &'static CStr) -> Self {
+        let collected = fs::is_collected(fd::stderr());
+        let file = match asked_for {
+            None if collected => None,
+            None => Some(otherwise),
+            asked_for => asked_for,
+        };
+        Self { file, at_line_start: true }
+    }
+
+    /// Adds text. Where it cannot be written there is nobody left to tell; the next text is
+    /// tried again.
+    pub(crate) fn add(&mut self, text: &[u8]) {
+        let Some(path) = self.file else {
+            let _ = fd::write_all(fd::stderr(), text);
+            return;
+        };
+        // Opened for each text, so that a log which was moved, or whose disk came later, is no
+        // special case.
+        let Ok(file) = fs::open_append(fs::HERE, path) else {
+            return;
+        };
+        let _ = self.write_labelled(file.as_fd(), text);
+        if fs::size(file.as_fd()).is_ok_and(|size| size > LARGEST) {
+            let old = [path.to_bytes(), b".old"].concat();
+            if let Ok(old) = alloc::ffi::CString::new(old) {
+                let _ = fs::rename(fs::HERE, path, &old);
+            }
+        }
+    }
+
+    fn write_labelled(&mut self, file: BorrowedFd<'_>, text: &[u8]) -> Result<()> {
+        let label = stamp(label());
+        for line in text.split_inclusive(|&c| c == b'\n') {
+            let head: &[u8] = if self.at_line_start { &label } else { b"" };
+            fd::write_all(file, &[head, line].concat())?;
+            self.at_line_start = line.ends_with(b"\n");
+        }
+        Ok(())
+    }
+}
+
+/// `@`, 24 hexadecimal digits and a space.
+fn stamp(label: Tai64n) -> [u8; 26] {
+    let mut out = [b' '; 26];
+    let (head, digits) = out.split_at_mut(1);
+    head.fill(b'@');
+    for (pair, byte) in digits.chunks_exact_mut(2).zip(label.to_bytes()) {
+        for (place, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+        }
+    }
+    out
+}

@@ -1,0 +1,63 @@
+//! Running another program the way the original finds it.
+
+use core::ffi::CStr;
+use daemontools_core::path_search::{self, Verdict};
+use daemontools_sys::Errno;
+use daemontools_sys::process::{self, Strings};
+
+/// Longer paths are refused by the kernel.
+pub(crate) const PATH_MAX: usize = 4096;
+
+/// Replaces this process by `program`, searched for in the directories of `path` unless it has a
+/// slash, and returns why that failed.
+pub(crate) fn exec(
+    program: &CStr,
+    args: &Strings<'_>,
+    environment: &Strings<'_>,
+    path: Option<&[u8]>,
+) -> Errno {
+    let name = program.to_bytes();
+    if name.contains(&b'/') {
+        return process::exec(program, args, environment);
+    }
+    let mut remembered = Errno::NOENT;
+    let mut room = [0_u8; PATH_MAX];
+    for dir in path_search::directories(name, path) {
+        let error = match join(&mut room, dir, name) {
+            Some(path) => process::exec(path, args, environment),
+            None => Errno::NAMETOOLONG,
+        };
+        match path_search::verdict(error.raw_os_error()) {
+            Verdict::Next => {}
+            Verdict::Remember => remembered = error,
+            Verdict::Stop => return error,
+        }
+    }
+    remembered
+}
+
+/// The same for a program of this suite: what is not in PATH is found in our own executable.
+pub(crate) fn exec_sibling(
+    program: &CStr,
+    args: &Strings<'_>,
+    environment: &Strings<'_>,
+    path: Option<&[u8]>,
+) -> Errno {
+    let error = exec(program, args, environment, path);
+    if error == Errno::NOENT {
+        process::exec(c"/proc/self/exe", args, environment);
+    }
+    error
+}
+
+/// `dir/name` with a NUL, in `room`; `None` if it does not fit.
+pub(crate) fn join<'a>(room: &'a mut [u8], dir: &[u8], name: &[u8]) -> Option<&'a CStr> {
+    let (place, rest) = room.split_at_mut_checked(dir.len())?;
+    place.copy_from_slice(dir);
+    let (slash, rest) = rest.split_first_mut()?;
+    *slash = b'/';
+    let (place, rest) = rest.split_at_mut_checked(name.len())?;
+    place.copy_from_slice(name);
+    *rest.first_mut()? = 0;
+    CStr::from_bytes_until_nul(room).ok()
+}

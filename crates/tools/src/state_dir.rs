@@ -1,0 +1,62 @@
+//! The state directory of a service, and the paths of the files in it.
+
+use alloc::borrow::Cow;
+use alloc::ffi::CString;
+use core::ffi::CStr;
+use daemontools_core::state_dir;
+use daemontools_sys::{Errno, Result, fs, process};
+
+use crate::chain::{PATH_MAX, join};
+
+/// The state directory of the service in whose directory we are: `supervise`, or what SUPERVISEDIR
+/// makes of it.
+pub(crate) struct StateDir(Cow<'static, [u8]>);
+
+impl StateDir {
+    /// Finds it; it need not exist.
+    ///
+    /// # Errors
+    /// When the path of the current directory is needed and cannot be found out.
+    pub(crate) fn of_current_dir() -> Result<Self> {
+        let base = process::env("SUPERVISEDIR").map(CStr::to_bytes);
+        state_dir::resolve(base, || fs::current_dir().map(Into::into)).map(Self)
+    }
+
+    /// The path of the control FIFO of the service `dir`, seen from here. `None` with an absolute
+    /// SUPERVISEDIR, for which one would have to go there.
+    pub(crate) fn control_below(dir: &[u8]) -> Option<CString> {
+        let base = process::env("SUPERVISEDIR").map(CStr::to_bytes);
+        let state = state_dir::resolve(base, || Err(())).ok()?;
+        CString::new([dir, b"/", &state, b"/control"].concat()).ok()
+    }
+
+    /// Its path, relative to the service directory or absolute.
+    pub(crate) fn path(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Whether it is where the original has it.
+    pub(crate) fn is_default(&self) -> bool {
+        *self.0 == *state_dir::DEFAULT
+    }
+
+    /// Gives `with` its path.
+    ///
+    /// # Errors
+    /// What `with` says; ENAMETOOLONG.
+    pub(crate) fn with_path<T>(&self, with: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
+        if self.is_default() {
+            return with(c"supervise");
+        }
+        self.file("", with)
+    }
+
+    /// Gives `with` the path of a file in it.
+    ///
+    /// # Errors
+    /// What `with` says; ENAMETOOLONG.
+    pub(crate) fn file<T>(&self, name: &str, with: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
+        let mut room = [0; PATH_MAX];
+        with(join(&mut room, &self.0, name.as_bytes()).ok_or(Errno::NAMETOOLONG)?)
+    }
+}

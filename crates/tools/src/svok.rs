@@ -1,0 +1,24 @@
+//! svok: does a supervise run for this service?
+
+use crate::diag::{self, PERMANENT};
+use crate::state_dir::StateDir;
+use daemontools_sys::{AsFd as _, Errno, fs, process};
+
+/// Exit code: 0 yes, 100 no, 111 cannot tell.
+pub(crate) fn main() -> i32 {
+    let Some(dir) = process::arg(1) else {
+        return diag::usage("svok", "svok dir");
+    };
+    let shown = dir.to_bytes();
+    if let Err(error) = fs::chdir(dir) {
+        return diag::fatal("svok", &[b"unable to chdir to ", shown], error);
+    }
+    let ok = StateDir::of_current_dir()
+        .and_then(|state| state.file("ok", |path| fs::open_write(fs::HERE, path)));
+    match ok {
+        // Something else of that name is no sign of life.
+        Ok(ok) if fs::is_fifo(ok.as_fd()) => 0,
+        Ok(_) | Err(Errno::NOENT | Errno::NXIO) => PERMANENT,
+        Err(error) => diag::fatal("svok", &[b"unable to open ", shown, b"/supervise/ok"], error),
+    }
+}

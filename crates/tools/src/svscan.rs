@@ -1,0 +1,452 @@
+//! svscan: a supervise for every directory in the scan directory.
+//!
+//! The loop waits for the death of a child, a signal, a change in the directory or a moment that
+//! is due, tells the roster of `daemontools-core`, and performs what it says.
+
+use crate::chain::{PATH_MAX, exec_sibling, join};
+use crate::diag::{self, TEMPORARY};
+use crate::holder;
+use crate::options::{complain, options};
+use crate::time::instant;
+use alloc::boxed::Box;
+use alloc::collections::BTreeSet;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::time::Duration;
+use daemontools_core::Pid;
+use daemontools_core::decimal::Decimal;
+use daemontools_core::getopt::Opt;
+use daemontools_core::roster::{Action, Contents, Effect, Event, Role, Roster, SlotNo};
+use daemontools_core::time::Instant;
+use daemontools_sys::fs::{DirId, Found};
+use daemontools_sys::process::{self, Ended, OpenFiles, Strings};
+use daemontools_sys::signal::{self, Signals};
+use daemontools_sys::watch::{Change, Watch};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, lock, poll};
+
+/// How often the whole directory is looked at although nothing was announced: the safety net.
+const NET_INTERVAL: Duration = Duration::from_secs(60);
+
+/// The same where changes are not announced, or something is in a state that will not be
+/// announced when it gets better, like a dangling link: the original's interval.
+const BLIND_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Exit code: 0 after TERM, 100 for bad usage, 111 when the directory cannot be scanned.
+pub(crate) fn main() -> i32 {
+    let mut keep = false;
+    let mut options = options(b"k");
+    for option in options.by_ref() {
+        if option != Opt::Letter(b'k') {
+            complain(option);
+            return diag::usage("svscan", "svscan [-k] [dir [logservice]]");
+        }
+        keep = true;
+    }
+    let scan_dir = process::arg(options.operand());
+    let log_service = process::arg(options.operand() + 1);
+
+    fd::fill_missing(fd::Missing::NullForChildren);
+    match Scanner::begin(keep, scan_dir, log_service) {
+        Ok(mut scanner) => {
+            scanner.run();
+            0
+        }
+        Err(code) => code,
+    }
+}
+
+/// A `svscan` at work.
+struct Scanner {
+    signals: Signals,
+    /// None where changes cannot be watched.
+    watch: Option<Watch>,
+    /// Changes may come unannounced.
+    blind: bool,
+    roster: Roster<DirId>,
+    /// What the roster wants done.
+    todo: Vec<Effect>,
+    /// The pipe to the logger, by slot number: read end, write end.
+    pipes: Vec<Option<(OwnedFd, OwnedFd)>>,
+    next_scan: Instant,
+    /// Names with which something is wrong, each said once.
+    troubles: BTreeSet<Box<[u8]>>,
+    /// Reading the directory failed the last time.
+    unreadable: bool,
+    /// Our children get process groups of their own, so that Ctrl-C comes to us alone and
+    /// everything ends in order.
+    own_groups: bool,
+    /// Our children's limit of open files, if we had to raise ours.
+    open_files: Option<OpenFiles>,
+    leaving: bool,
+    _lock: Option<OwnedFd>,
+}
+
+impl Scanner {
+    /// Everything that has to work before the first scan.
+    fn begin(
+        keep: bool,
+        scan_dir: Option<&CStr>,
+        log_service: Option<&CStr>,
+    ) -> core::result::Result<Self, i32> {
+        let shown = scan_dir.map_or(&b"."[..], CStr::to_bytes);
+        let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP])
+            .map_err(|e| diag::fatal("svscan", &[b"unable to take signals"], e))?;
+        if let Some(scan_dir) = scan_dir {
+            fs::chdir(scan_dir)
+                .map_err(|e| diag::fatal("svscan", &[b"unable to chdir to ", shown], e))?;
+        }
+        let lock = fs::open_dir(fs::HERE, c".").ok();
+        if let Some(lock) = &lock
+            && lock::try_lock(lock.as_fd()) == Err(Errno::AGAIN)
+        {
+            return Err(refuse(shown, lock));
+        }
+        let blind = lock.as_ref().is_some_and(|dir| dir::changes_unseen(dir.as_fd()));
+        let watch = match Watch::current_dir() {
+            Ok(watch) => Some(watch),
+            Err(error) => {
+                diag::warning("svscan", &[b"unable to watch ", shown], error);
+                None
+            }
+        };
+        let mut scanner = Self {
+            signals,
+            blind: blind || watch.is_none(),
+            watch,
+            roster: Roster::new(keep),
+            todo: Vec::new(),
+            pipes: Vec::new(),
+            next_scan: instant(),
+            troubles: BTreeSet::new(),
+            unreadable: false,
+            own_groups: process::in_foreground(),
+            open_files: None,
+            leaving: false,
+            _lock: lock,
+        };
+        if let Some(name) = log_service {
+            scanner.start_own_logger(name);
+        }
+        Ok(scanner)
+    }
+
+    fn run(&mut self) {
+        while !self.leaving {
+            if self.next_scan <= instant() && !self.roster.is_stopping() {
+                self.scan();
+                continue;
+            }
+            let watched = self.watch.as_ref().map_or(self.signals.fd(), Watch::fd);
+            let [signalled, changed] =
+                poll::readable([self.signals.fd(), watched], Some(self.timeout()));
+            if signalled {
+                self.take_signals();
+            }
+            if changed {
+                self.take_changes();
+            }
+            self.tell(Event::Tick);
+        }
+    }
+
+    fn timeout(&self) -> Duration {
+        let due = self.roster.deadline().map_or(self.next_scan, |due| due.min(self.next_scan));
+        due.after(instant())
+    }
+
+    fn take_signals(&mut self) {
+        let mut stop = false;
+        for signal in self.signals.pending() {
+            match signal {
+                signal::TERM | signal::INT => stop = true,
+                signal::HUP => self.next_scan = instant(),
+                _ => {}
+            }
+        }
+        while let Some((pid, how)) = process::reap() {
+            self.mourn(pid, how);
+            self.tell(Event::Ended(
+                pid,
+                match how {
+                    Ended::Exited(code) => daemontools_core::Ended::Exited(code),
+                    Ended::Killed(signal) => daemontools_core::Ended::Killed(signal),
+                },
+            ));
+        }
+        if stop {
+            // No more looking about; what there is is stopped.
+            self.next_scan = instant() + NET_INTERVAL;
+            self.tell(Event::Stop);
+        }
+    }
+
+    /// A supervise leaves by exit; a signal is worth a word.
+    fn mourn(&self, pid: Pid, how: Ended) {
+        if let (Some((no, role)), Ended::Killed(signal)) = (self.roster.service_of(pid), how)
+            && let Some(slot) = self.roster.slot(no)
+        {
+            diag::say(&[
+                b"svscan: warning: supervise ",
+                slot.name(),
+                suffix(role),
+                b" was killed by signal ",
+                Decimal::new(signal.into()).as_bytes(),
+            ]);
+        }
+    }
+
+    fn take_changes(&mut self) {
+        // Taken out for the time of the loop, which needs the rest of us.
+        let Some(watch) = self.watch.take() else {
+            return;
+        };
+        watch.changes(|change| match change {
+            Change::Came(name) => self.look(name),
+            Change::Went(name) => {
+                self.troubles.remove(name.to_bytes());
+                self.tell(Event::Lost(name.to_bytes()));
+            }
+            Change::Lost => self.next_scan = instant(),
+        });
+        self.watch = Some(watch);
+    }
+
+    /// Looks at the whole directory.
+    fn scan(&mut self) {
+        self.roster.begin_scan();
+        let read = dir::names(|name| self.look(name));
+        match read {
+            Ok(()) => {
+                self.roster.end_scan(instant(), &mut self.todo);
+                self.perform();
+            }
+            Err(error) if !self.unreadable => {
+                diag::warning("svscan", &[b"unable to read directory"], error);
+            }
+            Err(_) => {}
+        }
+        self.unreadable = read.is_err();
+        let blind = self.blind || self.unreadable || !self.troubles.is_empty();
+        self.next_scan = instant() + if blind { BLIND_INTERVAL } else { NET_INTERVAL };
+    }
+
+    /// Looks where a name leads, and tells the roster.
+    fn look(&mut self, name: &CStr) {
+        self.observe(name);
+        self.perform();
+    }
+
+    fn observe(&mut self, name: &CStr) {
+        let bytes = name.to_bytes();
+        let event = match Self::inspect(name) {
+            Ok(Some((id, contents))) => {
+                self.troubles.remove(bytes);
+                Event::Seen(bytes, id, contents)
+            }
+            Ok(None) => {
+                self.troubles.remove(bytes);
+                Event::Lost(bytes)
+            }
+            Err(Trouble(file, error)) => {
+                if self.troubles.insert(bytes.into()) {
+                    let what = [b"unable to stat ", bytes, file.as_bytes()];
+                    diag::warning("svscan", &what, error);
+                    // It will not be announced when this gets better.
+                    self.next_scan = self.next_scan.min(instant() + BLIND_INTERVAL);
+                }
+                match error {
+                    Errno::NOENT | Errno::NOTDIR => Event::Lost(bytes),
+                    _ => Event::Unsure(bytes),
+                }
+            }
+        };
+        self.roster.step(event, instant(), &mut self.todo);
+    }
+
+    /// What a name leads to, `None` if it is no directory; or the file of it that could not be
+    /// looked at, and why.
+    fn inspect(name: &CStr) -> core::result::Result<Option<(DirId, Contents)>, Trouble> {
+        let Found::Dir(id) = fs::look(fs::HERE, name).map_err(|error| Trouble("", error))? else {
+            return Ok(None);
+        };
+        let mut room = [0; PATH_MAX];
+        let mut below = |file: &[u8]| match join(&mut room, name.to_bytes(), file) {
+            Some(path) => fs::look(fs::HERE, path),
+            None => Err(Errno::NAMETOOLONG),
+        };
+        let log = match below(b"log") {
+            Ok(found) => matches!(found, Found::Dir(_)),
+            Err(Errno::NOENT) => false,
+            Err(error) => return Err(Trouble("/log", error)),
+        };
+        Ok(Some((id, Contents { log, run: below(b"run") != Err(Errno::NOENT) })))
+    }
+
+    /// Gives the roster an event, and does what follows from it.
+    fn tell(&mut self, event: Event<'_, DirId>) {
+        self.roster.step(event, instant(), &mut self.todo);
+        self.perform();
+    }
+
+    /// Does what there is to do, in order. What comes of it may add more at the end.
+    fn perform(&mut self) {
+        let mut done = 0;
+        while let Some(&effect) = self.todo.get(done) {
+            done += 1;
+            match effect {
+                Effect::Exit => self.leaving = true,
+                Effect::For(no, Action::Spawn(role)) => {
+                    let answer = match self.spawn(no, role) {
+                        Some(pid) => Event::Spawned(no, role, pid),
+                        None => Event::SpawnFailed(no, role),
+                    };
+                    self.roster.step(answer, instant(), &mut self.todo);
+                }
+                // Not reaped yet, so that the number is still its own.
+                Effect::For(_, Action::Terminate(pid)) => {
+                    let _ = process::kill(pid, signal::TERM);
+                }
+                Effect::For(_, Action::Finish(pid)) => {
+                    let _ = process::kill(pid, signal::HUP);
+                }
+                Effect::For(no, Action::DropPipe | Action::Forget) => self.drop_pipe(no),
+                Effect::For(no, Action::Look) => {
+                    let name = self.roster.slot(no).and_then(|s| CString::new(s.name()).ok());
+                    if let Some(name) = name {
+                        self.observe(&name);
+                    }
+                }
+            }
+        }
+        self.todo.clear();
+    }
+
+    /// Starts a supervise. What fails is said here.
+    fn spawn(&mut self, no: SlotNo, role: Role) -> Option<Pid> {
+        let slot = self.roster.slot(no)?;
+        let name = CString::new(slot.name()).ok()?;
+        let (logged, own) = (slot.is_logged(), slot.is_own_logger());
+        let shown = name.to_bytes();
+        if logged && let Err(error) = self.make_pipe(no) {
+            diag::warning("svscan", &[b"unable to create pipe for ", shown], error);
+            return None;
+        }
+        let pipe = self.pipes.get(no.0).and_then(Option::as_ref).filter(|_| logged);
+        // The logger of our own messages is reached by its name, others as `log` from inside
+        // their service.
+        let inside = role == Role::Log && !own;
+        let mut child = || {
+            let warn = |what: &[u8], error| {
+                diag::warning("svscan", &[what, shown, suffix(role)], error);
+                TEMPORARY
+            };
+            if self.own_groups {
+                // Fails only for the leader of a session, which a new process is not.
+                let _ = process::lead_new_group();
+            }
+            if let Some(limit) = self.open_files {
+                limit.put_back();
+            }
+            let connected = match (pipe, role) {
+                (Some((_, write_end)), Role::Main) => fd::replace(fd::stdout(), write_end.as_fd()),
+                (Some((read_end, _)), Role::Log) => fd::replace(fd::stdin(), read_end.as_fd()),
+                (None, _) => Ok(()),
+            };
+            if let Err(error) = connected {
+                return warn(b"unable to set up descriptors for ", error);
+            }
+            if inside && let Err(error) = fs::chdir(&name) {
+                diag::warning("svscan", &[b"unable to switch to ", shown], error);
+                return TEMPORARY;
+            }
+            self.signals.give_back();
+            let args = [c"supervise", if inside { c"log" } else { &name }];
+            let path = process::env("PATH").map(CStr::to_bytes);
+            let environment = Strings::own_environment();
+            let error = exec_sibling(c"supervise", &Strings::of(&args), &environment, path);
+            warn(b"unable to start supervise ", error)
+        };
+        match process::spawn(&mut child) {
+            Ok(pid) => Some(pid),
+            Err(error) => {
+                diag::warning("svscan", &[b"unable to fork for ", shown, suffix(role)], error);
+                None
+            }
+        }
+    }
+
+    /// Makes the pipe between a service and its logger, unless there is one.
+    fn make_pipe(&mut self, no: SlotNo) -> Result<()> {
+        if self.pipes.len() <= no.0 {
+            self.pipes.resize_with(no.0 + 1, || None);
+        }
+        if let Some(place @ None) = self.pipes.get_mut(no.0) {
+            let made = match fd::pipe() {
+                Err(Errno::MFILE) if self.open_files.is_none() => {
+                    self.open_files = OpenFiles::raise();
+                    fd::pipe()
+                }
+                other => other,
+            };
+            *place = Some(made?);
+        }
+        Ok(())
+    }
+
+    fn drop_pipe(&mut self, no: SlotNo) {
+        let Some(pipe) = self.pipes.get_mut(no.0).and_then(Option::take) else {
+            return;
+        };
+        if self.roster.slot(no).is_some_and(|slot| slot.is_own_logger())
+            && let Ok(null) = fs::open_write(fs::HERE, c"/dev/null")
+        {
+            // Our own messages have nobody to read them from here on.
+            let _ = fd::replace(fd::stdout(), null.as_fd());
+            let _ = fd::replace(fd::stderr(), null.as_fd());
+        }
+        drop(pipe);
+    }
+
+    /// encore's second argument: a service which gets everything that we, the supervises and the
+    /// services without a logger say. Left out if there is no such directory.
+    fn start_own_logger(&mut self, name: &CStr) {
+        let Ok(Found::Dir(id)) = fs::look(fs::HERE, name) else {
+            return;
+        };
+        let now = instant();
+        self.roster.add_own_logger(name.to_bytes(), id, now, &mut self.todo);
+        self.perform();
+        if let Some((_, write_end)) = self.pipes.first().and_then(Option::as_ref) {
+            let _ = fd::replace(fd::stdout(), write_end.as_fd());
+            let _ = fd::replace(fd::stderr(), write_end.as_fd());
+            diag::say(&[b"svscan: info: starting"]);
+        }
+    }
+}
+
+/// A file in a service directory, as it follows the name, which could not be looked at.
+struct Trouble(&'static str, Errno);
+
+/// How messages tell a logger from its service.
+const fn suffix(role: Role) -> &'static [u8] {
+    match role {
+        Role::Main => b"",
+        Role::Log => b"/log",
+    }
+}
+
+/// Another svscan is at work here: names it, and touches nothing.
+fn refuse(dir: &[u8], lock: &OwnedFd) -> i32 {
+    let holder = holder::of(lock.as_fd());
+    let pid = holder.map(|pid| Decimal::new(pid.get().unsigned_abs().into()));
+    diag::say(&[
+        b"svscan: fatal: unable to lock ",
+        dir,
+        b": temporary failure (held by ",
+        if pid.is_some() { b"pid " } else { b"another svscan" },
+        pid.as_ref().map_or(b"", Decimal::as_bytes),
+        b")",
+    ]);
+    TEMPORARY
+}

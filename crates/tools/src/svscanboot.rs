@@ -1,0 +1,325 @@
+//! svscanboot: svscan for the whole machine, with a clean environment and somebody to listen.
+//!
+//! Everything that svscan and the services say without a logger comes through a pipe to us. We
+//! hand it on to readproctitle, for ps, and keep it in a log. svscan and readproctitle are
+//! started again if they die; TERM goes on to svscan, and we end when it has.
+
+use crate::boot_log::BootLog;
+use crate::chain::exec_sibling;
+use crate::diag::{self, TEMPORARY};
+use crate::environment::Environment;
+use crate::options::{complain, options};
+use crate::state_dir::StateDir;
+use crate::time::instant;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use core::time::Duration;
+use daemontools_core::decimal::Decimal;
+use daemontools_core::getopt::Opt;
+use daemontools_core::time::Instant;
+use daemontools_core::{Pid, errno};
+use daemontools_sys::fs::Found;
+use daemontools_sys::process::{self, Ended, Strings};
+use daemontools_sys::signal::{self, Signals};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, poll};
+
+const USAGE: &str = "svscanboot [-k] [-e envdir] [-l logfile] [dir]";
+
+/// The original's.
+const PATH: &[u8] = b"/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:\
+    /usr/X11R6/bin";
+
+/// Where an administrator changes PATH, or adds variables for all services.
+const ENVIRONMENT: &CStr = c"/etc/daemontools/env";
+
+/// Where everything is kept that nobody collects.
+const LOG: &CStr = c"/var/log/svscanboot.log";
+
+/// The scan directories of Debian and of upstream; the first that exists is taken.
+const SCAN_DIRS: [&CStr; 2] = [c"/etc/service", c"/service"];
+
+/// Between two starts of the same program.
+const START_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long the services of an earlier run are waited for.
+const LEFTOVER_TIME: Duration = Duration::from_secs(5);
+
+/// Exit code: that of svscan after TERM; 100 for bad usage, 111 if there are no descriptors.
+pub(crate) fn main() -> i32 {
+    let mut keep = false;
+    let mut environment_dir = ENVIRONMENT;
+    let mut log_file = None;
+    let mut options = options(b"ke:l:");
+    for option in options.by_ref() {
+        match option {
+            Opt::Letter(_) => keep = true,
+            // Values are arguments or tails of arguments, so that their NUL is behind them.
+            Opt::Value(b'e', value) => environment_dir = process::terminated(value).unwrap_or(c""),
+            Opt::Value(_, value) => log_file = process::terminated(value),
+            Opt::Illegal(_) | Opt::NeedsValue(_) => {
+                complain(option);
+                return diag::usage("svscanboot", USAGE);
+            }
+        }
+    }
+    let scan_dir = process::arg(options.operand())
+        .or_else(|| process::env("SVDIR").filter(|dir| !dir.is_empty()))
+        .unwrap_or_else(usual_scan_dir);
+
+    fd::fill_missing(fd::Missing::ClosedForChildren);
+    let log = BootLog::new(log_file, LOG);
+    let mut environment = Environment::default();
+    environment.set(b"PATH", PATH);
+    match Boot::begin(scan_dir, keep, environment, log) {
+        Ok(mut boot) => {
+            boot.read_environment(environment_dir);
+            boot.end_leftovers();
+            boot.run()
+        }
+        Err(error) => diag::fatal("svscanboot", &[b"unable to create pipe"], error),
+    }
+}
+
+fn usual_scan_dir() -> &'static CStr {
+    let exists = |dir: &&CStr| matches!(fs::look(fs::HERE, dir), Ok(Found::Dir(_)));
+    let [first, _] = SCAN_DIRS;
+    SCAN_DIRS.into_iter().find(exists).unwrap_or(first)
+}
+
+/// One of the two programs that are kept running.
+struct Child {
+    pid: Option<Pid>,
+    due: Instant,
+}
+
+impl Child {
+    const NEW: Self = Self { pid: None, due: Instant(0) };
+
+    fn is_due(&self) -> bool {
+        self.pid.is_none() && self.due <= instant()
+    }
+
+    fn started(&mut self, pid: Result<Pid>) {
+        self.pid = pid.ok();
+        self.due = instant() + START_INTERVAL;
+    }
+}
+
+/// A `svscanboot` at work.
+struct Boot {
+    scan_dir: &'static CStr,
+    keep: bool,
+    environment: Environment,
+    log: BootLog,
+    signals: Signals,
+    null: OwnedFd,
+    /// From svscan and the services to us.
+    said: (OwnedFd, OwnedFd),
+    /// From us to readproctitle; never waits, because a stopped readproctitle must not stop the
+    /// services.
+    shown: (OwnedFd, OwnedFd),
+    svscan: Child,
+    readproctitle: Child,
+    /// TERM or INT has come.
+    stopping: bool,
+}
+
+impl Boot {
+    fn begin(
+        scan_dir: &'static CStr,
+        keep: bool,
+        environment: Environment,
+        log: BootLog,
+    ) -> Result<Self> {
+        let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP])?;
+        let null = fs::open_write(fs::HERE, c"/dev/null")?;
+        let (said, shown) = (fd::pipe()?, fd::pipe()?);
+        fd::set_blocking(shown.1.as_fd(), false)?;
+        fd::set_blocking(said.0.as_fd(), false)?;
+        Ok(Self {
+            scan_dir,
+            keep,
+            environment,
+            log,
+            signals,
+            null,
+            said,
+            shown,
+            svscan: Child::NEW,
+            readproctitle: Child::NEW,
+            stopping: false,
+        })
+    }
+
+    /// Says something where svscan's own messages go.
+    fn warn(&mut self, what: &[&[u8]]) {
+        self.hand_on(&[b"svscanboot: warning: ", &what.concat()[..], b"\n"].concat());
+    }
+
+    /// PATH and whatever else the administrator has put there. A missing directory is usual.
+    fn read_environment(&mut self, path: &CStr) {
+        let Ok(home) = fs::open_dir(fs::HERE, c".") else {
+            return self.warn(&[b"unable to read environment: cannot come back to directory"]);
+        };
+        let read = match fs::chdir(path) {
+            Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err((Vec::new(), error)),
+            Ok(()) => self.environment.apply_current_dir(),
+        };
+        let back = fs::fchdir(home.as_fd());
+        if let Err((file, error)) = read {
+            let why = errno::text(error.raw_os_error()).as_bytes();
+            self.warn(&[b"unable to read ", path.to_bytes(), b"/", &file, b": ", why]);
+        }
+        if let Err(error) = back {
+            let why = errno::text(error.raw_os_error()).as_bytes();
+            self.warn(&[b"unable to set directory: ", why]);
+        }
+    }
+
+    /// Ends the services of an earlier run, if there are any: first the services, then, when
+    /// these have gone or time is up, their loggers.
+    fn end_leftovers(&mut self) {
+        let Ok(home) = fs::open_dir(fs::HERE, c".") else {
+            return;
+        };
+        if fs::chdir(self.scan_dir).is_ok() {
+            for suffix in [&b""[..], b"/log"] {
+                let mut told = Vec::new();
+                // What cannot be read has nothing in it for us.
+                let _ = dir::names(|name| {
+                    let service = [name.to_bytes(), suffix].concat();
+                    let control = StateDir::control_below(&service);
+                    told.extend(control.and_then(|control| tell_to_end(&control)));
+                });
+                let until = instant() + LEFTOVER_TIME;
+                for control in &told {
+                    poll::no_reader_left(control.as_fd(), until.after(instant()));
+                }
+            }
+        }
+        let _ = fs::fchdir(home.as_fd());
+    }
+
+    fn run(&mut self) -> i32 {
+        loop {
+            if self.readproctitle.is_due() {
+                let pid = self.start_readproctitle();
+                self.readproctitle.started(pid);
+            }
+            if self.svscan.is_due() && !self.stopping {
+                let pid = self.start_svscan();
+                self.svscan.started(pid);
+            }
+            if self.stopping && self.svscan.pid.is_none() {
+                self.take_text();
+                return 0;
+            }
+            let children = [&self.svscan, &self.readproctitle];
+            let due = children.iter().filter(|c| c.pid.is_none()).map(|c| c.due).min();
+            let [signalled, said] = poll::readable(
+                [self.signals.fd(), self.said.0.as_fd()],
+                due.map(|due| due.after(instant())),
+            );
+            if said {
+                self.take_text();
+            }
+            if signalled {
+                self.take_signals();
+            }
+        }
+    }
+
+    fn take_text(&mut self) {
+        let mut text = [0; 4096];
+        while let Ok(n @ 1..) = fd::read(self.said.0.as_fd(), &mut text) {
+            self.hand_on(text.get(..n).unwrap_or_default());
+        }
+    }
+
+    fn hand_on(&mut self, text: &[u8]) {
+        self.log.add(text);
+        // If it does not keep up, ps shows less.
+        let _ = fd::write(self.shown.1.as_fd(), text);
+    }
+
+    fn take_signals(&mut self) {
+        let signals: Vec<i32> = self.signals.pending().collect();
+        while let Some((pid, how)) = process::reap() {
+            if self.readproctitle.pid == Some(pid) {
+                self.readproctitle.pid = None;
+            }
+            if self.svscan.pid == Some(pid) {
+                self.svscan.pid = None;
+                if !self.stopping {
+                    self.mourn(how);
+                }
+            }
+        }
+        for signal in signals {
+            if let signal::TERM | signal::INT | signal::HUP = signal {
+                self.stopping |= signal != signal::HUP;
+                if let Some(svscan) = self.svscan.pid {
+                    // Not reaped yet, so that the number is still its own.
+                    let _ = process::kill(svscan, signal);
+                }
+            }
+        }
+    }
+
+    fn mourn(&mut self, how: Ended) {
+        let (what, number) = match how {
+            Ended::Exited(code) => (&b"svscan exited "[..], code),
+            Ended::Killed(signal) => (&b"svscan was killed by signal "[..], signal),
+        };
+        let number = Decimal::new(number.into());
+        self.warn(&[what, number.as_bytes(), b"; it is started again"]);
+    }
+
+    fn start_readproctitle(&self) -> Result<Pid> {
+        let dots = CString::new([b'.'].repeat(400)).unwrap_or_default();
+        let args = [c"readproctitle", c"service", c"errors:", &dots];
+        self.start(&args, self.shown.0.as_fd(), self.null.as_fd())
+    }
+
+    fn start_svscan(&self) -> Result<Pid> {
+        let args: &[&CStr] = if self.keep {
+            &[c"svscan", c"-k", self.scan_dir]
+        } else {
+            &[c"svscan", self.scan_dir]
+        };
+        self.start(args, self.null.as_fd(), self.said.1.as_fd())
+    }
+
+    /// Starts a program with this input, and this for both its outputs.
+    fn start(
+        &self,
+        args: &[&CStr],
+        input: daemontools_sys::BorrowedFd<'_>,
+        output: daemontools_sys::BorrowedFd<'_>,
+    ) -> Result<Pid> {
+        let program = args.first().copied().unwrap_or_default();
+        let mut child = || {
+            let connected = fd::replace(fd::stdin(), input)
+                .and_then(|()| fd::replace(fd::stdout(), output))
+                .and_then(|()| fd::replace(fd::stderr(), output));
+            if connected.is_err() {
+                return TEMPORARY;
+            }
+            self.signals.give_back();
+            let path = self.environment.get(b"PATH");
+            let error =
+                exec_sibling(program, &Strings::of(args), &self.environment.strings(), path);
+            diag::fatal("svscanboot", &[b"unable to run ", program.to_bytes()], error)
+        };
+        process::spawn(&mut child)
+    }
+}
+
+/// Tells the supervise that reads from this FIFO, if there is one, to end its service and leave.
+fn tell_to_end(control: &CStr) -> Option<OwnedFd> {
+    let control = fs::open_write(fs::HERE, control).ok()?;
+    fd::write(control.as_fd(), b"dx").ok()?;
+    Some(control)
+}

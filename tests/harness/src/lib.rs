@@ -1,0 +1,41 @@
+//! Runs the programs under test in temporary trees and looks at what they do
+//! from outside: output, exit codes, files, processes. Nothing in here knows
+//! how they are written, so the same tests judge the original and ours.
+//!
+//! * [`Suite`]: which programs are under test.
+//! * [`Tree`]: a temporary directory with service directories in it; whatever
+//!   was started there is ended with it.
+//! * [`Cmd`], [`Process`], [`Output`]: running a program, or a long-running one.
+//! * [`Status`]: the record in `supervise/status`.
+//! * [`wait_until`], [`wait_for`]: waiting with a deadline; tests never sleep.
+//! * [`process`]: what `/proc` tells about a process.
+//!
+//! Tests are threads of one process, so the harness never changes anything
+//! which belongs to that process: directory, umask, signals, environment. What
+//! a program is to inherit is set up by a wrapper: [`Tree::sh`], [`Cmd::under`].
+
+mod command;
+pub mod process;
+mod status;
+mod suite;
+mod tree;
+mod wait;
+
+pub use command::{Cmd, Output, Process};
+pub use rustix::process::Signal;
+pub use status::{PENDING, Status};
+pub use suite::Suite;
+pub use tree::{Fifo, Tree};
+pub use wait::{DEADLINE, wait_for, wait_until};
+
+/// Whether the tests run as root.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// Says on standard error why a test did only half of its work.
+#[expect(clippy::print_stderr, reason = "the reader of a test's output is meant")]
+pub fn note(text: &str) {
+    eprintln!("note: {text}");
+}

@@ -107,11 +107,15 @@ impl Record {
     }
 }
 
-/// The records of a status file: of the service, and of its log script if there is one.
+/// The records of a status file: of the service, and of its log script if there is one. A file is
+/// 18 bytes long, 20, or 40 (of which 38 will do); whatever else follows the 18 means nothing.
 #[must_use]
 pub fn parse_file(bytes: &[u8]) -> Option<(Record, Option<Record>)> {
-    let main = Record::from_bytes(bytes)?;
-    Some((main, bytes.get(20..).and_then(Record::from_bytes)))
+    match bytes.len() {
+        20 => Some((Record::from_bytes(bytes)?, None)),
+        38.. => Some((Record::from_bytes(bytes)?, bytes.get(20..).and_then(Record::from_bytes))),
+        _ => Some((Record::from_bytes(bytes.get(..LEN)?)?, None)),
+    }
 }
 
 /// What svstat says of a record, without the name before it and the line end behind it.

@@ -66,6 +66,34 @@ pub fn args(first: usize) -> impl Iterator<Item = &'static CStr> + Clone {
     (first..).map_while(arg)
 }
 
+/// The path by which we were executed, which argument 0 need not be; `None` if the kernel did not
+/// tell.
+#[must_use]
+pub fn executed_path() -> Option<&'static CStr> {
+    /// The key of the path in the auxiliary vector.
+    const EXECFN: usize = linux_raw_sys::auxvec::AT_EXECFN as usize;
+    let envp = start().envp;
+    if envp.is_null() {
+        return None;
+    }
+    // The auxiliary vector follows the NULL behind the environment: pairs of words, key and value,
+    // up to a key of zero.
+    let mut at = envp.wrapping_add(environ().count() + 1).cast::<[usize; 2]>();
+    loop {
+        // SAFETY: the vector lies on the initial stack, and the loop stops at its end.
+        let [key, value] = unsafe { at.read() };
+        match key {
+            0 => return None,
+            EXECFN => {
+                let path = core::ptr::with_exposed_provenance::<c_char>(value);
+                // SAFETY: the kernel's path is NUL-terminated and lives as long as the process.
+                return Some(unsafe { CStr::from_ptr(path) });
+            }
+            _ => at = at.wrapping_add(1),
+        }
+    }
+}
+
 /// The argument, or the tail of one, that `bytes` is: with its terminating NUL. `None` for other
 /// bytes.
 #[must_use]

@@ -36,20 +36,6 @@ pub(crate) fn exec(
     remembered
 }
 
-/// The same for a program of this suite: what is not in PATH is found in our own executable.
-pub(crate) fn exec_sibling(
-    program: &CStr,
-    args: &Strings<'_>,
-    environment: &Strings<'_>,
-    path: Option<&[u8]>,
-) -> Errno {
-    let error = exec(program, args, environment, path);
-    if error == Errno::NOENT {
-        process::exec(c"/proc/self/exe", args, environment);
-    }
-    error
-}
-
 /// `dir/name` with a NUL, in `room`; `None` if it does not fit.
 pub(crate) fn join<'a>(room: &'a mut [u8], dir: &[u8], name: &[u8]) -> Option<&'a CStr> {
     let (place, rest) = room.split_at_mut_checked(dir.len())?;

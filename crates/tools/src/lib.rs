@@ -42,19 +42,27 @@ const PROGRAMS: &[Program] = &[
 ];
 
 /// Runs the program that we were called as, and returns its exit code.
+///
+/// That is the name of the link which was executed: argument 0 can be anything. It counts where
+/// the link's name says nothing, as behind `/proc/self/exe`.
 #[must_use]
 pub fn main() -> i32 {
-    let name = program_name();
-    match PROGRAMS.iter().find(|(program, _)| *program == name) {
+    let executed =
+        process::executed_path().map_or(&b""[..], |path| last_component(path.to_bytes()));
+    let named = |name: &[u8]| PROGRAMS.iter().find(|(program, _)| *program == name);
+    match named(executed).or_else(|| named(program_name())) {
         Some((_, run)) => run(),
         None => list(),
     }
 }
 
-/// The last component of argument 0.
+/// The last component of argument 0, as the option parser shows it.
 fn program_name() -> &'static [u8] {
-    let name = process::arg(0).unwrap_or_default().to_bytes();
-    name.rsplit(|&c| c == b'/').next().unwrap_or_default()
+    last_component(process::arg(0).unwrap_or_default().to_bytes())
+}
+
+fn last_component(path: &[u8]) -> &[u8] {
+    path.rsplit(|&c| c == b'/').next().unwrap_or_default()
 }
 
 /// Called as something else: prints the names which an installation links to this file, for

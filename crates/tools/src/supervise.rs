@@ -239,27 +239,34 @@ impl Files {
     fn write_status(&self, record: &Record, said: bool) -> bool {
         let bytes = record.to_bytes();
         let at = self.state.as_fd();
-        let replaced = fs::open_trunc(at, c"status.new")
-            .map_err(|e| (&b"open "[..], &b""[..], e))
-            .and_then(|file| match fd::write(file.as_fd(), &bytes) {
-                Ok(n) if n == bytes.len() => Ok(()),
-                Ok(_) => Err((&b"write "[..], &b""[..], Errno::NOSPC)),
-                Err(e) => Err((&b"write "[..], &b""[..], e)),
-            })
-            .and_then(|()| {
-                fs::rename(at, c"status.new", c"status")
-                    .map_err(|e| (&b"rename "[..], &b" to status"[..], e))
-            });
-        let Err((verb, tail, error)) = replaced else {
+        let replaced = match fs::open_trunc(at, c"status.new") {
+            Err(error) => Err(("open", "", why(error))),
+            Ok(file) => match fd::write(file.as_fd(), &bytes) {
+                Err(error) => Err(("write", "", why(error))),
+                Ok(n) if n < bytes.len() => Err(("write", "", "partial write")),
+                Ok(_) => fs::rename(at, c"status.new", c"status")
+                    .map_err(|error| ("rename", " to status", why(error))),
+            },
+        };
+        let Err((verb, tail, why)) = replaced else {
             return true;
         };
         let overwritten = fs::open_write(at, c"status")
             .and_then(|file| fd::write(file.as_fd(), &bytes))
             .is_ok_and(|n| n == bytes.len());
         if !overwritten && !said {
-            let what = [&b"unable to "[..], verb, self.shown.dir, self.shown.slash];
-            let file = [self.shown.state.path(), b"/status.new", tail];
-            diag::warning("supervise", &[&what[..], &file].concat(), error);
+            diag::say(&[
+                b"supervise: warning: unable to ",
+                verb.as_bytes(),
+                b" ",
+                self.shown.dir,
+                self.shown.slash,
+                self.shown.state.path(),
+                b"/status.new",
+                tail.as_bytes(),
+                b": ",
+                why.as_bytes(),
+            ]);
         }
         overwritten
     }
@@ -300,7 +307,7 @@ impl Shown {
         let target = match fs::readlink(fs::HERE, c"supervise", &mut room) {
             Ok(target) => target.len(),
             Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
-            Err(error) => return Err(unreadable_link(errno::text(error.raw_os_error()))),
+            Err(error) => return Err(unreadable_link(why(error))),
         };
         match room.get_mut(target) {
             // The room is full: the target may be longer.
@@ -328,7 +335,7 @@ impl Shown {
             self.slash,
             self.state.path(),
             b"/lock: ",
-            errno::text(error.raw_os_error()).as_bytes(),
+            why(error).as_bytes(),
             b" (held by pid ",
             pid.as_bytes(),
             b")",
@@ -351,6 +358,10 @@ impl Shown {
         ]);
         Err(TEMPORARY)
     }
+}
+
+const fn why(error: Errno) -> &'static str {
+    errno::text(error.raw_os_error())
 }
 
 /// Without a program name, as Debian's patch has it.

@@ -3,7 +3,7 @@
 //! The loop waits for the death of a child, a signal, a change in the directory or a moment that
 //! is due, tells the roster of `daemontools-core`, and performs what it says.
 
-use crate::chain::{PATH_MAX, exec_sibling, join};
+use crate::chain::{PATH_MAX, exec, join};
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use crate::options::{complain, options};
@@ -364,7 +364,7 @@ impl Scanner {
             let args = [c"supervise", if inside { c"log" } else { &name }];
             let path = process::env("PATH").map(CStr::to_bytes);
             let environment = Strings::own_environment();
-            let error = exec_sibling(c"supervise", &Strings::of(&args), &environment, path);
+            let error = exec(c"supervise", &Strings::of(&args), &environment, path);
             warn(b"unable to start supervise ", error)
         };
         match process::spawn(&mut child) {

@@ -5,7 +5,7 @@
 //! started again if they die; TERM goes on to svscan, and we end when it has.
 
 use crate::boot_log::BootLog;
-use crate::chain::exec_sibling;
+use crate::chain::exec;
 use crate::diag::{self, TEMPORARY};
 use crate::environment::Environment;
 use crate::options::{complain, options};
@@ -63,8 +63,10 @@ pub(crate) fn main() -> i32 {
             }
         }
     }
-    let scan_dir = process::arg(options.operand())
-        .or_else(|| process::env("SVDIR").filter(|dir| !dir.is_empty()))
+    let scan_dir = [process::arg(options.operand()), process::env("SVDIR")]
+        .into_iter()
+        .flatten()
+        .find(|dir| !dir.is_empty())
         .unwrap_or_else(usual_scan_dir);
 
     fd::fill_missing(fd::Missing::ClosedForChildren);
@@ -309,8 +311,7 @@ impl Boot {
             }
             self.signals.give_back();
             let path = self.environment.get(b"PATH");
-            let error =
-                exec_sibling(program, &Strings::of(args), &self.environment.strings(), path);
+            let error = exec(program, &Strings::of(args), &self.environment.strings(), path);
             diag::fatal("svscanboot", &[b"unable to run ", program.to_bytes()], error)
         };
         process::spawn(&mut child)

@@ -124,3 +124,63 @@ unsafe impl GlobalAlloc for Heap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// Pieces of all sizes are taken, changed in size and given back in a disorderly way; none
+    /// may ever touch another.
+    #[test]
+    fn no_two_pieces_overlap() {
+        let heap = Heap::new();
+        let mut held: Vec<(*mut u8, Layout, u8)> = Vec::new();
+        let mut random = 1_u64;
+        let mut next = |below: u64| {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) % below
+        };
+        let full = |piece: *mut u8, n: usize, mark: u8| {
+            // SAFETY: the piece is ours and has n bytes, all written.
+            let bytes = unsafe { core::slice::from_raw_parts(piece, n) };
+            bytes.iter().all(|&b| b == mark)
+        };
+        for round in 0..20_000_u64 {
+            let largest = 1 << next(18);
+            let size = 1 + usize::try_from(next(largest)).unwrap();
+            let layout = Layout::from_size_align(size, 1 << next(5)).unwrap();
+            let mark = (round % 251) as u8;
+            match next(3) {
+                0 if !held.is_empty() => {
+                    let (piece, layout, mark) =
+                        held.swap_remove(usize::try_from(next(held.len() as u64)).unwrap());
+                    assert!(full(piece, layout.size(), mark));
+                    // SAFETY: allocated with this layout, and forgotten here.
+                    unsafe { heap.dealloc(piece, layout) };
+                }
+                1 if !held.is_empty() => {
+                    let at = usize::try_from(next(held.len() as u64)).unwrap();
+                    let (piece, old, mark) = held[at];
+                    // SAFETY: allocated with the old layout, and the size is not zero.
+                    let moved = unsafe { heap.realloc(piece, old, size) };
+                    assert!(!moved.is_null() && full(moved, old.size().min(size), mark));
+                    // SAFETY: the piece has that many bytes now.
+                    unsafe { moved.write_bytes(mark, size) };
+                    held[at] = (moved, Layout::from_size_align(size, old.align()).unwrap(), mark);
+                }
+                _ => {
+                    // SAFETY: the size is not zero.
+                    let piece = unsafe { heap.alloc(layout) };
+                    assert!(!piece.is_null() && (piece as usize).is_multiple_of(layout.align()));
+                    // SAFETY: the piece has that many bytes.
+                    unsafe { piece.write_bytes(mark, size) };
+                    held.push((piece, layout, mark));
+                }
+            }
+        }
+        for (piece, layout, mark) in held {
+            assert!(full(piece, layout.size(), mark));
+        }
+    }
+}

@@ -17,6 +17,8 @@
 #![no_std]
 
 extern crate alloc;
+#[cfg(test)]
+extern crate std;
 
 pub mod clock;
 pub mod dir;
@@ -26,7 +28,7 @@ pub mod heap;
 pub mod ids;
 mod kernel;
 pub mod lock;
-#[cfg(not(any(test, libc_flavour)))]
+#[cfg(not(libc_flavour))]
 mod mem;
 pub mod poll;
 pub mod process;

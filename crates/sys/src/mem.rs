@@ -9,7 +9,7 @@ use core::arch::asm;
 ///
 /// # Safety
 /// As in C.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
     // SAFETY: the caller's pointers are valid for `n` bytes.
     #[cfg(target_arch = "x86_64")]
@@ -32,7 +32,7 @@ pub(crate) unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, n: usize) -
 ///
 /// # Safety
 /// As in C.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) -> *mut u8 {
     if (to as usize).wrapping_sub(from as usize) >= n {
         // SAFETY: `to` is before `from` or behind its end, so that a forward copy never reads
@@ -62,7 +62,7 @@ pub(crate) unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, n: usize) 
 ///
 /// # Safety
 /// As in C.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut u8 {
     // SAFETY: the caller's pointer is valid for `n` bytes.
     #[cfg(target_arch = "x86_64")]
@@ -83,7 +83,7 @@ pub(crate) unsafe extern "C" fn memset(to: *mut u8, byte: i32, n: usize) -> *mut
 ///
 /// # Safety
 /// As in C.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
     let mut i = 0;
     while i + 8 <= n {
@@ -113,7 +113,7 @@ pub(crate) unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> 
 ///
 /// # Safety
 /// As in C.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
     // SAFETY: the same contract.
     unsafe { memcmp(a, b, n) }
@@ -123,7 +123,7 @@ pub(crate) unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i3
 ///
 /// # Safety
 /// As in C.
-#[unsafe(no_mangle)]
+#[cfg_attr(not(test), unsafe(no_mangle))]
 pub(crate) unsafe extern "C" fn strlen(s: *const u8) -> usize {
     let mut n = 0;
     loop {
@@ -145,5 +145,65 @@ pub(crate) unsafe extern "C" fn strlen(s: *const u8) -> usize {
             return n;
         }
         n += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// Bytes that differ from their neighbours.
+    fn bytes(n: usize) -> Vec<u8> {
+        (0..n).map(|i| (i * 7 + 1) as u8).collect()
+    }
+
+    #[test]
+    fn overlapping_moves_are_those_of_the_standard_library() {
+        for from in 0..20 {
+            for to in 0..20 {
+                for n in 0..20 {
+                    let mut ours = bytes(40);
+                    let mut theirs = ours.clone();
+                    let base = ours.as_mut_ptr();
+                    // SAFETY: both places are inside the forty bytes.
+                    unsafe { memmove(base.wrapping_add(to), base.wrapping_add(from), n) };
+                    theirs.copy_within(from..from + n, to);
+                    assert_eq!(ours, theirs, "{n} bytes from {from} to {to}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn comparisons_have_the_sign_of_the_first_difference() {
+        for n in 0..40 {
+            let a = bytes(n);
+            // SAFETY: both are n bytes.
+            assert_eq!(unsafe { memcmp(a.as_ptr(), a.as_ptr(), n) }, 0);
+            for at in 0..n {
+                let mut b = a.clone();
+                b[at] ^= 0x80;
+                // SAFETY: both are n bytes.
+                let sign = unsafe { memcmp(a.as_ptr(), b.as_ptr(), n) }.signum();
+                assert_eq!(sign, a.cmp(&b) as i32, "{n} bytes, different at {at}");
+                // SAFETY: both are n bytes.
+                assert_ne!(unsafe { bcmp(a.as_ptr(), b.as_ptr(), n) }, 0);
+            }
+        }
+    }
+
+    #[test]
+    fn filling_and_measuring() {
+        let mut text = bytes(20);
+        // SAFETY: inside the twenty bytes.
+        unsafe { memset(text.as_mut_ptr().wrapping_add(3), 0x100, 4) };
+        assert_eq!(text[2..8], [bytes(3)[2], 0, 0, 0, 0, bytes(8)[7]]);
+        // SAFETY: the fourth byte is NUL.
+        assert_eq!(unsafe { strlen(text.as_ptr()) }, 3);
+        let mut copy = Vec::from([9; 20]);
+        // SAFETY: two different places of twenty bytes.
+        unsafe { memcpy(copy.as_mut_ptr(), text.as_ptr(), 20) };
+        assert_eq!(copy, text);
     }
 }

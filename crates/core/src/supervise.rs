@@ -156,7 +156,9 @@ impl Machine {
         const NONE: [Option<Effect>; 4] = [None; 4];
         let publish = Some(Effect::Publish);
 
-        if let E::Command(command, _) = event {
+        if let E::Command(command, _) = event
+            && self.state != S::Gone
+        {
             self.note_wish(command);
         }
         let effects = match (self.state, event) {

@@ -1,12 +1,13 @@
-//! Naming the process that holds a lock.
+//! Locks that keep a second supervisor away, and naming the process that holds one.
 
+use crate::diag::{self, TEMPORARY};
 use alloc::vec::Vec;
-use daemontools_core::{Pid, locks};
-use daemontools_sys::AsFd as _;
-use daemontools_sys::{BorrowedFd, fd, fs, lock};
+use daemontools_core::decimal::Decimal;
+use daemontools_core::{Pid, errno, locks};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock};
 
 /// The process that took the lock on this file, if the kernel tells us.
-pub(crate) fn of(file: BorrowedFd<'_>) -> Option<Pid> {
+fn of(file: BorrowedFd<'_>) -> Option<Pid> {
     let (major, minor, inode) = lock::identity(file)?;
     let table = fs::open_read(fs::HERE, c"/proc/locks").ok()?;
     let mut text = Vec::new();
@@ -15,4 +16,36 @@ pub(crate) fn of(file: BorrowedFd<'_>) -> Option<Pid> {
         text.extend_from_slice(part.get(..n)?);
     }
     locks::holder(&text, (major, minor), inode)
+}
+
+/// Says that the lock cannot be taken, and who has it; gives the exit code. `what` is everything
+/// between the program's name and the reason.
+pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno) -> i32 {
+    let pid = if error == Errno::AGAIN { of(file.as_fd()) } else { None };
+    let pid = pid.map(|pid| Decimal::new(pid.get().unsigned_abs().into()));
+    let (open, digits, close) = match &pid {
+        Some(pid) => (&b" (held by pid "[..], pid.as_bytes(), &b")"[..]),
+        None => (&b""[..], &b""[..], &b""[..]),
+    };
+    let reason = errno::text(error.raw_os_error()).as_bytes();
+    let what = what.concat();
+    diag::say(&[program.as_bytes(), b": fatal: ", &what, b": ", reason, open, digits, close]);
+    TEMPORARY
+}
+
+/// Takes the lock of the scan directory, which is the current one; `shown` is its name. Where it
+/// cannot be opened or locked at all, there is no lock.
+///
+/// # Errors
+/// The exit code, after a message, if another svscan has it.
+pub(crate) fn lock_scan_dir(program: &str, shown: &[u8]) -> Result<Option<OwnedFd>, i32> {
+    let Ok(dir) = fs::open_dir(fs::HERE, c".") else {
+        return Ok(None);
+    };
+    match lock::try_lock(dir.as_fd()) {
+        Err(error @ Errno::AGAIN) => {
+            Err(refuse(program, &[b"unable to lock ", shown], &dir, error))
+        }
+        Ok(()) | Err(_) => Ok(Some(dir)),
+    }
 }

@@ -1,7 +1,6 @@
 //! The state directory of a service, and the paths of the files in it.
 
 use alloc::borrow::Cow;
-use alloc::ffi::CString;
 use core::ffi::CStr;
 use daemontools_core::state_dir;
 use daemontools_sys::{Errno, Result, fs, process};
@@ -10,24 +9,23 @@ use crate::chain::{PATH_MAX, join};
 
 /// The state directory of the service in whose directory we are: `supervise`, or what SUPERVISEDIR
 /// makes of it.
-pub(crate) struct StateDir(Cow<'static, [u8]>);
+pub(crate) struct StateDir<'a>(Cow<'a, [u8]>);
 
-impl StateDir {
+impl StateDir<'_> {
     /// Finds it; it need not exist.
     ///
     /// # Errors
     /// When the path of the current directory is needed and cannot be found out.
-    pub(crate) fn of_current_dir() -> Result<Self> {
-        let base = process::env("SUPERVISEDIR").map(CStr::to_bytes);
-        state_dir::resolve(base, || fs::current_dir().map(Into::into)).map(Self)
+    pub(crate) fn of_current_dir() -> Result<StateDir<'static>> {
+        StateDir::of_current_dir_by(process::env("SUPERVISEDIR").map(CStr::to_bytes))
     }
 
-    /// The path of the control FIFO of the service `dir`, seen from here. `None` with an absolute
-    /// SUPERVISEDIR, for which one would have to go there.
-    pub(crate) fn control_below(dir: &[u8]) -> Option<CString> {
-        let base = process::env("SUPERVISEDIR").map(CStr::to_bytes);
-        let state = state_dir::resolve(base, || Err(())).ok()?;
-        CString::new([dir, b"/", &state, b"/control"].concat()).ok()
+    /// The same with another base than our environment's.
+    ///
+    /// # Errors
+    /// As above.
+    pub(crate) fn of_current_dir_by(base: Option<&[u8]>) -> Result<StateDir<'_>> {
+        state_dir::resolve(base, || fs::current_dir().map(Into::into)).map(StateDir)
     }
 
     /// Its path, relative to the service directory or absolute.

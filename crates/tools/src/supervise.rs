@@ -41,6 +41,8 @@ struct Supervisor {
     signals: Signals,
     files: Files,
     machine: Machine,
+    /// What the last commands chose, while there may be more of the same message.
+    decoder: Decoder,
     /// The machine's record is newer than the file.
     unpublished: bool,
     /// The file could not be written the last time, which was said then.
@@ -55,7 +57,7 @@ struct Files {
     /// Held open, never used: as long as they are, we are alone, and svok says yes, and the FIFO
     /// has no end.
     _lock: OwnedFd,
-    _ok: OwnedFd,
+    _ok: Option<OwnedFd>,
     _control_writer: OwnedFd,
 }
 
@@ -67,11 +69,23 @@ impl Supervisor {
         let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP])
             .map_err(|e| fatal(&[b"unable to create pipe for ", shown], e))?;
         fs::chdir(dir).map_err(|e| fatal(&[b"unable to chdir to ", shown], e))?;
+        let locked = Locked::take(shown)?;
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let machine = Machine::new(!down, now());
-        let files = Files::open(shown, &machine)?;
-        Ok(Self { dir: shown, signals, files, machine, unpublished: false, status_trouble: false })
+        let files = locked.open_files()?;
+        // The status is there before ok, which tells others that it is.
+        let written = files.write_status(&machine.record(), false);
+        let files = files.open_ok()?;
+        Ok(Self {
+            dir: shown,
+            signals,
+            files,
+            machine,
+            decoder: Decoder::default(),
+            unpublished: !written,
+            status_trouble: !written,
+        })
     }
 
     /// From the first start to the last end.
@@ -115,6 +129,10 @@ impl Supervisor {
                 _ => {}
             }
         }
+        // Wishes before deaths: a service that ended with us is not to be started once more.
+        for command in asked.into_iter().flatten() {
+            self.step(Event::Command(command, Scope::Process));
+        }
         while let Some((pid, how)) = process::reap() {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
@@ -124,21 +142,21 @@ impl Supervisor {
                 }));
             }
         }
-        for command in asked.into_iter().flatten() {
-            self.step(Event::Command(command, Scope::Process));
-        }
     }
 
     fn take_commands(&mut self) {
         let mut bytes = [0; 512];
         // An error or a false alarm is an empty message; the next wait will tell.
         let n = fd::read(self.files.control.as_fd(), &mut bytes).unwrap_or(0);
-        let mut decoder = Decoder::default();
         for &byte in bytes.iter().take(n) {
             // Without encore's log script, commands for it are for nobody.
-            if let Some((Target::Main, command, scope)) = decoder.feed(byte) {
+            if let Some((Target::Main, command, scope)) = self.decoder.feed(byte) {
                 self.step(Event::Command(command, scope));
             }
+        }
+        // What came in one piece is over; a full buffer may hold half a message.
+        if n < bytes.len() {
+            self.decoder = Decoder::default();
         }
     }
 
@@ -201,9 +219,16 @@ impl Supervisor {
     }
 }
 
-impl Files {
-    /// Makes what is missing, in the original's order, and takes the lock.
-    fn open(dir: &'static [u8], machine: &Machine) -> core::result::Result<Self, i32> {
+/// The state directory, ours alone.
+struct Locked {
+    shown: Shown,
+    state: OwnedFd,
+    lock: OwnedFd,
+}
+
+impl Locked {
+    /// Makes the state directory if it is missing, and takes its lock.
+    fn take(dir: &'static [u8]) -> core::result::Result<Self, i32> {
         let shown = Shown::find(dir)
             .map_err(|e| diag::fatal("supervise", &[b"unable to find directory of ", dir], e))?;
         shown.make_dir()?;
@@ -211,12 +236,20 @@ impl Files {
             .state
             .with_path(|path| fs::reach_dir(fs::HERE, path))
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
-        let at = state.as_fd();
-        let lock =
-            fs::open_append(at, c"lock").map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
+        let lock = fs::open_append(state.as_fd(), c"lock")
+            .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
         if let Err(error) = lock::try_lock(lock.as_fd()) {
-            return Err(shown.refuse(&lock, error));
+            let what =
+                [b"unable to acquire ", shown.dir, shown.slash, shown.state.path(), b"/lock"];
+            return Err(holder::refuse("supervise", &what, &lock, error));
         }
+        Ok(Self { shown, state, lock })
+    }
+
+    /// Opens the control FIFO, making it if it is missing.
+    fn open_files(self) -> core::result::Result<Files, i32> {
+        let Self { shown, state, lock } = self;
+        let at = state.as_fd();
         // If it cannot be made, opening it tells why.
         let _ = fs::mkfifo(at, c"control", 0o600);
         let control =
@@ -224,13 +257,18 @@ impl Files {
         shown.check_fifo(&control, b"/control")?;
         let control_writer =
             fs::open_write(at, c"control").map_err(|e| shown.fatal(b"write", b"/control", e))?;
+        Ok(Files { shown, state, control, _lock: lock, _ok: None, _control_writer: control_writer })
+    }
+}
+
+impl Files {
+    /// Opens the FIFO that says we are here, making it if it is missing.
+    fn open_ok(self) -> core::result::Result<Self, i32> {
+        let at = self.state.as_fd();
         let _ = fs::mkfifo(at, c"ok", 0o600);
-        let ok = fs::open_read(at, c"ok").map_err(|e| shown.fatal(b"read", b"/ok", e))?;
-        shown.check_fifo(&ok, b"/ok")?;
-        let files =
-            Self { shown, state, control, _lock: lock, _ok: ok, _control_writer: control_writer };
-        files.write_status(&machine.record(), false);
-        Ok(files)
+        let ok = fs::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
+        self.shown.check_fifo(&ok, b"/ok")?;
+        Ok(Self { _ok: Some(ok), ..self })
     }
 
     /// Replaces `status` in one step, so that a reader always sees a whole record; on a full disk
@@ -277,7 +315,7 @@ impl Files {
 struct Shown {
     dir: &'static [u8],
     slash: &'static [u8],
-    state: StateDir,
+    state: StateDir<'static>,
 }
 
 impl Shown {
@@ -300,7 +338,8 @@ impl Shown {
     /// `supervise` that leads nowhere is Debian's way to put the state elsewhere: its target is
     /// made.
     fn make_dir(&self) -> core::result::Result<(), i32> {
-        if self.state.with_path(|path| fs::mkdir(fs::HERE, path, 0o700)).is_ok() {
+        let made = self.state.with_path(|path| fs::mkdir(fs::HERE, path, 0o700));
+        if made.is_ok() || !self.state.is_default() {
             return Ok(());
         }
         let mut room = [0; 256];
@@ -320,27 +359,6 @@ impl Shown {
                 Ok(())
             }
         }
-    }
-
-    /// Somebody else supervises the directory: names it, and touches nothing.
-    fn refuse(&self, lock: &OwnedFd, error: Errno) -> i32 {
-        let holder = if error == Errno::AGAIN { holder::of(lock.as_fd()) } else { None };
-        let Some(pid) = holder else {
-            return self.fatal(b"acquire", b"/lock", error);
-        };
-        let pid = Decimal::new(pid.get().unsigned_abs().into());
-        diag::say(&[
-            b"supervise: fatal: unable to acquire ",
-            self.dir,
-            self.slash,
-            self.state.path(),
-            b"/lock: ",
-            why(error).as_bytes(),
-            b" (held by pid ",
-            pid.as_bytes(),
-            b")",
-        ]);
-        TEMPORARY
     }
 
     /// A file of another kind would always be readable, and never bring a command.

@@ -60,7 +60,7 @@ fn control(dir: &CStr, message: &[u8]) {
         return diag::say(&[
             b"svc: warning: unable to control ",
             shown,
-            b": supervise/control is not a FIFO; nobody reads it",
+            b": control is not a FIFO, so nobody reads it",
         ]);
     }
     // All at once: messages of several svc do not mix up to the size of PIPE_BUF. If supervise

@@ -13,12 +13,18 @@ pub(crate) fn main() -> i32 {
     if let Err(error) = fs::chdir(dir) {
         return diag::fatal("svok", &[b"unable to chdir to ", shown], error);
     }
-    let ok = StateDir::of_current_dir()
-        .and_then(|state| state.file("ok", |path| fs::open_write(fs::HERE, path)));
-    match ok {
+    let state = match StateDir::of_current_dir() {
+        Ok(state) => state,
+        Err(error) => return diag::fatal("svok", &[b"unable to find directory of ", shown], error),
+    };
+    match state.file("ok", |path| fs::open_write(fs::HERE, path)) {
         // Something else of that name is no sign of life.
         Ok(ok) if fs::is_fifo(ok.as_fd()) => 0,
         Ok(_) | Err(Errno::NOENT | Errno::NXIO) => PERMANENT,
-        Err(error) => diag::fatal("svok", &[b"unable to open ", shown, b"/supervise/ok"], error),
+        Err(error) => {
+            let default = state.is_default();
+            let (dir, slash) = if default { (shown, &b"/"[..]) } else { (&b""[..], &b""[..]) };
+            diag::fatal("svok", &[b"unable to open ", dir, slash, state.path(), b"/ok"], error)
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::holder;
 use crate::options::{complain, options};
 use crate::time::instant;
 use alloc::boxed::Box;
-use alloc::collections::BTreeSet;
+use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -23,7 +23,7 @@ use daemontools_sys::fs::{DirId, Found};
 use daemontools_sys::process::{self, Ended, OpenFiles, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::watch::{Change, Watch};
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, lock, poll};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, poll};
 
 /// How often the whole directory is looked at although nothing was announced: the safety net.
 const NET_INTERVAL: Duration = Duration::from_secs(60);
@@ -69,8 +69,10 @@ struct Scanner {
     /// The pipe to the logger, by slot number: read end, write end.
     pipes: Vec<Option<(OwnedFd, OwnedFd)>>,
     next_scan: Instant,
-    /// Names with which something is wrong, each said once.
-    troubles: BTreeSet<Box<[u8]>>,
+    /// Names with which something is wrong, each said once, and the scan that found it last.
+    troubles: BTreeMap<Box<[u8]>, u64>,
+    /// The number of the scan.
+    scans: u64,
     /// Reading the directory failed the last time.
     unreadable: bool,
     /// Our children get process groups of their own, so that Ctrl-C comes to us alone and
@@ -96,12 +98,7 @@ impl Scanner {
             fs::chdir(scan_dir)
                 .map_err(|e| diag::fatal("svscan", &[b"unable to chdir to ", shown], e))?;
         }
-        let lock = fs::open_dir(fs::HERE, c".").ok();
-        if let Some(lock) = &lock
-            && lock::try_lock(lock.as_fd()) == Err(Errno::AGAIN)
-        {
-            return Err(refuse(shown, lock));
-        }
+        let lock = holder::lock_scan_dir("svscan", shown)?;
         let blind = lock.as_ref().is_some_and(|dir| dir::changes_unseen(dir.as_fd()));
         let watch = match Watch::current_dir() {
             Ok(watch) => Some(watch),
@@ -118,7 +115,8 @@ impl Scanner {
             todo: Vec::new(),
             pipes: Vec::new(),
             next_scan: instant(),
-            troubles: BTreeSet::new(),
+            troubles: BTreeMap::new(),
+            scans: 0,
             unreadable: false,
             own_groups: process::in_foreground(),
             open_files: None,
@@ -138,8 +136,7 @@ impl Scanner {
                 continue;
             }
             let watched = self.watch.as_ref().map_or(self.signals.fd(), Watch::fd);
-            let [signalled, changed] =
-                poll::readable([self.signals.fd(), watched], Some(self.timeout()));
+            let [signalled, changed] = poll::readable([self.signals.fd(), watched], self.timeout());
             if signalled {
                 self.take_signals();
             }
@@ -150,9 +147,11 @@ impl Scanner {
         }
     }
 
-    fn timeout(&self) -> Duration {
-        let due = self.roster.deadline().map_or(self.next_scan, |due| due.min(self.next_scan));
-        due.after(instant())
+    fn timeout(&self) -> Option<Duration> {
+        // No more looking about when what there is is being stopped.
+        let scan = (!self.roster.is_stopping()).then_some(self.next_scan);
+        let due = self.roster.deadline().into_iter().chain(scan).min();
+        due.map(|due| due.after(instant()))
     }
 
     fn take_signals(&mut self) {
@@ -175,8 +174,6 @@ impl Scanner {
             ));
         }
         if stop {
-            // No more looking about; what there is is stopped.
-            self.next_scan = instant() + NET_INTERVAL;
             self.tell(Event::Stop);
         }
     }
@@ -215,9 +212,12 @@ impl Scanner {
     /// Looks at the whole directory.
     fn scan(&mut self) {
         self.roster.begin_scan();
+        self.scans += 1;
         let read = dir::names(|name| self.look(name));
         match read {
             Ok(()) => {
+                let this = self.scans;
+                self.troubles.retain(|_, scan| *scan == this);
                 self.roster.end_scan(instant(), &mut self.todo);
                 self.perform();
             }
@@ -249,7 +249,7 @@ impl Scanner {
                 Event::Lost(bytes)
             }
             Err(Trouble(file, error)) => {
-                if self.troubles.insert(bytes.into()) {
+                if self.troubles.insert(bytes.into(), self.scans).is_none() {
                     let what = [b"unable to stat ", bytes, file.as_bytes()];
                     diag::warning("svscan", &what, error);
                     // It will not be announced when this gets better.
@@ -434,19 +434,4 @@ const fn suffix(role: Role) -> &'static [u8] {
         Role::Main => b"",
         Role::Log => b"/log",
     }
-}
-
-/// Another svscan is at work here: names it, and touches nothing.
-fn refuse(dir: &[u8], lock: &OwnedFd) -> i32 {
-    let holder = holder::of(lock.as_fd());
-    let pid = holder.map(|pid| Decimal::new(pid.get().unsigned_abs().into()));
-    diag::say(&[
-        b"svscan: fatal: unable to lock ",
-        dir,
-        b": temporary failure (held by ",
-        if pid.is_some() { b"pid " } else { b"another svscan" },
-        pid.as_ref().map_or(b"", Decimal::as_bytes),
-        b")",
-    ]);
-    TEMPORARY
 }

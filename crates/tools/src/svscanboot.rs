@@ -8,6 +8,7 @@ use crate::boot_log::BootLog;
 use crate::chain::exec;
 use crate::diag::{self, TEMPORARY};
 use crate::environment::Environment;
+use crate::holder;
 use crate::options::{complain, options};
 use crate::state_dir::StateDir;
 use crate::time::instant;
@@ -45,7 +46,8 @@ const START_INTERVAL: Duration = Duration::from_secs(5);
 /// How long the services of an earlier run are waited for.
 const LEFTOVER_TIME: Duration = Duration::from_secs(5);
 
-/// Exit code: that of svscan after TERM; 100 for bad usage, 111 if there are no descriptors.
+/// Exit code: 0 after TERM, 100 for bad usage, 111 if there are no descriptors, or if a svscan
+/// runs on the directory already.
 pub(crate) fn main() -> i32 {
     let mut keep = false;
     let mut environment_dir = ENVIRONMENT;
@@ -76,8 +78,7 @@ pub(crate) fn main() -> i32 {
     match Boot::begin(scan_dir, keep, environment, log) {
         Ok(mut boot) => {
             boot.read_environment(environment_dir);
-            boot.end_leftovers();
-            boot.run()
+            boot.end_leftovers().map_or_else(|code| code, |()| boot.run())
         }
         Err(error) => diag::fatal("svscanboot", &[b"unable to create pipe"], error),
     }
@@ -182,26 +183,48 @@ impl Boot {
 
     /// Ends the services of an earlier run, if there are any: first the services, then, when
     /// these have gone or time is up, their loggers.
-    fn end_leftovers(&mut self) {
+    ///
+    /// # Errors
+    /// The exit code, after a message, if their svscan still runs: they are not left over then.
+    fn end_leftovers(&mut self) -> core::result::Result<(), i32> {
         let Ok(home) = fs::open_dir(fs::HERE, c".") else {
-            return;
+            return Ok(());
         };
+        // What is wrong with the directory is for svscan to say.
         if fs::chdir(self.scan_dir).is_ok() {
-            for suffix in [&b""[..], b"/log"] {
-                let mut told = Vec::new();
-                // What cannot be read has nothing in it for us.
-                let _ = dir::names(|name| {
-                    let service = [name.to_bytes(), suffix].concat();
-                    let control = StateDir::control_below(&service);
-                    told.extend(control.and_then(|control| tell_to_end(&control)));
+            holder::lock_scan_dir("svscanboot", self.scan_dir.to_bytes())?;
+            for log in [false, true] {
+                self.each_control(log, |control| {
+                    let _ = fd::write(control.as_fd(), b"dx");
                 });
                 let until = instant() + LEFTOVER_TIME;
-                for control in &told {
+                self.each_control(log, |control| {
                     poll::no_reader_left(control.as_fd(), until.after(instant()));
-                }
+                });
             }
         }
         let _ = fs::fchdir(home.as_fd());
+        Ok(())
+    }
+
+    /// Opens the control FIFO of every service (or every logger) in the current directory that
+    /// has a supervise.
+    fn each_control(&self, log: bool, mut with: impl FnMut(&OwnedFd)) {
+        let Ok(scan_dir) = fs::open_dir(fs::HERE, c".") else {
+            return;
+        };
+        let base = self.environment.get(b"SUPERVISEDIR");
+        // What cannot be read has nothing in it for us.
+        let _ = dir::names(|name| {
+            let there = fs::chdir(name).and_then(|()| if log { fs::chdir(c"log") } else { Ok(()) });
+            let control = there
+                .and_then(|()| StateDir::of_current_dir_by(base))
+                .and_then(|state| state.file("control", |path| fs::open_write(fs::HERE, path)));
+            if let Ok(control) = control {
+                with(&control);
+            }
+            let _ = fs::fchdir(scan_dir.as_fd());
+        });
     }
 
     fn run(&mut self) -> i32 {
@@ -316,11 +339,4 @@ impl Boot {
         };
         process::spawn(&mut child)
     }
-}
-
-/// Tells the supervise that reads from this FIFO, if there is one, to end its service and leave.
-fn tell_to_end(control: &CStr) -> Option<OwnedFd> {
-    let control = fs::open_write(fs::HERE, control).ok()?;
-    fd::write(control.as_fd(), b"dx").ok()?;
-    Some(control)
 }

@@ -9,11 +9,15 @@
 
 extern crate alloc;
 
+pub mod accounts;
 pub mod command;
 pub mod decimal;
 pub mod envdir;
+pub mod envfile;
+pub mod envini;
 pub mod errno;
 pub mod getopt;
+pub mod limits;
 pub mod locks;
 pub mod path_search;
 pub mod ring;

@@ -1131,6 +1131,18 @@ fn a_look_that_finds_another_directory_goes_on_with_the_next_name() {
 }
 
 #[test]
+fn a_supervise_is_started_by_the_name_that_was_just_seen() {
+    // The other one may lead elsewhere by now, where nobody could look.
+    let mut story = Story::running();
+    story.seen("b", A, LOGGED);
+    assert_eq!(story.ended(0, Main, KILLED), "0 look");
+    assert_eq!(story.unsure("b"), "");
+    story.pass(LONGEST_PAUSE);
+    assert_eq!(story.seen("a", A, LOGGED), "0 spawn main");
+    assert_eq!(story.name(0), "a");
+}
+
+#[test]
 fn a_settling_directory_with_two_names_is_looked_at_by_the_other_one() {
     let mut story = Story::new();
     story.seen("a", A, BARE);

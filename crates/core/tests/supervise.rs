@@ -73,7 +73,7 @@ fn whereabouts(machine: &Machine) -> String {
         Want::Once => "o",
     };
     // The record tells no other story than the state.
-    assert_eq!(record.pid, machine.pid().map_or(0, |pid| pid.get().unsigned_abs()));
+    assert_eq!(record.pid, machine.pid().map_or(0, |pid| pid.get().cast_unsigned()));
     assert_eq!(record.paused, state == "paused");
     assert_eq!(record.pid != 0, state == "up" || state == "paused");
     assert_eq!(record.state, None);

@@ -5,15 +5,14 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use rustix::fs::RawDir;
 
-/// Calls `each` for every name in the current directory, except those beginning with a dot, in
-/// the kernel's order.
+/// Calls `each` for every name in an open directory, except those beginning with a dot, in the
+/// kernel's order.
 ///
 /// # Errors
-/// What opening or reading the directory says; some names may have been given before.
-pub fn names(mut each: impl FnMut(&CStr)) -> Result<()> {
-    let dir = fs::open_dir(fs::HERE, c".")?;
+/// What reading the directory says; some names may have been given before.
+pub fn names(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr)) -> Result<()> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
-    let mut entries = RawDir::new(dir.as_fd(), &mut buffer);
+    let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name();
@@ -44,4 +43,12 @@ pub fn changes_unseen(dir: BorrowedFd<'_>) -> bool {
     ];
     #[expect(clippy::useless_conversion, reason = "narrower on 32-bit architectures")]
     rustix::fs::fstatfs(dir).is_ok_and(|s| REMOTE.contains(&i64::from(s.f_type)))
+}
+
+/// The same for the current directory.
+///
+/// # Errors
+/// What opening or reading the directory says.
+pub fn names_here(each: impl FnMut(&CStr)) -> Result<()> {
+    names(fs::open_dir(fs::HERE, c".")?.as_fd(), each)
 }

@@ -121,6 +121,24 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
 }
 
+/// A pipe, read end first, whose write end programs that we run inherit.
+///
+/// # Errors
+/// EMFILE and ENFILE when there are no more descriptors.
+pub fn pipe_for_children() -> Result<(OwnedFd, OwnedFd)> {
+    let (read_end, write_end) = pipe()?;
+    rustix::io::fcntl_setfd(&write_end, FdFlags::empty())?;
+    Ok((read_end, write_end))
+}
+
+/// Opens one more copy, which the program that we become inherits: it is never closed by us.
+///
+/// # Errors
+/// EMFILE when there are no more descriptors.
+pub fn copy_for_children(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::io::dup(fd).map(core::mem::forget)
+}
+
 /// Writes the pieces and `end` with a single call, so that lines of several processes do not mix.
 /// Errors are ignored.
 pub fn write_pieces(fd: BorrowedFd<'_>, pieces: &[&[u8]], end: &[u8]) {

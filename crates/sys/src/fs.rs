@@ -40,6 +40,16 @@ pub fn open_append(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     openat(dir, path, flags, Mode::from_raw_mode(0o600))
 }
 
+/// The same, but it stays open in a program that we become.
+///
+/// # Errors
+/// What open says.
+pub fn open_append_for_children(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags =
+        OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | ALWAYS.difference(OFlags::CLOEXEC);
+    openat(dir, path, flags, Mode::from_raw_mode(0o600))
+}
+
 /// Opens for writing, empty; made with mode 0644 if it is missing.
 ///
 /// # Errors

@@ -27,6 +27,7 @@ pub mod fs;
 pub mod heap;
 pub mod ids;
 mod kernel;
+pub mod limit;
 pub mod lock;
 #[cfg(not(libc_flavour))]
 mod mem;

@@ -12,6 +12,14 @@ pub fn try_lock(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::io::retry_on_intr(|| flock(fd, FlockOperation::NonBlockingLockExclusive))
 }
 
+/// Takes the lock, waiting until nobody has it.
+///
+/// # Errors
+/// ENOLCK, and EBADF on some network file systems.
+pub fn wait(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::io::retry_on_intr(|| flock(fd, FlockOperation::LockExclusive))
+}
+
 /// The device and inode of an open file, as /proc/locks names them.
 #[must_use]
 pub fn identity(fd: BorrowedFd<'_>) -> Option<(u32, u32, u64)> {

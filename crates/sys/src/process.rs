@@ -7,6 +7,7 @@ use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::num::NonZeroI32;
 use core::ptr::null;
+use rustix::process::{WaitOptions, wait, waitpid};
 
 /// A process id.
 pub type Pid = NonZeroI32;
@@ -167,16 +168,20 @@ impl<'a> Strings<'a> {
 
     /// These strings.
     #[must_use]
-    pub fn of(strings: &[&'a CStr]) -> Self {
+    pub fn of(strings: impl IntoIterator<Item = &'a CStr>) -> Self {
+        let mut strings = strings.into_iter().map(CStr::as_ptr).fuse();
         let mut few = [null(); 8];
-        let array = if strings.len() < few.len() {
-            for (place, string) in few.iter_mut().zip(strings) {
-                *place = string.as_ptr();
+        let (places, _last) = few.split_at_mut(7);
+        for (place, string) in places.iter_mut().zip(strings.by_ref()) {
+            *place = string;
+        }
+        let array = match strings.next() {
+            None => Array::Few(few),
+            Some(next) => {
+                let first = few.into_iter().take(7);
+                let rest = core::iter::once(next).chain(strings);
+                Array::Many(first.chain(rest).chain([null()]).collect())
             }
-            Array::Few(few)
-        } else {
-            let ends = core::iter::once(null());
-            Array::Many(strings.iter().map(|s| s.as_ptr()).chain(ends).collect())
         };
         Self { array, strings: PhantomData }
     }
@@ -258,24 +263,39 @@ pub enum Ended {
     Killed(u8),
 }
 
+impl From<rustix::process::WaitStatus> for Ended {
+    fn from(status: rustix::process::WaitStatus) -> Self {
+        let byte = |n: i32| u8::try_from(n).unwrap_or(u8::MAX);
+        match status.terminating_signal() {
+            Some(signal) => Self::Killed(byte(signal)),
+            None => Self::Exited(byte(status.exit_status().unwrap_or(0))),
+        }
+    }
+}
+
 /// Takes note of one ended child, if there is one: its id and how it ended.
 #[must_use]
 pub fn reap() -> Option<(Pid, Ended)> {
-    use rustix::process::{WaitOptions, wait};
-    loop {
-        match wait(WaitOptions::NOHANG) {
-            Ok(Some((pid, status))) => {
-                let byte = |n: i32| u8::try_from(n).unwrap_or(u8::MAX);
-                let ended = status.terminating_signal().map_or_else(
-                    || Ended::Exited(byte(status.exit_status().unwrap_or(0))),
-                    |signal| Ended::Killed(byte(signal)),
-                );
-                return Some((pid.as_raw_nonzero(), ended));
-            }
-            Err(Errno::INTR) => {}
-            Ok(None) | Err(_) => return None,
-        }
-    }
+    let ended = rustix::io::retry_on_intr(|| wait(WaitOptions::NOHANG));
+    let (pid, status) = ended.ok()??;
+    Some((pid.as_raw_nonzero(), status.into()))
+}
+
+/// Waits until this child has ended.
+///
+/// # Errors
+/// ECHILD if it is no child of ours, or vanishes because SIGCHLD is ignored.
+pub fn wait_for(child: Pid) -> Result<Ended> {
+    let child = rustix_pid(child)?;
+    let ended = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()))?;
+    // Without NOHANG there is always an answer.
+    ended.map(|(_, status)| status.into()).ok_or(Errno::CHILD)
+}
+
+/// Makes the descendants whose parents end our children.
+pub fn adopt_orphans() {
+    // The kernel takes any id as "yes"; cannot fail for ourselves.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
 fn rustix_pid(pid: Pid) -> Result<rustix::process::Pid> {
@@ -351,29 +371,4 @@ pub fn take_last_arg() -> Option<&'static mut [u8]> {
     // other reference to this one was made, as `handed_out` shows, nor will be, as `argc` no
     // longer counts it.
     Some(unsafe { core::slice::from_raw_parts_mut(place.cast_mut().cast::<u8>(), length) })
-}
-
-/// The limit on the number of open files, raised for ourselves and put back for our children.
-#[derive(Clone, Copy)]
-pub struct OpenFiles(rustix::process::Rlimit);
-
-impl OpenFiles {
-    /// Raises the soft limit as far as it goes; `None` if it cannot be raised any more.
-    #[must_use]
-    pub fn raise() -> Option<Self> {
-        use rustix::process::{Resource, getrlimit, setrlimit};
-        let inherited = getrlimit(Resource::Nofile);
-        let raised =
-            rustix::process::Rlimit { current: inherited.maximum, maximum: inherited.maximum };
-        if raised == inherited {
-            return None;
-        }
-        setrlimit(Resource::Nofile, raised).ok().map(|()| Self(inherited))
-    }
-
-    /// In a child, before it runs another program: the limit as we found it.
-    pub fn put_back(self) {
-        // Lowering a limit is always allowed.
-        let _ = rustix::process::setrlimit(rustix::process::Resource::Nofile, self.0);
-    }
 }

@@ -1,80 +1,158 @@
 //! The environment that a program is to get.
 
+use alloc::borrow::Cow;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::envdir::{self, Setting};
-use daemontools_sys::process::Strings;
-use daemontools_sys::{AsFd as _, Errno, Result, dir, fd, fs};
+use daemontools_sys::process::{self, Strings};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, dir, fd, fs};
 
-/// Entries of the form `name=value`.
-#[derive(Default)]
-pub(crate) struct Environment(Vec<CString>);
+/// Entries of the form `name=value`, in the order in which the original would leave them: what
+/// is removed is replaced by the last one, what is set is appended.
+pub(crate) struct Environment {
+    entries: Vec<Cow<'static, CStr>>,
+    /// The entries before this number are those we began with, and may have any name.
+    inherited: usize,
+}
+
+/// Why an environment directory could not be read: the file, or nothing for the directory itself,
+/// and the error.
+pub(crate) struct Unreadable(pub(crate) Vec<u8>, pub(crate) Errno);
 
 impl Environment {
-    /// Sets a variable. Names and values cannot hold NULs; one that does is left out.
+    /// No variables.
+    pub(crate) const fn empty() -> Self {
+        Self { entries: Vec::new(), inherited: 0 }
+    }
+
+    /// Our own.
+    pub(crate) fn own() -> Self {
+        let entries: Vec<_> = process::environ().map(Cow::Borrowed).collect();
+        Self { inherited: entries.len(), entries }
+    }
+
+    /// Sets a variable. As in the original the key is what stands before the first equal sign of
+    /// `name=value`, should the name have one itself. What has a NUL in it is left out.
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
-        self.remove(name);
-        if let Ok(entry) = CString::new([name, b"=", value].concat()) {
-            self.0.push(entry);
+        let entry = [name, b"=", value].concat();
+        let key = key(&entry);
+        // A name that was set before is one of our own entries.
+        self.remove_from(key, self.entries.len());
+        if let Ok(entry) = CString::new(entry) {
+            self.entries.push(Cow::Owned(entry));
         }
     }
 
-    /// Removes a variable.
-    pub(crate) fn remove(&mut self, name: &[u8]) {
-        self.0.retain(|entry| split(entry).is_none_or(|(its, _)| its != name));
+    /// Removes a variable, all entries of it. A name with an equal sign in it sets one instead:
+    /// the observed way of the original.
+    pub(crate) fn unset(&mut self, name: &[u8]) {
+        match name.iter().position(|&c| c == b'=') {
+            None => self.remove_from(name, self.entries.len()),
+            Some(at) => {
+                let (name, value) = name.split_at(at);
+                self.set(name, value.get(1..).unwrap_or_default());
+            }
+        }
+    }
+
+    /// Removes all entries with this key among the first `end`.
+    fn remove_from(&mut self, wanted: &[u8], mut end: usize) {
+        let mut at = 0;
+        while at < end {
+            if self.entries.get(at).is_some_and(|entry| key(entry.to_bytes()) == wanted) {
+                self.entries.swap_remove(at);
+                self.inherited = self.inherited.min(self.entries.len());
+                end = end.min(self.entries.len());
+            } else {
+                at += 1;
+            }
+        }
     }
 
     /// The value of a variable.
     pub(crate) fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        self.0.iter().filter_map(|entry| split(entry)).find(|(its, _)| *its == name).map(|(_, v)| v)
+        self.entries.iter().find_map(|entry| {
+            entry.to_bytes().strip_prefix(name).and_then(|rest| rest.strip_prefix(b"="))
+        })
     }
 
     /// For exec.
     pub(crate) fn strings(&self) -> Strings<'_> {
-        let entries: Vec<&CStr> = self.0.iter().map(CString::as_c_str).collect();
-        Strings::of(&entries)
+        Strings::of(self.entries.iter().map(AsRef::as_ref))
     }
 
-    /// Changes the environment as an environment directory says: the current directory.
+    /// Changes the environment as an environment directory says, with `prefix` before each name.
     ///
     /// # Errors
-    /// What reading the directory or a file in it says; with the name of the file.
-    pub(crate) fn apply_current_dir(&mut self) -> core::result::Result<(), (Vec<u8>, Errno)> {
+    /// The first file that could not be read; what came before it has been done.
+    pub(crate) fn apply_dir(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        prefix: &[u8],
+    ) -> core::result::Result<(), Unreadable> {
         let mut trouble = None;
-        dir::names(|name| {
+        // Names in a directory are different ones, so that what was set here need not be looked
+        // through again: a hundred thousand files take a moment and not a minute.
+        let mut odd_names = false;
+        dir::names(dir, |name| {
             if trouble.is_some() {
                 return;
             }
-            match read_whole(name) {
+            match read_first_line(dir, name) {
                 // Gone since the directory was read, or a dangling link: not there.
                 Err(Errno::NOENT) => {}
-                Err(error) => trouble = Some((name.to_bytes().to_vec(), error)),
-                Ok(text) => match envdir::parse(&text) {
-                    Setting::Remove => self.remove(name.to_bytes()),
-                    Setting::Set(value) => self.set(name.to_bytes(), &value),
-                },
+                Err(error) => trouble = Some(Unreadable(name.to_bytes().to_vec(), error)),
+                Ok(text) => {
+                    odd_names |= name.to_bytes().contains(&b'=');
+                    let name = [prefix, name.to_bytes()].concat();
+                    match envdir::parse(&text) {
+                        Setting::Set(value) if !odd_names => {
+                            self.remove_from(&name, self.inherited);
+                            let entry = [&name, &b"="[..], &value].concat();
+                            self.entries.extend(CString::new(entry).ok().map(Cow::Owned));
+                        }
+                        Setting::Set(value) => self.set(&name, &value),
+                        Setting::Remove => self.unset(&name),
+                    }
+                }
             }
         })
-        .map_err(|error| (Vec::new(), error))?;
+        .map_err(|error| Unreadable(Vec::new(), error))?;
         trouble.map_or(Ok(()), Err)
     }
 }
 
-fn split(entry: &CStr) -> Option<(&[u8], &[u8])> {
-    let entry = entry.to_bytes();
-    let at = entry.iter().position(|&c| c == b'=')?;
-    Some((entry.get(..at)?, entry.get(at + 1..)?))
+/// What stands before the first equal sign.
+fn key(entry: &[u8]) -> &[u8] {
+    entry.split(|&c| c == b'=').next().unwrap_or_default()
 }
 
-fn read_whole(path: &CStr) -> Result<Vec<u8>> {
+/// Reads a file as far as it can matter: to the end of its first line.
+fn read_first_line(dir: BorrowedFd<'_>, name: &CStr) -> Result<Vec<u8>> {
+    let file = fs::open_read(dir, name)?;
+    read_until(file.as_fd(), |part| part.contains(&b'\n'))
+}
+
+/// Reads a whole file.
+///
+/// # Errors
+/// What opening or reading says.
+pub(crate) fn read_whole(path: &CStr) -> Result<Vec<u8>> {
     let file = fs::open_read(fs::HERE, path)?;
+    read_until(file.as_fd(), |_| false)
+}
+
+/// Reads to the end of a file, or to the end of a part which is `enough`.
+fn read_until(file: BorrowedFd<'_>, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    let mut part = [0; 1024];
+    let mut room = [0; 4096];
     loop {
-        match fd::read(file.as_fd(), &mut part)? {
-            0 => return Ok(text),
-            n => text.extend_from_slice(part.get(..n).unwrap_or_default()),
+        let n = fd::read(file, &mut room)?;
+        let part = room.get(..n).unwrap_or_default();
+        text.extend_from_slice(part);
+        if n == 0 || enough(part) {
+            return Ok(text);
         }
     }
 }

@@ -9,13 +9,24 @@
 
 extern crate alloc;
 
+mod accounts;
 mod boot_log;
 mod chain;
 mod diag;
+mod envdir;
+mod envfile;
+mod envini;
 mod environment;
+mod envuidgid;
+mod fghack;
 mod holder;
 mod options;
+mod pgrphack;
 mod readproctitle;
+mod setlock;
+mod setuidgid;
+mod setuser;
+mod softlimit;
 mod state_dir;
 mod supervise;
 mod svc;
@@ -32,7 +43,17 @@ type Program = (&'static [u8], fn() -> i32);
 
 /// The programs by name.
 const PROGRAMS: &[Program] = &[
+    (b"envdir", envdir::main),
+    (b"envfile", envfile::main),
+    (b"envini", envini::main),
+    (b"envuidgid", envuidgid::main),
+    (b"fghack", fghack::main),
+    (b"pgrphack", pgrphack::main),
     (b"readproctitle", readproctitle::main),
+    (b"setlock", setlock::main),
+    (b"setuidgid", setuidgid::main),
+    (b"setuser", setuser::main),
+    (b"softlimit", softlimit::main),
     (b"supervise", supervise::main),
     (b"svc", svc::main),
     (b"svok", svok::main),

@@ -203,7 +203,7 @@ impl Supervisor {
             Forked::Parent(pid) => Ok(pid),
             Forked::Child => {
                 self.signals.give_back();
-                let args = Strings::of(&[c"./run"]);
+                let args = Strings::of([c"./run"]);
                 let error = process::exec(c"./run", &args, &Strings::own_environment());
                 let what = [b"unable to start ", self.dir, b"/run"];
                 process::exit(diag::fatal("supervise", &what, error))

@@ -20,7 +20,8 @@ use daemontools_core::getopt::Opt;
 use daemontools_core::roster::{Action, Contents, Effect, Event, Role, Roster, SlotNo};
 use daemontools_core::time::Instant;
 use daemontools_sys::fs::{DirId, Found};
-use daemontools_sys::process::{self, Ended, OpenFiles, Strings};
+use daemontools_sys::limit::OpenFiles;
+use daemontools_sys::process::{self, Ended, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::watch::{Change, Watch};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, poll};
@@ -213,7 +214,7 @@ impl Scanner {
     fn scan(&mut self) {
         self.roster.begin_scan();
         self.scans += 1;
-        let read = dir::names(|name| self.look(name));
+        let read = dir::names_here(|name| self.look(name));
         match read {
             Ok(()) => {
                 let this = self.scans;
@@ -364,7 +365,7 @@ impl Scanner {
             let args = [c"supervise", if inside { c"log" } else { &name }];
             let path = process::env("PATH").map(CStr::to_bytes);
             let environment = Strings::own_environment();
-            let error = exec(c"supervise", &Strings::of(&args), &environment, path);
+            let error = exec(c"supervise", &Strings::of(args), &environment, path);
             warn(b"unable to start supervise ", error)
         };
         match process::spawn(&mut child) {

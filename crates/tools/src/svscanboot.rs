@@ -7,7 +7,7 @@
 use crate::boot_log::BootLog;
 use crate::chain::exec;
 use crate::diag::{self, TEMPORARY};
-use crate::environment::Environment;
+use crate::environment::{Environment, Unreadable};
 use crate::holder;
 use crate::options::{complain, options};
 use crate::state_dir::StateDir;
@@ -73,7 +73,7 @@ pub(crate) fn main() -> i32 {
 
     fd::fill_missing(fd::Missing::ClosedForChildren);
     let log = BootLog::new(log_file, LOG);
-    let mut environment = Environment::default();
+    let mut environment = Environment::empty();
     environment.set(b"PATH", PATH);
     match Boot::begin(scan_dir, keep, environment, log) {
         Ok(mut boot) => {
@@ -162,22 +162,14 @@ impl Boot {
 
     /// PATH and whatever else the administrator has put there. A missing directory is usual.
     fn read_environment(&mut self, path: &CStr) {
-        let Ok(home) = fs::open_dir(fs::HERE, c".") else {
-            return self.warn(&[b"unable to read environment: cannot come back to directory"]);
-        };
-        let read = match fs::chdir(path) {
+        let read = match fs::open_dir(fs::HERE, path) {
             Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err((Vec::new(), error)),
-            Ok(()) => self.environment.apply_current_dir(),
+            Err(error) => Err(Unreadable(Vec::new(), error)),
+            Ok(dir) => self.environment.apply_dir(dir.as_fd(), b""),
         };
-        let back = fs::fchdir(home.as_fd());
-        if let Err((file, error)) = read {
+        if let Err(Unreadable(file, error)) = read {
             let why = errno::text(error.raw_os_error()).as_bytes();
             self.warn(&[b"unable to read ", path.to_bytes(), b"/", &file, b": ", why]);
-        }
-        if let Err(error) = back {
-            let why = errno::text(error.raw_os_error()).as_bytes();
-            self.warn(&[b"unable to set directory: ", why]);
         }
     }
 
@@ -215,7 +207,7 @@ impl Boot {
         };
         let base = self.environment.get(b"SUPERVISEDIR");
         // What cannot be read has nothing in it for us.
-        let _ = dir::names(|name| {
+        let _ = dir::names_here(|name| {
             let there = fs::chdir(name).and_then(|()| if log { fs::chdir(c"log") } else { Ok(()) });
             let control = there
                 .and_then(|()| StateDir::of_current_dir_by(base))
@@ -334,7 +326,12 @@ impl Boot {
             }
             self.signals.give_back();
             let path = self.environment.get(b"PATH");
-            let error = exec(program, &Strings::of(args), &self.environment.strings(), path);
+            let error = exec(
+                program,
+                &Strings::of(args.iter().copied()),
+                &self.environment.strings(),
+                path,
+            );
             diag::fatal("svscanboot", &[b"unable to run ", program.to_bytes()], error)
         };
         process::spawn(&mut child)

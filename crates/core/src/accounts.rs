@@ -1,0 +1,105 @@
+//! Lines of /etc/passwd and /etc/group.
+
+/// What an account's line says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Account<'a> {
+    /// The user id.
+    pub uid: u32,
+    /// The primary group's id.
+    pub gid: u32,
+    /// The home directory.
+    pub home: &'a [u8],
+    /// The shell.
+    pub shell: &'a [u8],
+}
+
+/// The id that means "none" to the kernel and can belong to nobody.
+const NO_ID: u32 = u32::MAX;
+
+/// An id in decimal digits.
+#[must_use]
+pub fn id(text: &[u8]) -> Option<u32> {
+    let id = u32::try_from(crate::decimal::parse(text)?).ok()?;
+    (id != NO_ID).then_some(id)
+}
+
+/// Reads a line of /etc/passwd, without its newline, if it is that of `name`. A line that lacks
+/// fields or has no valid ids is nobody's.
+#[must_use]
+pub fn account<'a>(line: &'a [u8], name: &[u8]) -> Option<Account<'a>> {
+    let rest = line.strip_prefix(name)?.strip_prefix(b":")?;
+    let mut fields = rest.split(|&c| c == b':');
+    let _password = fields.next()?;
+    let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
+    let _full_name = fields.next()?;
+    let account = Account { uid, gid, home: fields.next()?, shell: fields.next()? };
+    (!name.is_empty()).then_some(account)
+}
+
+/// Reads a line of /etc/group: its id, if `name` is one of its members.
+#[must_use]
+pub fn group_of(line: &[u8], name: &[u8]) -> Option<u32> {
+    let mut fields = line.split(|&c| c == b':');
+    let _name = fields.next()?;
+    let _password = fields.next()?;
+    let gid = id(fields.next()?)?;
+    let mut members = fields.next()?.split(|&c| c == b',');
+    members.any(|member| member == name && !name.is_empty()).then_some(gid)
+}
+
+/// Reads `UID:GID`, both in digits: an account without a name.
+#[must_use]
+pub fn numeric(text: &[u8]) -> Option<Account<'static>> {
+    let at = text.iter().position(|&c| c == b':')?;
+    let (uid, gid) = (id(text.get(..at)?)?, id(text.get(at + 1..)?)?);
+    Some(Account { uid, gid, home: b"/", shell: b"/bin/sh" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_line_of_the_name_and_no_other() {
+        let line = b"www:x:33:34:Web,,,:/var/www:/bin/sh";
+        let www = Account { uid: 33, gid: 34, home: b"/var/www", shell: b"/bin/sh" };
+        assert_eq!(account(line, b"www"), Some(www));
+        for other in [&b""[..], b"ww", b"www-data", b"www:x", b"WWW"] {
+            assert_eq!(account(line, other), None);
+        }
+    }
+
+    #[test]
+    fn damaged_lines_are_nobodys() {
+        for line in [
+            &b"a"[..],
+            b"a:",
+            b"a:x:1:1::",
+            b"a:x::1::/:/",
+            b"a:x:-1:1::/:/",
+            b"a:x:1:4294967295::/:/",
+            b"a:x:4294967296:1::/:/",
+            b"a:x:0x1:1::/:/",
+            b":x:1:1::/:/",
+        ] {
+            assert_eq!(account(line, b"a"), None);
+            assert_eq!(account(line, b""), None);
+        }
+    }
+
+    #[test]
+    fn members_are_whole_names() {
+        assert_eq!(group_of(b"adm:*:4:syslog,www", b"www"), Some(4));
+        assert_eq!(group_of(b"adm:*:4:syslog,www", b"ww"), None);
+        assert_eq!(group_of(b"adm:*:4:", b""), None);
+        assert_eq!(group_of(b"adm:*:x:www", b"www"), None);
+    }
+
+    #[test]
+    fn a_pair_of_numbers_is_an_account() {
+        assert_eq!(numeric(b"7:8").map(|a| (a.uid, a.gid)), Some((7, 8)));
+        for text in [&b"7"[..], b"7:", b":8", b"7:8:9", b"4294967295:1", b"a:b"] {
+            assert_eq!(numeric(text), None);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! envfile: runs a program with the variables of a file of `NAME=VALUE` lines.
+
+use crate::chain;
+use crate::diag::{self, PERMANENT};
+use crate::environment::{Environment, read_whole};
+use daemontools_core::decimal::Decimal;
+use daemontools_core::envfile::{self, Wrong};
+use daemontools_sys::process;
+
+/// Exit code: 100 for bad usage and a bad line, 111 for an unreadable file; else that of the
+/// program.
+pub(crate) fn main() -> i32 {
+    let (Some(file), Some(_)) = (process::arg(1), process::arg(2)) else {
+        return diag::usage("envfile", "envfile file child");
+    };
+    let shown = file.to_bytes();
+    let text = match read_whole(file) {
+        Ok(text) => text,
+        Err(error) => return diag::fatal("envfile", &[b"unable to read ", shown], error),
+    };
+    let mut environment = Environment::own();
+    let read = envfile::settings(&text, |name, value| environment.set(name, value));
+    if let Err(Wrong { line, what }) = read {
+        let line = Decimal::new(line);
+        let place = [shown, b", line ", line.as_bytes()].concat();
+        diag::say(&[b"envfile: fatal: unable to read ", &place, b": ", what.as_bytes()]);
+        return PERMANENT;
+    }
+    chain::run_with("envfile", 2, &environment.strings())
+}

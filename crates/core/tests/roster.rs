@@ -14,6 +14,8 @@ const KILLED: Ended = Ended::Killed(9);
 const FAILED: Ended = Ended::Exited(111);
 const LEFT: Ended = Ended::Exited(0);
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// A directory with these files.
 const BARE: Contents = Contents { log: false, run: false };
 const PLAIN: Contents = Contents { log: false, run: true };
@@ -59,7 +61,7 @@ impl Story {
         assert_eq!(self.seen("a", A, LOGGED), "0 spawn log, 0 spawn main");
         self.spawned(0, Log);
         self.spawned(0, Main);
-        self.pass(Duration::from_mins(1));
+        self.pass(MINUTE);
         self
     }
 
@@ -932,7 +934,7 @@ fn with_keep_a_replaced_service_is_left_running_beside_the_new_one() {
 fn with_keep_a_service_outlives_its_link_but_is_not_started_again() {
     let mut story = Story::keeping().run_a();
     assert_eq!(story.lost("a"), "");
-    assert_eq!(story.tick(Duration::from_hours(1)), "");
+    assert_eq!(story.tick(60 * MINUTE), "");
     assert_eq!(story.ended(0, Main, LEFT), "");
     assert_eq!(story.due_in(), None);
     assert_eq!(story.ended(0, Log, LEFT), "0 forget");
@@ -1006,7 +1008,7 @@ fn a_logger_added_later_is_started_when_both_are_down() {
     let mut story = Story::new();
     story.seen("a", A, PLAIN);
     story.spawned(0, Main);
-    story.pass(Duration::from_mins(1));
+    story.pass(MINUTE);
     assert_eq!(story.seen("a", A, LOGGED), "", "its output goes elsewhere already");
     assert_eq!(story.ended(0, Main, KILLED), "0 look");
     assert_eq!(story.seen("a", A, LOGGED), "0 spawn log, 0 spawn main");
@@ -1037,7 +1039,7 @@ fn a_supervise_that_ran_long_enough_is_started_again_at_once() {
 #[test]
 fn a_supervise_that_left_of_its_own_accord_comes_back_after_five_seconds() {
     // However long it ran: scripts say `svc -x` and remove the link meanwhile.
-    for age in [Duration::ZERO, Duration::from_mins(1)] {
+    for age in [Duration::ZERO, MINUTE] {
         let mut story = Story::running();
         story.ended(0, Main, KILLED);
         story.seen("a", A, LOGGED);
@@ -1189,7 +1191,7 @@ fn what_dies_while_everything_stops_is_not_started_again() {
     let mut story = Story::running();
     story.stop();
     assert_eq!(story.ended(0, Log, KILLED), "");
-    assert_eq!(story.tick(Duration::from_mins(1)), "");
+    assert_eq!(story.tick(MINUTE), "");
     assert_eq!(story.ended(0, Main, KILLED), "0 forget, exit");
 }
 
@@ -1250,7 +1252,7 @@ fn with_own_logger() -> Story {
     let mut story = Story::new();
     assert_eq!(story.add_own_logger(".log"), "0 spawn log");
     story.spawned(0, Log);
-    story.pass(Duration::from_mins(1));
+    story.pass(MINUTE);
     story
 }
 
@@ -1260,7 +1262,7 @@ fn the_own_logger_is_a_logger_and_nothing_else() {
     let slot = story.roster.slot(SlotNo(0)).unwrap();
     assert!(slot.is_own_logger() && slot.is_logged());
     assert_eq!(slot.name(), b".log");
-    assert_eq!(story.tick(Duration::from_hours(1)), "");
+    assert_eq!(story.tick(60 * MINUTE), "");
     // No scan sees a name with a dot, and it is none the worse for it.
     assert_eq!(story.scan(&[]), "");
     assert_eq!(story.phase(0), "active");
@@ -1312,7 +1314,7 @@ fn the_own_logger_in_the_scanned_directory_is_no_service() {
     assert_eq!(story.scan(&[("log", OWN, LOGGED)]), "");
     assert_eq!(story.count(), 1);
     assert_eq!(story.scan(&[]), "", "and its link is nothing to it");
-    assert_eq!(story.tick(Duration::from_mins(1)), "");
+    assert_eq!(story.tick(MINUTE), "");
     assert_eq!(story.phase(0), "active");
 }
 

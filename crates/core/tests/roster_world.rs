@@ -231,11 +231,13 @@ impl World {
                 }
                 self.pipes.remove(&no);
             }
-            Action::Look => match self.roster.slot(no).map(|slot| slot.name().to_vec()) {
-                Some(name) => self.look(std::str::from_utf8(&name).expect("a plain name")),
-                // It was asked for and forgotten by one and the same scan, or stop.
-                None => {}
-            },
+            Action::Look => {
+                // It may have been asked for and forgotten by one and the same scan, or stop.
+                if let Some(slot) = self.roster.slot(no) {
+                    let name = String::from_utf8(slot.name().to_vec()).expect("a plain name");
+                    self.look(&name);
+                }
+            }
         }
     }
 
@@ -516,7 +518,7 @@ fn config() -> ProptestConfig {
         config.rng_seed = RngSeed::Fixed(1);
     }
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 1024;
+        config.cases = 512;
     }
     config
 }

@@ -11,7 +11,7 @@ use rustix::fs::RawDir;
 /// # Errors
 /// What reading the directory says; some names may have been given before.
 pub fn names(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr)) -> Result<()> {
-    let mut buffer = [MaybeUninit::<u8>::uninit(); 8192];
+    let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;

@@ -1,8 +1,9 @@
 //! A small heap for a program with one thread.
 //!
 //! Requests are rounded up to a power of two and served from lists of freed pieces, else from a
-//! chunk of fresh memory; a page of it costs nothing until it is touched. Large requests get
-//! pages of their own, which go back to the kernel. `supervise` never asks for anything.
+//! chunk of fresh memory; a page of it costs nothing until it is touched. The first chunk is part
+//! of the program, as most programs need no more. Large requests get pages of their own, which go
+//! back to the kernel. `supervise` never asks for anything.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -11,13 +12,18 @@ use rustix::mm::{MapFlags, MremapFlags, ProtFlags, mmap_anonymous, mremap, munma
 
 const SMALLEST: usize = 16;
 const CLASSES: usize = 12; // 16 bytes to 32 KiB
+const FIRST_CHUNK: usize = 32 * 1024;
 const CHUNK: usize = 256 * 1024;
 
 /// The allocator; [`crate::start_program!`] makes it the program's.
-pub struct Heap(UnsafeCell<State>);
+pub struct Heap {
+    state: UnsafeCell<State>,
+    first: UnsafeCell<[u8; FIRST_CHUNK]>,
+}
 
 struct State {
     free: [*mut u8; CLASSES],
+    /// Where the chunk goes on; null before the first one.
     next: *mut u8,
     left: usize,
 }
@@ -31,7 +37,14 @@ impl Heap {
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made once, in a static")]
     pub const fn new() -> Self {
-        Self(UnsafeCell::new(State { free: [null_mut(); CLASSES], next: null_mut(), left: 0 }))
+        Self {
+            state: UnsafeCell::new(State {
+                free: [null_mut(); CLASSES],
+                next: null_mut(),
+                left: 0,
+            }),
+            first: UnsafeCell::new([0; FIRST_CHUNK]),
+        }
     }
 }
 
@@ -50,8 +63,8 @@ fn pages(len: usize) -> *mut u8 {
 }
 
 // SAFETY: pieces of a class are at least as large as the layout and aligned to their size, a
-// power of two not smaller than the alignment: chunks are page-aligned and cut from the front in
-// pieces whose start is rounded up to their size. A piece is on a free list or with its owner,
+// power of two not smaller than the alignment: chunks are cut from the front in pieces whose
+// start is rounded up to their size. A piece is on a free list or with its owner,
 // never both.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -60,15 +73,19 @@ unsafe impl GlobalAlloc for Heap {
             return if layout.align() > 4096 { null_mut() } else { pages(layout.size()) };
         };
         // SAFETY: one thread, and no reference to the state outlives a call.
-        let state = unsafe { &mut *self.0.get() };
+        let state = unsafe { &mut *self.state.get() };
         let head = state.free[class];
         if !head.is_null() {
             // SAFETY: a free piece holds the next one's address in its first word.
             state.free[class] = unsafe { head.cast::<*mut u8>().read() };
             return head;
         }
+        if state.next.is_null() {
+            state.next = self.first.get().cast();
+            state.left = FIRST_CHUNK;
+        }
         let mut skip = state.next.align_offset(size);
-        if state.next.is_null() || skip.saturating_add(size) > state.left {
+        if skip.saturating_add(size) > state.left {
             let fresh = pages(CHUNK);
             if fresh.is_null() {
                 return fresh;
@@ -91,7 +108,7 @@ unsafe impl GlobalAlloc for Heap {
             return;
         };
         // SAFETY: one thread, and no reference to the state outlives a call.
-        let state = unsafe { &mut *self.0.get() };
+        let state = unsafe { &mut *self.state.get() };
         // SAFETY: the piece is ours again, at least 16 bytes and aligned to its size.
         unsafe { piece.cast::<*mut u8>().write(state.free[class]) };
         state.free[class] = piece;

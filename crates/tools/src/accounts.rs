@@ -114,7 +114,7 @@ impl Account {
 /// Gives `wanted` every line, without its newline, until it takes one. Lines may be of any length.
 fn find_line<T>(file: BorrowedFd<'_>, mut wanted: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
     let mut text = Vec::new();
-    let mut room = [0; 4096];
+    let mut room = [0; 2048];
     loop {
         let n = fd::read(file, &mut room).unwrap_or(0);
         text.extend_from_slice(room.get(..n).unwrap_or_default());

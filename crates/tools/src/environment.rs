@@ -146,7 +146,7 @@ pub(crate) fn read_whole(path: &CStr) -> Result<Vec<u8>> {
 /// Reads to the end of a file, or to the end of a part which is `enough`.
 fn read_until(file: BorrowedFd<'_>, enough: impl Fn(&[u8]) -> bool) -> Result<Vec<u8>> {
     let mut text = Vec::new();
-    let mut room = [0; 4096];
+    let mut room = [0; 512];
     loop {
         let n = fd::read(file, &mut room)?;
         let part = room.get(..n).unwrap_or_default();

@@ -58,6 +58,8 @@ pub fn numeric(text: &[u8]) -> Option<Account<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     #[test]
     fn the_line_of_the_name_and_no_other() {
@@ -100,6 +102,31 @@ mod tests {
         assert_eq!(numeric(b"7:8").map(|a| (a.uid, a.gid)), Some((7, 8)));
         for text in [&b"7"[..], b"7:", b":8", b"7:8:9", b"4294967295:1", b"a:b"] {
             assert_eq!(numeric(text), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_what_was_written(
+            name in "[a-z+-]{1,8}", uid in 0..u32::MAX, gid in 0..u32::MAX,
+            home in "[^:\n]{0,20}", shell in "[^:\n]{0,20}",
+        ) {
+            let line = alloc::format!("{name}:x:{uid}:{gid}:any body:{home}:{shell}");
+            let account = account(line.as_bytes(), name.as_bytes()).unwrap();
+            prop_assert_eq!((account.uid, account.gid), (uid, gid));
+            prop_assert_eq!((account.home, account.shell), (home.as_bytes(), shell.as_bytes()));
+            let pair = alloc::format!("{uid}:{gid}");
+            let numeric = numeric(pair.as_bytes()).unwrap();
+            prop_assert_eq!((numeric.uid, numeric.gid), (uid, gid));
+        }
+
+        #[test]
+        fn any_line_is_read_or_nobodys(line in any::<Vec<u8>>(), name in any::<Vec<u8>>()) {
+            if let Some(account) = account(&line, &name) {
+                prop_assert!(line.starts_with(&name) && !name.is_empty());
+                prop_assert!(account.uid != u32::MAX && account.gid != u32::MAX);
+            }
+            prop_assert!(group_of(&line, &name) != Some(u32::MAX));
         }
     }
 }

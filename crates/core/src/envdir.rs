@@ -27,6 +27,7 @@ pub fn parse(file: &[u8]) -> Setting {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_specs_rules() {
@@ -38,5 +39,19 @@ mod tests {
         assert_eq!(parse(b"one\0two\0\n"), set(b"one\ntwo\n"));
         assert_eq!(parse(b"cr\r\n"), set(b"cr\r"));
         assert_eq!(parse(b"no newline"), set(b"no newline"));
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_is_one_line_of_the_file(file in any::<Vec<u8>>()) {
+            let Setting::Set(value) = parse(&file) else {
+                prop_assert!(file.is_empty());
+                return Ok(());
+            };
+            prop_assert!(!value.contains(&0) && !value.ends_with(b" ") && !value.ends_with(b"\t"));
+            let line = file.split(|&c| c == b'\n').next().unwrap();
+            prop_assert!(value.len() <= line.len());
+            prop_assert!(value.iter().zip(line).all(|(v, l)| v == l || (*v, *l) == (b'\n', 0)));
+        }
     }
 }

@@ -82,6 +82,7 @@ impl<'a, F: Fn(usize) -> Option<&'a [u8]>> Iterator for Getopt<'a, F> {
 mod tests {
     use super::*;
     use alloc::vec::Vec;
+    use proptest::prelude::*;
 
     fn parse(args: &[&'static str]) -> (Vec<Opt<'static>>, usize) {
         let args: Vec<&'static [u8]> = args.iter().map(|a| a.as_bytes()).collect();
@@ -120,5 +121,29 @@ mod tests {
         assert_eq!(parse(&["p", "-m", ""]), ([Opt::Value(b'm', b"")].into(), 3));
         let (all, _) = parse(&["p", "-dm"]);
         assert_eq!(all, [Opt::Letter(b'd'), Opt::NeedsValue(b'm')]);
+    }
+
+    proptest! {
+        /// The parser ends, stays inside the arguments, and never takes an operand for an option.
+        #[test]
+        fn any_arguments_are_parsed(args in prop::collection::vec("[-duomx:?é ]{0,4}", 0..6)) {
+            let args: Vec<&[u8]> = args.iter().map(|a| a.as_bytes()).collect();
+            let mut opts = Getopt::new(|n| args.get(n).copied(), b"duo:m:");
+            let longest = args.iter().map(|a| a.len()).sum::<usize>() + 1;
+            prop_assert!(opts.by_ref().take(longest + 1).count() <= longest);
+            let operand = opts.operand();
+            prop_assert!(opts.next().is_none());
+            // One past the end if the last letter lacked its value.
+            prop_assert!(operand >= 1 && operand <= args.len().max(1) + 1);
+            if let Some(first) = args.get(operand)
+                && operand > 1
+                && !args[operand - 1].starts_with(b"--")
+                && !args[operand - 1].ends_with(b"o")
+                && !args[operand - 1].ends_with(b"m")
+                && !(operand > 2 && args[operand - 2].starts_with(b"-"))
+            {
+                prop_assert!(*first == b"-" || !first.starts_with(b"-"));
+            }
+        }
     }
 }

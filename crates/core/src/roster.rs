@@ -267,6 +267,11 @@ impl<Id> Slot<Id> {
         }
     }
 
+    /// Whether it is on its way out.
+    const fn is_outgoing(&self) -> bool {
+        matches!(self.phase, Phase::Unlinked { .. } | Phase::Stopping | Phase::Draining { .. })
+    }
+
     const fn supervise_mut(&mut self, role: Role) -> &mut Supervise {
         match role {
             Role::Main => &mut self.main,
@@ -280,13 +285,13 @@ impl<Id> Slot<Id> {
         use SlotEvent as E;
         self.note_process(event, now);
         match (self.phase, event) {
-            (P::Held, E::Released) => self.settle_or_start(None, now),
+            (P::Held, E::Released) => self.begin(now),
             (P::Held, E::Unlinked | E::Replaced | E::Stop) => self.forget(),
 
             (P::Settling { until, .. }, E::Seen(contents)) => {
                 if contents.run || until <= now {
                     self.phase = P::Active;
-                    self.logged |= contents.log;
+                    self.logged = contents.log;
                     self.start(now)
                 } else {
                     self.phase = P::Settling { next: now + SETTLE_INTERVAL, until };
@@ -302,7 +307,7 @@ impl<Id> Slot<Id> {
 
             (P::Active, E::Seen(contents)) => {
                 // A logger can be added while nobody writes to anything else.
-                if self.main.is_absent() && self.log.is_absent() {
+                if !self.own && self.main.is_absent() && self.log.is_absent() {
                     self.logged = contents.log;
                 }
                 self.start(now)
@@ -321,6 +326,8 @@ impl<Id> Slot<Id> {
                 self.phase = P::Unlinked { due: now + UNLINK_GRACE };
                 NOTHING
             }
+            // The own logger need not have a name that a look could be answered with.
+            (P::Active, E::Ended(..) | E::Tick) if self.own => self.start(now),
             (P::Active, E::Ended(..) | E::Tick) if self.start_is_due(now) => self.look(),
             (P::Active | P::Unlinked { .. } | P::Kept, E::Replaced | E::Stop) => {
                 self.stop(now, last)
@@ -331,7 +338,9 @@ impl<Id> Slot<Id> {
                 self.start(now)
             }
             (P::Unlinked { due }, E::Tick) if due <= now => self.stop(now, last),
-            (P::Unlinked { .. } | P::Kept, E::Ended(..)) => self.forget_if_empty(),
+            (P::Unlinked { .. } | P::Kept, E::Ended(..) | E::SpawnFailed(_)) => {
+                self.forget_if_empty()
+            }
 
             (P::Stopping, E::Spawned(Role::Main, pid)) => [Some(Action::Terminate(pid)), None],
             (P::Stopping, E::Ended(Role::Main, _) | E::SpawnFailed(Role::Main)) => {
@@ -366,12 +375,7 @@ impl<Id> Slot<Id> {
             )
             | (
                 P::Unlinked { .. } | P::Kept,
-                E::Unsure
-                | E::Unlinked
-                | E::Released
-                | E::Spawned(..)
-                | E::SpawnFailed(_)
-                | E::Tick,
+                E::Unsure | E::Unlinked | E::Released | E::Spawned(..) | E::Tick,
             )
             | (
                 P::Stopping | P::Draining { .. },
@@ -413,13 +417,10 @@ impl<Id> Slot<Id> {
         }
     }
 
-    /// The first step of a service that may run: with what is in its directory, or a look at it.
-    fn settle_or_start(&mut self, contents: Option<Contents>, now: Instant) -> Actions {
+    /// The first step of a service that may run: a look at its directory.
+    fn begin(&mut self, now: Instant) -> Actions {
         self.phase = Phase::Settling { next: now, until: now + SETTLE_TIME };
-        match contents {
-            Some(contents) => self.step(SlotEvent::Seen(contents), now, false, false),
-            None => self.look(),
-        }
+        self.look()
     }
 
     /// Starts what is absent and due: the logger first, so that nothing is said to nobody.
@@ -503,8 +504,8 @@ impl<Id> Slot<Id> {
         }
         self.main = NEVER_RUN;
         self.log = NEVER_RUN;
-        let [first, _] = self.settle_or_start(None, now);
-        [Some(Action::DropPipe), first]
+        let [look, _] = self.begin(now);
+        [Some(Action::DropPipe), look]
     }
 
     /// When the next [`SlotEvent::Tick`] is due.
@@ -567,8 +568,9 @@ pub struct Roster<Id> {
     timers: BTreeSet<(Instant, SlotNo)>,
     /// How many slots are in use.
     live: usize,
-    /// How many slots are unlinked, and how many are held: usually none, which saves a search.
-    unlinked: usize,
+    /// How many slots are on their way out, and how many are held: usually none, which saves a
+    /// search.
+    outgoing: usize,
     held: usize,
     scan: u64,
     keep: bool,
@@ -588,7 +590,7 @@ impl<Id: Ord + Copy> Roster<Id> {
             by_pid: BTreeMap::new(),
             timers: BTreeSet::new(),
             live: 0,
-            unlinked: 0,
+            outgoing: 0,
             held: 0,
             scan: 0,
             keep,
@@ -697,13 +699,16 @@ impl<Id: Ord + Copy> Roster<Id> {
             }
             Event::Stop => {
                 self.stopping = true;
-                let services: Vec<SlotNo> = self.slots().map(|(no, _)| no).collect();
-                for no in services {
-                    if Some(no) != self.own_logger {
-                        self.tell(no, SlotEvent::Stop, now, out);
-                    }
+                let own = self.own_logger;
+                let services: Vec<SlotNo> =
+                    self.slots().map(|(no, _)| no).filter(|&no| Some(no) != own).collect();
+                // Otherwise the end of the last of them sees to it.
+                if services.is_empty() {
+                    self.leave_if_empty(now, out);
                 }
-                self.leave_if_empty(now, out);
+                for no in services {
+                    self.tell(no, SlotEvent::Stop, now, out);
+                }
             }
         }
     }
@@ -724,21 +729,26 @@ impl<Id: Ord + Copy> Roster<Id> {
         if let Some(entry) = self.by_name.get_mut(name) {
             entry.scan = scan;
             let no = entry.slot;
-            if self.slot(no).is_some_and(|slot| slot.id == id) {
+            if let Some(slot) = self.slot_mut(no).filter(|slot| slot.id == id) {
+                // What is started now is started by a name that was just looked at.
+                if *slot.name != *name {
+                    slot.name = name.into();
+                }
                 self.tell(no, SlotEvent::Seen(contents), now, out);
                 return;
             }
             self.by_name.remove(name);
+            // Who takes the place of one that still waits, waits in its place. One that other
+            // names lead to stays, and is nothing to wait for.
+            before = self.slot(no).and_then(|slot| slot.after);
             self.lose_name(no, name, SlotEvent::Replaced, now, out);
-            before = Some(no);
-        } else if self.unlinked > 0 {
-            // The name was just taken from another directory: that one is not coming back.
+            before = before.or(Some(no).filter(|&no| self.slot(no).is_some_and(|s| s.names == 0)));
+        } else if self.outgoing > 0 {
+            // The name was taken from another directory: that one is not coming back.
             before = self
                 .slots()
                 .find(|(_, slot)| {
-                    matches!(slot.phase, Phase::Unlinked { .. })
-                        && *slot.name == *name
-                        && slot.id != id
+                    slot.is_outgoing() && slot.names == 0 && *slot.name == *name && slot.id != id
                 })
                 .map(|(no, _)| no);
             if let Some(no) = before {
@@ -790,6 +800,8 @@ impl<Id: Ord + Copy> Roster<Id> {
             let other = other.map(|(name, _)| name.clone());
             if let (Some(other), Some(slot)) = (other, self.slot_mut(no)) {
                 slot.name = other;
+                // It may have waited for a look at the name that is gone.
+                self.tell(no, SlotEvent::Tick, now, out);
             }
         }
     }
@@ -829,10 +841,11 @@ impl<Id: Ord + Copy> Roster<Id> {
         let Some(slot) = self.slot_mut(no) else {
             return;
         };
-        let was_unlinked = matches!(slot.phase, Phase::Unlinked { .. });
+        let was_outgoing = slot.is_outgoing();
         let was_held = slot.phase == Phase::Held;
         let actions = slot.step(event, now, keep, stopping);
-        let is_unlinked = matches!(slot.phase, Phase::Unlinked { .. });
+        let is_outgoing = slot.is_outgoing();
+        let begins_anew = was_outgoing && matches!(slot.phase, Phase::Settling { .. });
         let is_held = slot.phase == Phase::Held;
         let old_timer = slot.timer;
         // A look is answered at once, so that the timer is not needed for it.
@@ -846,11 +859,13 @@ impl<Id: Ord + Copy> Roster<Id> {
                 self.timers.insert((due, no));
             }
         }
-        self.unlinked = self.unlinked + usize::from(is_unlinked) - usize::from(was_unlinked);
+        self.outgoing = self.outgoing + usize::from(is_outgoing) - usize::from(was_outgoing);
         self.held = self.held + usize::from(is_held) - usize::from(was_held);
         out.extend(actions.into_iter().flatten().map(|action| Effect::For(no, action)));
         if actions.contains(&Some(Action::Forget)) {
             self.forget(no, now, out);
+        } else if begins_anew {
+            self.release_heirs(no, now, out);
         }
     }
 
@@ -867,22 +882,28 @@ impl<Id: Ord + Copy> Roster<Id> {
         if let Some(due) = slot.timer {
             self.timers.remove(&(due, no));
         }
-        self.unlinked -= usize::from(matches!(slot.phase, Phase::Unlinked { .. }));
+        self.outgoing -= usize::from(slot.is_outgoing());
         self.held -= usize::from(slot.phase == Phase::Held);
         if slot.names > 0 {
             self.by_name.retain(|_, entry| entry.slot != no);
         }
-        if self.held > 0 {
-            let heirs: Vec<SlotNo> =
-                self.slots().filter(|(_, s)| s.after == Some(no)).map(|(heir, _)| heir).collect();
-            for heir in heirs {
-                if let Some(slot) = self.slot_mut(heir) {
-                    slot.after = None;
-                }
-                self.tell(heir, SlotEvent::Released, now, out);
-            }
-        }
+        self.release_heirs(no, now, out);
         self.leave_if_empty(now, out);
+    }
+
+    /// Lets those go on that waited for a service which has ended.
+    fn release_heirs(&mut self, no: SlotNo, now: Instant, out: &mut Vec<Effect>) {
+        if self.held == 0 {
+            return;
+        }
+        let heirs: Vec<SlotNo> =
+            self.slots().filter(|(_, s)| s.after == Some(no)).map(|(heir, _)| heir).collect();
+        for heir in heirs {
+            if let Some(slot) = self.slot_mut(heir) {
+                slot.after = None;
+            }
+            self.tell(heir, SlotEvent::Released, now, out);
+        }
     }
 
     /// When svscan is to end: the last one is the logger of its own messages, then it leaves.

@@ -142,7 +142,7 @@ impl Machine {
     #[must_use]
     pub fn record(&self) -> Record {
         let (pid, paused) = match self.state {
-            State::Up { pid, paused } => (pid.get().unsigned_abs(), paused),
+            State::Up { pid, paused } => (pid.get().cast_unsigned(), paused),
             State::Down | State::Waiting { .. } | State::Spawning | State::Gone => (0, false),
         };
         Record { since: self.since, pid, paused, want: self.want, state: None }
@@ -207,7 +207,8 @@ impl Machine {
                 };
                 [publish, None, None, None]
             }
-            // Obeyed when the answer is there.
+            // The program answers before it reads another command, so that this hardly happens:
+            // what is wanted is noted, a signal has nobody to go to.
             (S::Spawning, E::Command(..)) => [publish, None, None, None],
 
             (S::Up { .. }, E::Ended(_)) => {
@@ -245,7 +246,7 @@ impl Machine {
             // Too early, or nothing was due.
             (S::Down | S::Waiting { .. } | S::Spawning | S::Up { .. }, E::Tick) => NONE,
             // These cannot happen: a process that was not asked for, the end of one that does
-            // not exist, a second beginning. To forget them is right all the same.
+            // not exist, a beginning in the middle. To forget them is right all the same.
             (S::Down | S::Waiting { .. } | S::Up { .. }, E::Spawned(_) | E::SpawnFailed)
             | (S::Down | S::Waiting { .. } | S::Spawning, E::Ended(_))
             | (S::Waiting { .. } | S::Spawning | S::Up { .. }, E::Begin) => NONE,

@@ -1319,6 +1319,18 @@ fn the_own_logger_in_the_scanned_directory_is_no_service() {
 }
 
 #[test]
+fn the_own_logger_stays_a_logger_when_a_scan_sees_it_while_it_is_down() {
+    let mut story = with_own_logger();
+    assert_eq!(story.ended(0, Log, LEFT), "");
+    assert_eq!(story.scan(&[("log", OWN, PLAIN)]), "");
+    let mut done = story.tick(AFTER_EXIT);
+    if done == "0 look" {
+        done = story.seen("log", OWN, PLAIN);
+    }
+    assert_eq!(done, "0 spawn log");
+}
+
+#[test]
 fn who_takes_a_name_from_the_own_logger_does_not_wait_for_it() {
     let mut story = with_own_logger();
     story.seen("log", OWN, PLAIN);

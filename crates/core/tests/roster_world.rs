@@ -15,8 +15,8 @@ use std::time::Duration;
 /// The names that can be in the scanned directory.
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 
-/// How many directories there are that they can lead to.
-const DIRS: u32 = 8;
+/// How many directories there are that they can lead to: three for each name, if it comes to that.
+const DIRS: u32 = 12;
 
 /// The logger of svscan's own messages: not among these names, and without `log`.
 const OWN_NAME: &str = ".own";
@@ -359,7 +359,7 @@ impl World {
         let orderly = self.kind.orderly;
         match act {
             Act::Link { name, dir, announced } => {
-                // In an orderly world the directories 0 and 4 are for the first name, and so on.
+                // In an orderly world the directories 0, 4 and 8 are for the first name, and so on.
                 let names = u32::try_from(NAMES.len()).expect("few");
                 let index = u32::try_from(name).expect("few");
                 let dir = if orderly { index + dir / names * names } else { dir };

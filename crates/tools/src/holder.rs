@@ -22,7 +22,7 @@ fn of(file: BorrowedFd<'_>) -> Option<Pid> {
 /// between the program's name and the reason.
 pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno) -> i32 {
     let pid = if error == Errno::AGAIN { of(file.as_fd()) } else { None };
-    let pid = pid.map(|pid| Decimal::new(pid.get().unsigned_abs().into()));
+    let pid = pid.map(|pid| Decimal::new(pid.get().cast_unsigned().into()));
     let (open, digits, close) = match &pid {
         Some(pid) => (&b" (held by pid "[..], pid.as_bytes(), &b")"[..]),
         None => (&b""[..], &b""[..], &b""[..]),

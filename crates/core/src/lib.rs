@@ -18,6 +18,8 @@ pub mod envini;
 pub mod errno;
 pub mod getopt;
 pub mod limits;
+pub mod lines;
+pub mod local;
 pub mod locks;
 pub mod path_search;
 pub mod ring;
@@ -27,6 +29,7 @@ pub mod status;
 pub mod supervise;
 pub mod tai;
 pub mod time;
+pub mod zone;
 
 /// A process id.
 pub type Pid = core::num::NonZeroI32;

@@ -41,9 +41,85 @@ impl Tai64n {
     }
 }
 
+/// The length of a label as text with the space behind it.
+pub const STAMP_LEN: usize = 26;
+
+/// The number of digits in a label's text.
+pub const DIGITS: usize = 24;
+
+impl Tai64n {
+    /// The label as text with a space behind it: `@`, 24 hexadecimal digits, ` `.
+    #[must_use]
+    pub fn stamp(self) -> [u8; STAMP_LEN] {
+        const DIGIT: &[u8; 16] = b"0123456789abcdef";
+        let mut out = [b' '; STAMP_LEN];
+        let (at, digits) = out.split_at_mut(1);
+        at.fill(b'@');
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(self.to_bytes()) {
+            for (place, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
+                *place = DIGIT.get(usize::from(nibble)).copied().unwrap_or(b' ');
+            }
+        }
+        out
+    }
+
+    /// The label which these digits write, lower-case as [`Tai64n::stamp`] writes them; `None` if
+    /// one of them is none.
+    #[must_use]
+    pub fn from_digits(digits: &[u8; DIGITS]) -> Option<Self> {
+        let mut bytes = [0; 12];
+        let mut all = 0;
+        for (place, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+            if let &[high, low] = pair {
+                let (high, low) = (value(high), value(low));
+                all |= high | low;
+                *place = high << 4 | low & 15;
+            }
+        }
+        (all < 16).then(|| Self::from_bytes(bytes))
+    }
+
+    /// Seconds since 1970.
+    #[must_use]
+    pub const fn to_unix(self) -> i64 {
+        self.seconds.wrapping_sub(UNIX_EPOCH).cast_signed()
+    }
+}
+
+/// The value of a hexadecimal digit, or a number above 15.
+const fn value(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => 0x80,
+    }
+}
+
+/// Whether a byte can be part of a label's text.
+#[must_use]
+pub const fn is_digit(byte: u8) -> bool {
+    value(byte) < 16
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_and_back() {
+        let label = Tai64n::from_unix(1_700_000_000, 123_456_500);
+        assert_eq!(&label.stamp(), b"@400000006553f10a075bcbf4 ");
+        let digits = label.stamp()[1..25].try_into().unwrap();
+        assert_eq!(Tai64n::from_digits(&digits), Some(label));
+        assert_eq!(label.to_unix(), 1_700_000_000);
+        for at in 0..DIGITS {
+            for wrong in [b'g', b'A', b' ', b'/', b':', b'`', 0, 0xff] {
+                let mut digits = digits;
+                digits[at] = wrong;
+                assert_eq!(Tai64n::from_digits(&digits), None);
+            }
+        }
+    }
 
     #[test]
     fn the_specs_example() {

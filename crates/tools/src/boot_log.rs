@@ -2,7 +2,6 @@
 
 use crate::time::label;
 use core::ffi::CStr;
-use daemontools_core::tai::Tai64n;
 use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs};
 
 /// A log file larger than this becomes the old one, and a new one is begun.
@@ -50,7 +49,7 @@ impl BootLog {
     }
 
     fn write_labelled(&mut self, file: BorrowedFd<'_>, text: &[u8]) -> Result<()> {
-        let label = stamp(label());
+        let label = label().stamp();
         for line in text.split_inclusive(|&c| c == b'\n') {
             let head: &[u8] = if self.at_line_start { &label } else { b"" };
             fd::write_all(file, &[head, line].concat())?;
@@ -58,17 +57,4 @@ impl BootLog {
         }
         Ok(())
     }
-}
-
-/// `@`, 24 hexadecimal digits and a space.
-fn stamp(label: Tai64n) -> [u8; 26] {
-    let mut out = [b' '; 26];
-    let (head, digits) = out.split_at_mut(1);
-    head.fill(b'@');
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(label.to_bytes()) {
-        for (place, nibble) in pair.iter_mut().zip([byte >> 4, byte & 15]) {
-            *place = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        }
-    }
-    out
 }

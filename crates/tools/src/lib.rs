@@ -34,6 +34,8 @@ mod svok;
 mod svscan;
 mod svscanboot;
 mod svstat;
+mod tai64n;
+mod tai64nlocal;
 mod time;
 
 use daemontools_sys::process;
@@ -60,6 +62,8 @@ const PROGRAMS: &[Program] = &[
     (b"svscan", svscan::main),
     (b"svscanboot", svscanboot::main),
     (b"svstat", svstat::main),
+    (b"tai64n", tai64n::main),
+    (b"tai64nlocal", tai64nlocal::main),
 ];
 
 /// Runs the program that we were called as, and returns its exit code.

@@ -3,8 +3,6 @@
 use crate::chain;
 use crate::diag::{self, TEMPORARY};
 use crate::environment::read_whole;
-use crate::options::{complain, options};
-use daemontools_core::getopt::Opt;
 use daemontools_core::{Pid, decimal};
 use daemontools_sys::process::{self, Ended, Forked};
 use daemontools_sys::signal::{self, Signals};
@@ -31,18 +29,11 @@ const FORWARDED: [i32; 9] = [
 /// Exit code: that of the program which was started; 111 if it crashed or could not be started,
 /// 100 for bad usage.
 pub(crate) fn main() -> i32 {
-    let mut forward = false;
-    let mut options = options(b"f");
-    for option in options.by_ref() {
-        if option != Opt::Letter(b'f') {
-            complain(option);
-            return usage();
-        }
-        forward = true;
-    }
-    let first = options.operand();
+    // Only this very word is an option: everything else has always been a program.
+    let forward = process::arg(1) == Some(c"-f");
+    let first = if forward { 2 } else { 1 };
     if process::arg(first).is_none() {
-        return usage();
+        return diag::usage("fghack", "fghack child");
     }
     // Before the fork, so that no signal falls between the two.
     let signals = if forward { take_signals() } else { Ok(None) };
@@ -85,10 +76,6 @@ pub(crate) fn main() -> i32 {
             }
         }
     }
-}
-
-fn usage() -> i32 {
-    diag::usage("fghack", "fghack child")
 }
 
 fn take_signals() -> Result<Option<Signals>> {

@@ -94,8 +94,8 @@ pub enum Target {
 /// Reads control bytes: commands, and encore's `l` `L` `=` `+`, which say whom the following
 /// ones are for. Unknown bytes are passed over.
 ///
-/// A new decoder belongs to every batch of bytes, so that what one svc chose does not stick to
-/// the commands of the next.
+/// A new decoder belongs to every message, so that what one svc chose does not stick to the
+/// commands of the next; a message is what was read at once, with what follows if there was more.
 #[derive(Debug, Default)]
 pub struct Decoder {
     target: Target,

@@ -124,7 +124,7 @@ unsafe impl GlobalAlloc for Heap {
                 // SAFETY: the mapping is ours; it may move, and the caller forgets the old place.
                 let got =
                     unsafe { mremap(piece.cast(), layout.size(), new_size, MremapFlags::MAYMOVE) };
-                got.map_or(null_mut(), <*mut _>::cast)
+                got.map_or_else(|_| crate::start::out_of_memory(), <*mut _>::cast)
             }
             _ => {
                 // SAFETY: the layout is valid and not empty, as the caller's is.

@@ -117,6 +117,14 @@ pub unsafe fn from_libc(
     main()
 }
 
+/// Says that there is no memory, in the original's words, and ends the process.
+pub(crate) fn out_of_memory() -> ! {
+    let name = process::arg(0).unwrap_or_default().to_bytes();
+    let name = name.rsplit(|&c| c == b'/').next().unwrap_or_default();
+    crate::fd::write_pieces(crate::fd::stderr(), &[name, b": fatal: out of memory"], b"\n");
+    kernel::exit(111)
+}
+
 /// Says where an assertion of ours failed and ends the process. It is a defect, never an answer
 /// to bad input; the state on disk is what the last completed step left.
 pub fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {

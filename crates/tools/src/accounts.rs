@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::accounts;
 use daemontools_sys::process::{self, Forked, Strings};
-use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs, ids};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, fs, ids};
 
 use crate::diag::{self, TEMPORARY};
 
@@ -23,7 +23,7 @@ pub(crate) struct Account {
 }
 
 impl Account {
-    /// Finds the account. A pair of numbers, `UID:GID`, is one without a name.
+    /// Finds the account. A pair of numbers, `UID:GID`, is one that needs no line.
     ///
     /// # Errors
     /// The exit code, after a message of the program `program`, if there is no such account.
@@ -40,7 +40,8 @@ impl Account {
         let passwd = fs::open_read(fs::HERE, c"/etc/passwd").ok();
         let line_of =
             |line: &[u8], local| accounts::account(line, wanted).and_then(|a| read(a, local));
-        let local = passwd.and_then(|file| find_line(file.as_fd(), |line| line_of(line, true)));
+        let local =
+            passwd.and_then(|file| find_line(file.as_fd(), |line| line_of(line, true)).ok()?);
         if let Some(found) = local {
             return Ok(found);
         }
@@ -54,12 +55,12 @@ impl Account {
         }
         match ask_getent(c"passwd", name, |line| line_of(line, false)) {
             Ok(found) => found.ok_or_else(|| unknown(b"")),
-            Err(_) => Err(unknown(b" (not in /etc/passwd, and getent could not be asked)")),
+            Err(_) => Err(unknown(b" (not found in /etc/passwd, and getent could not be asked)")),
         }
     }
 
-    /// Our groups become the account's: its primary one alone, or also those that name it as a
-    /// member. Then the group id. In this order, or we would no longer be allowed to.
+    /// Our groups become the account's: its primary one alone, then also those that name it as a
+    /// member. Before the user id, or we would no longer be allowed to.
     ///
     /// # Errors
     /// The exit code, after a message.
@@ -69,10 +70,13 @@ impl Account {
         supplementary: bool,
     ) -> core::result::Result<(), i32> {
         let failed = |what: &[u8], error| diag::fatal(program, &[b"unable to ", what], error);
-        let groups = if supplementary { self.all_groups() } else { Vec::from([self.gid]) };
-        let what: &[u8] = if supplementary { b"initgroups" } else { b"setgid" };
-        ids::set_groups(&groups).map_err(|e| failed(what, e))?;
-        ids::set_gid(self.gid).map_err(|e| failed(b"setgid", e))
+        ids::set_groups(&[self.gid]).map_err(|e| failed(b"setgid", e))?;
+        ids::set_gid(self.gid).map_err(|e| failed(b"setgid", e))?;
+        if supplementary {
+            let groups = self.all_groups().map_err(|e| failed(b"initgroups", e))?;
+            ids::set_groups(&groups).map_err(|e| failed(b"initgroups", e))?;
+        }
+        Ok(())
     }
 
     /// We become the account's user, for good.
@@ -83,8 +87,9 @@ impl Account {
         ids::set_uid(self.uid).map_err(|e| diag::fatal(program, &[b"unable to setuid"], e))
     }
 
-    /// The primary group, and all others.
-    fn all_groups(&self) -> Vec<u32> {
+    /// The primary group, and all others. Groups that cannot be found out are an error, not
+    /// groups fewer.
+    fn all_groups(&self) -> Result<Vec<u32>> {
         let mut groups = Vec::from([self.gid]);
         let mut add = |gid| {
             if !groups.contains(&gid) {
@@ -92,48 +97,57 @@ impl Account {
             }
         };
         if self.local {
-            let file = fs::open_read(fs::HERE, c"/etc/group").ok();
-            let _ = file.and_then(|file| {
-                find_line(file.as_fd(), |line| {
+            match fs::open_read(fs::HERE, c"/etc/group") {
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(error),
+                Ok(file) => find_line(file.as_fd(), |line| {
                     accounts::group_of(line, self.name.to_bytes()).map(&mut add);
-                    None::<()>
-                })
-            });
+                    None
+                })?
+                .unwrap_or(()),
+            }
         } else {
             // `name gid gid ...`
-            let _ = ask_getent(c"initgroups", self.name, |line| {
+            ask_getent(c"initgroups", self.name, |line| {
                 let words = line.split(u8::is_ascii_whitespace).skip(1);
                 words.filter_map(accounts::id).for_each(&mut add);
-                None::<()>
-            });
+                None
+            })?
+            .unwrap_or(());
         }
-        groups
+        Ok(groups)
     }
 }
 
 /// Gives `wanted` every line, without its newline, until it takes one. Lines may be of any length.
-fn find_line<T>(file: BorrowedFd<'_>, mut wanted: impl FnMut(&[u8]) -> Option<T>) -> Option<T> {
+///
+/// # Errors
+/// What reading says.
+fn find_line<T>(
+    file: BorrowedFd<'_>,
+    mut wanted: impl FnMut(&[u8]) -> Option<T>,
+) -> Result<Option<T>> {
     let mut text = Vec::new();
     let mut room = [0; 2048];
     loop {
-        let n = fd::read(file, &mut room).unwrap_or(0);
+        let n = fd::read(file, &mut room)?;
         text.extend_from_slice(room.get(..n).unwrap_or_default());
         let mut taken = 0;
         for line in text.split_inclusive(|&c| c == b'\n') {
             match line.strip_suffix(b"\n") {
                 Some(whole) => {
                     if let Some(found) = wanted(whole) {
-                        return Some(found);
+                        return Ok(Some(found));
                     }
                     taken += line.len();
                 }
-                None if n == 0 => return wanted(line),
+                None if n == 0 => return Ok(wanted(line)),
                 None => {}
             }
         }
         text.drain(..taken);
         if n == 0 {
-            return None;
+            return Ok(None);
         }
     }
 }
@@ -151,7 +165,7 @@ fn ask_getent<T>(
     let program = [c"/usr/bin/getent", c"/bin/getent"]
         .into_iter()
         .find(|path| fs::exists(fs::HERE, path) == Ok(true))
-        .ok_or(daemontools_sys::Errno::NOENT)?;
+        .ok_or(Errno::NOENT)?;
     let (answer, write_end) = fd::pipe()?;
     match process::fork()? {
         Forked::Child => {
@@ -167,7 +181,7 @@ fn ask_getent<T>(
             let found = find_line(answer.as_fd(), wanted);
             // The answer is all that counts.
             let _ = process::wait_for(pid);
-            Ok(found)
+            found
         }
     }
 }

@@ -35,11 +35,10 @@ impl Environment {
     /// Sets a variable. As in the original the key is what stands before the first equal sign of
     /// `name=value`, should the name have one itself. What has a NUL in it is left out.
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
-        let entry = [name, b"=", value].concat();
-        let key = key(&entry);
-        // A name that was set before is one of our own entries.
-        self.remove_from(key, self.entries.len());
-        if let Ok(entry) = CString::new(entry) {
+        if let Ok(entry) = CString::new([name, b"=", value].concat()) {
+            // A name that was set before is one of our own entries.
+            let all = self.entries.len();
+            self.remove_from(key(entry.to_bytes()).unwrap_or_default(), all);
             self.entries.push(Cow::Owned(entry));
         }
     }
@@ -60,7 +59,7 @@ impl Environment {
     fn remove_from(&mut self, wanted: &[u8], mut end: usize) {
         let mut at = 0;
         while at < end {
-            if self.entries.get(at).is_some_and(|entry| key(entry.to_bytes()) == wanted) {
+            if self.entries.get(at).is_some_and(|entry| key(entry.to_bytes()) == Some(wanted)) {
                 self.entries.swap_remove(at);
                 self.inherited = self.inherited.min(self.entries.len());
                 end = end.min(self.entries.len());
@@ -123,9 +122,9 @@ impl Environment {
     }
 }
 
-/// What stands before the first equal sign.
-fn key(entry: &[u8]) -> &[u8] {
-    entry.split(|&c| c == b'=').next().unwrap_or_default()
+/// What stands before the first equal sign; an entry without one is no variable.
+fn key(entry: &[u8]) -> Option<&[u8]> {
+    entry.get(..entry.iter().position(|&c| c == b'=')?)
 }
 
 /// Reads a file as far as it can matter: to the end of its first line.

@@ -3,6 +3,7 @@
 use crate::chain;
 use crate::diag::{self, TEMPORARY};
 use crate::environment::read_whole;
+use alloc::vec::Vec;
 use daemontools_core::{Pid, decimal};
 use daemontools_sys::process::{self, Ended, Forked};
 use daemontools_sys::signal::{self, Signals};
@@ -95,13 +96,19 @@ fn wait_for_end(read_end: &OwnedFd, child: Pid) -> Result<Ended> {
 /// had put itself into the background.
 fn wait_and_forward(read_end: &OwnedFd, child: Pid, signals: &Signals) -> Result<Ended> {
     let mut ended = None;
+    let mut open = true;
     let mut nothing = [0; 512];
     loop {
-        let [signalled, readable] = poll::readable([signals.fd(), read_end.as_fd()], None);
+        if let Some(ended) = ended.filter(|_| !open) {
+            return Ok(ended);
+        }
+        // Once the pipe is closed everywhere, only the program's own end is waited for.
+        let pipe = if open { read_end.as_fd() } else { signals.fd() };
+        let [signalled, readable] = poll::readable([signals.fd(), pipe], None);
         if signalled {
             for signal in signals.pending() {
                 if FORWARDED.contains(&signal) {
-                    signal_children(signal);
+                    signal_children(signal, child, ended.is_none());
                 }
             }
             while let Some((pid, how)) = process::reap() {
@@ -110,20 +117,22 @@ fn wait_and_forward(read_end: &OwnedFd, child: Pid, signals: &Signals) -> Result
                 }
             }
         }
-        if readable && !matches!(fd::read(read_end.as_fd(), &mut nothing), Ok(1..)) {
-            return ended.map_or_else(|| process::wait_for(child), Ok);
+        if open && readable {
+            open = matches!(fd::read(read_end.as_fd(), &mut nothing), Ok(1..));
         }
     }
 }
 
 /// Sends a signal to every child. None of them is reaped meanwhile, so that the numbers are theirs.
-fn signal_children(signal: i32) {
-    // What the kernel does not list cannot be reached.
+fn signal_children(signal: i32, program: Pid, program_lives: bool) {
+    // Where the kernel does not list them only the program itself can be reached.
     let listed = read_whole(c"/proc/thread-self/children").unwrap_or_default();
-    for word in listed.split(u8::is_ascii_whitespace) {
-        let number = decimal::parse(word).and_then(|n| i32::try_from(n).ok());
-        if let Some(pid) = number.and_then(Pid::new) {
-            let _ = process::kill(pid, signal);
-        }
+    let pid = |word| i32::try_from(decimal::parse(word)?).ok().and_then(Pid::new);
+    let mut children: Vec<Pid> = listed.split(u8::is_ascii_whitespace).filter_map(pid).collect();
+    if program_lives && !children.contains(&program) {
+        children.push(program);
+    }
+    for child in children {
+        let _ = process::kill(child, signal);
     }
 }

@@ -184,7 +184,8 @@ impl Boot {
         };
         // What is wrong with the directory is for svscan to say.
         if fs::chdir(self.scan_dir).is_ok() {
-            holder::lock_scan_dir("svscanboot", self.scan_dir.to_bytes())?;
+            // Held to the end of the block: no svscan may start among these.
+            let _lock = holder::lock_scan_dir("svscanboot", self.scan_dir.to_bytes())?;
             for log in [false, true] {
                 self.each_control(log, |control| {
                     let _ = fd::write(control.as_fd(), b"dx");
@@ -212,8 +213,10 @@ impl Boot {
             let control = there
                 .and_then(|()| StateDir::of_current_dir_by(base))
                 .and_then(|state| state.file("control", |path| fs::open_write(fs::HERE, path)));
-            if let Ok(control) = control {
-                with(&control);
+            if let Ok(control) = control.as_ref()
+                && fs::is_fifo(control.as_fd())
+            {
+                with(control);
             }
             let _ = fs::fchdir(scan_dir.as_fd());
         });

@@ -38,6 +38,8 @@ signals! {
     STOP = SIGSTOP;
     /// The terminal has another size.
     WINCH = SIGWINCH;
+    /// A file became too large.
+    XFSZ = SIGXFSZ;
 }
 
 const fn bit(signal: i32) -> u64 {
@@ -52,18 +54,20 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Takes over the deaths of children, writes to pipes that nobody reads (so that a message
-    /// which nobody hears does not kill us), and the signals of `wanted`; those of `wanted` that
-    /// are ignored when we start, as behind `nohup`, stay ignored, TERM excepted.
+    /// Takes over the deaths of children, the signals by which the kernel would kill us for
+    /// writing (to a pipe that nobody reads, or beyond a limit), and those of `wanted`. INT and
+    /// HUP stay ignored if they are when we start, as in the background of a shell or behind
+    /// `nohup`.
     ///
     /// # Errors
     /// EMFILE, ENFILE and ENOMEM when there are no more descriptors or memory.
     pub fn take_over(wanted: &[i32]) -> Result<Self> {
         // An ignored SIGCHLD would let children vanish unseen. Their stops are of no interest.
         kernel::default_disposition(CHLD, nr::SA_NOCLDSTOP)?;
-        let mut set = bit(CHLD) | bit(PIPE);
+        let mut set = bit(CHLD) | bit(PIPE) | bit(XFSZ);
         for &signal in wanted {
-            if signal == TERM || !kernel::is_ignored(signal) {
+            let may_stay_ignored = matches!(signal, INT | HUP);
+            if !(may_stay_ignored && kernel::is_ignored(signal)) {
                 set |= bit(signal);
             }
         }

@@ -4,7 +4,8 @@ use crate::time::label;
 use core::ffi::CStr;
 use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs};
 
-/// A log file larger than this becomes the old one, and a new one is begun.
+/// A log file larger than this becomes the old one at the end of a line, and a new one is begun;
+/// one twice as large in the middle of a line.
 const LARGEST: u64 = 1 << 20;
 
 /// Either what stderr leads to, if somebody collects it there (systemd's journal, a log service,
@@ -40,7 +41,8 @@ impl BootLog {
             return;
         };
         let _ = self.write_labelled(file.as_fd(), text);
-        if fs::size(file.as_fd()).is_ok_and(|size| size > LARGEST) {
+        let largest = if self.at_line_start { LARGEST } else { 2 * LARGEST };
+        if fs::size(file.as_fd()).is_ok_and(|size| size > largest) {
             let old = [path.to_bytes(), b".old"].concat();
             if let Ok(old) = alloc::ffi::CString::new(old) {
                 let _ = fs::rename(fs::HERE, path, &old);

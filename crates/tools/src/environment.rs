@@ -91,6 +91,7 @@ impl Environment {
         prefix: &[u8],
     ) -> core::result::Result<(), Unreadable> {
         let mut trouble = None;
+        self.inherited = self.entries.len();
         // Names in a directory are different ones, so that what was set here need not be looked
         // through again: a hundred thousand files take a moment and not a minute.
         let mut odd_names = false;

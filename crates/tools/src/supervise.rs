@@ -66,7 +66,7 @@ impl Supervisor {
     fn begin(dir: &'static CStr) -> core::result::Result<Self, i32> {
         let shown = dir.to_bytes();
         let fatal = |what: &[&[u8]], error| diag::fatal("supervise", what, error);
-        let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP])
+        let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP, signal::USR1])
             .map_err(|e| fatal(&[b"unable to create pipe for ", shown], e))?;
         fs::chdir(dir).map_err(|e| fatal(&[b"unable to chdir to ", shown], e))?;
         let locked = Locked::take(shown)?;
@@ -124,8 +124,9 @@ impl Supervisor {
         for signal in self.signals.pending() {
             match signal {
                 signal::TERM | signal::INT => asked = [Some(Command::Down), Some(Command::Exit)],
-                // What svscan tells a logger's supervise: its end of file is near.
-                signal::HUP => asked = [asked[0], Some(Command::Exit)],
+                // USR1 is what svscan tells a logger's supervise whose end of file is near. HUP
+                // comes from a terminal that is closed, and the service gets it as well.
+                signal::HUP | signal::USR1 => asked = [asked[0], Some(Command::Exit)],
                 _ => {}
             }
         }

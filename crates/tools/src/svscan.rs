@@ -160,6 +160,8 @@ impl Scanner {
         for signal in self.signals.pending() {
             match signal {
                 signal::TERM | signal::INT => stop = true,
+                // The terminal in whose foreground we are has gone.
+                signal::HUP if self.own_groups => stop = true,
                 signal::HUP => self.next_scan = instant(),
                 _ => {}
             }
@@ -249,6 +251,13 @@ impl Scanner {
                 self.troubles.remove(bytes);
                 Event::Lost(bytes)
             }
+            // The name itself has gone again: no dangling link.
+            Err(Trouble("", Errno::NOENT))
+                if fs::readlink(fs::HERE, name, &mut [0; 8]) == Err(Errno::NOENT) =>
+            {
+                self.troubles.remove(bytes);
+                Event::Lost(bytes)
+            }
             Err(Trouble(file, error)) => {
                 if self.troubles.insert(bytes.into(), self.scans).is_none() {
                     let what = [b"unable to stat ", bytes, file.as_bytes()];
@@ -309,7 +318,7 @@ impl Scanner {
                     let _ = process::kill(pid, signal::TERM);
                 }
                 Effect::For(_, Action::Finish(pid)) => {
-                    let _ = process::kill(pid, signal::HUP);
+                    let _ = process::kill(pid, signal::USR1);
                 }
                 Effect::For(no, Action::DropPipe | Action::Forget) => self.drop_pipe(no),
                 Effect::For(no, Action::Look) => {

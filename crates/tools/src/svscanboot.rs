@@ -43,6 +43,12 @@ const SCAN_DIRS: [&CStr; 2] = [c"/etc/service", c"/service"];
 /// Between two starts of the same program.
 const START_INTERVAL: Duration = Duration::from_secs(5);
 
+/// How often readproctitle is offered what it was too slow for.
+const SHOW_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The room in readproctitle's command line.
+const DOTS: usize = 400;
+
 /// How long the services of an earlier run are waited for.
 const LEFTOVER_TIME: Duration = Duration::from_secs(5);
 
@@ -122,6 +128,8 @@ struct Boot {
     /// From us to readproctitle; never waits, because a stopped readproctitle must not stop the
     /// services.
     shown: (OwnedFd, OwnedFd),
+    /// The end of what readproctitle has not taken yet.
+    unshown: Vec<u8>,
     svscan: Child,
     readproctitle: Child,
     /// TERM or INT has come.
@@ -149,6 +157,7 @@ impl Boot {
             null,
             said,
             shown,
+            unshown: Vec::new(),
             svscan: Child::NEW,
             readproctitle: Child::NEW,
             stopping: false,
@@ -237,13 +246,17 @@ impl Boot {
                 return 0;
             }
             let children = [&self.svscan, &self.readproctitle];
-            let due = children.iter().filter(|c| c.pid.is_none()).map(|c| c.due).min();
+            let starts = children.iter().filter(|c| c.pid.is_none()).map(|c| c.due);
+            let retry = (!self.unshown.is_empty()).then(|| instant() + SHOW_INTERVAL);
+            let due = starts.chain(retry).min();
             let [signalled, said] = poll::readable(
                 [self.signals.fd(), self.said.0.as_fd()],
                 due.map(|due| due.after(instant())),
             );
             if said {
                 self.take_text();
+            } else if !self.unshown.is_empty() {
+                self.show();
             }
             if signalled {
                 self.take_signals();
@@ -251,17 +264,29 @@ impl Boot {
         }
     }
 
+    /// Reads what there is, but not for ever: a service that never stops talking must not keep
+    /// signals from being heard.
     fn take_text(&mut self) {
         let mut text = [0; 4096];
-        while let Ok(n @ 1..) = fd::read(self.said.0.as_fd(), &mut text) {
+        for _ in 0..16 {
+            let Ok(n @ 1..) = fd::read(self.said.0.as_fd(), &mut text) else {
+                return;
+            };
             self.hand_on(text.get(..n).unwrap_or_default());
         }
     }
 
     fn hand_on(&mut self, text: &[u8]) {
         self.log.add(text);
-        // If it does not keep up, ps shows less.
-        let _ = fd::write(self.shown.1.as_fd(), text);
+        self.unshown.extend_from_slice(text);
+        self.show();
+    }
+
+    /// Gives readproctitle what it takes, and of the rest keeps what it could show.
+    fn show(&mut self) {
+        let taken = fd::write(self.shown.1.as_fd(), &self.unshown).unwrap_or(0);
+        let surplus = self.unshown.len().saturating_sub(DOTS);
+        self.unshown.drain(..taken.max(surplus));
     }
 
     fn take_signals(&mut self) {
@@ -298,7 +323,7 @@ impl Boot {
     }
 
     fn start_readproctitle(&self) -> Result<Pid> {
-        let dots = CString::new([b'.'].repeat(400)).unwrap_or_default();
+        let dots = CString::new([b'.'].repeat(DOTS)).unwrap_or_default();
         let args = [c"readproctitle", c"service", c"errors:", &dots];
         self.start(&args, self.shown.0.as_fd(), self.null.as_fd())
     }

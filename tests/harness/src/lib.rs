@@ -34,6 +34,26 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
+/// An account of the machine, not root's, with its user and its group id. The
+/// two differ, so that a test sees which is which.
+///
+/// # Panics
+///
+/// If there is none.
+#[must_use]
+pub fn account() -> (String, u32, u32) {
+    let passwd = std::fs::read_to_string("/etc/passwd").expect("there are accounts");
+    passwd
+        .lines()
+        .find_map(|line| {
+            let fields: Vec<&str> = line.split(':').collect();
+            let &[name, _, uid, gid, ..] = fields.as_slice() else { return None };
+            let (uid, gid) = (uid.parse().ok()?, gid.parse().ok()?);
+            (uid != gid && uid != 0 && gid != 0).then(|| (name.to_owned(), uid, gid))
+        })
+        .expect("an account whose user and group ids differ")
+}
+
 /// Says on standard error why a test did only half of its work.
 #[expect(clippy::print_stderr, reason = "the reader of a test's output is meant")]
 pub fn note(text: &str) {

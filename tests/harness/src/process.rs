@@ -47,6 +47,12 @@ pub fn group(pid: u32) -> Option<u32> {
     stat(pid)?.get(2)?.parse().ok()
 }
 
+/// The session.
+#[must_use]
+pub fn session(pid: u32) -> Option<u32> {
+    stat(pid)?.get(3)?.parse().ok()
+}
+
 /// Whether the process runs. A zombie does not.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {

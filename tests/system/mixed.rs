@@ -1,0 +1,169 @@
+//! Our programs and the original's beside each other, as while one replaces the other.
+
+use harness::{Cmd, Process, Signal, Tree, process, wait_until};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use system::{PROMPT, leaves, original, tree};
+
+/// A program of the original's.
+fn theirs<'t>(tree: &'t Tree, name: &str) -> Cmd<'t> {
+    let path = original().join(name);
+    tree.cmd(path.to_str().expect("a name in ASCII")).arg0(name)
+}
+
+/// A program of ours or of the original's.
+fn either<'t>(tree: &'t Tree, ours: bool, name: &str) -> Cmd<'t> {
+    if ours { tree.cmd(name) } else { theirs(tree, name) }
+}
+
+#[track_caller]
+fn supervise(tree: &Tree, ours: bool, dir: &str) -> Process {
+    let supervise = either(tree, ours, "supervise").arg(dir).start();
+    tree.wait_supervised(dir);
+    supervise
+}
+
+/// Lets the tools of one suite ask and control a supervise of the other.
+fn tools_control_a_supervise(our_tools: bool) {
+    let tree = tree();
+    tree.trapping_service("a", &["HUP", "ALRM", "INT"]);
+    let supervise = supervise(&tree, !our_tools, "a");
+    let svc = |letters: &str| {
+        either(&tree, our_tools, "svc").args([letters, "a"]).run().is(0, "", "");
+    };
+    let svstat = || either(&tree, our_tools, "svstat").arg("a").run().out();
+    let svok = || either(&tree, our_tools, "svok").arg("a").run().code;
+    assert_eq!(svok(), Some(0));
+    let pid = tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
+    assert!(svstat().starts_with(&format!("a: up (pid {pid}) ")), "{}", svstat());
+    svc("-hai");
+    let mut signals = tree.wait_lines("a/signals", 3);
+    signals.sort();
+    assert_eq!(signals, ["ALRM", "HUP", "INT"]);
+    svc("-p");
+    tree.wait_status("a", "paused", |s| s.paused() == 1);
+    assert!(svstat().ends_with(" seconds, paused\n"), "{}", svstat());
+    svc("-c");
+    tree.wait_status("a", "not paused", |s| s.paused() == 0);
+    svc("-d");
+    tree.wait_down("a");
+    wait_until("it says so", PROMPT, || svstat().ends_with(" seconds, normally up\n"));
+    svc("-o");
+    let pid = tree.wait_restart("a", pid);
+    tree.wait_want("a", harness::PENDING);
+    svc("-u");
+    tree.wait_want("a", b'u');
+    svc("-k");
+    tree.wait_restart("a", pid);
+    // Letters which the original does not know do no harm there, framed or not.
+    if our_tools {
+        svc("-q12w+L=l");
+    }
+    svc("-dx");
+    leaves(supervise);
+    assert_eq!(svok(), Some(100));
+    assert_eq!(svstat(), "a: supervise not running\n");
+}
+
+#[test]
+fn our_tools_control_the_originals_supervise() {
+    tools_control_a_supervise(true);
+}
+
+#[test]
+fn the_originals_tools_control_our_supervise() {
+    tools_control_a_supervise(false);
+}
+
+/// Starts the supervise of one suite beside one of the other.
+fn the_second_is_refused(ours_first: bool) {
+    let tree = tree();
+    tree.idle_service("a");
+    let first = supervise(&tree, ours_first, "a");
+    let pid = tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
+    let files = ["control", "lock", "ok", "status"].map(|file| tree.path("a/supervise").join(file));
+    let look = || {
+        files.each_ref().map(|file| {
+            let meta = fs::symlink_metadata(file).expect("the file is there");
+            let content =
+                if meta.is_file() { fs::read(file).expect("read it") } else { Vec::new() };
+            (meta.ino(), meta.mtime(), meta.mtime_nsec(), meta.mode(), content)
+        })
+    };
+    let before = look();
+    let holder = if ours_first { String::new() } else { format!(" (held by pid {})", first.pid()) };
+    let line = format!(
+        "supervise: fatal: unable to acquire a/supervise/lock: temporary failure{holder}\n"
+    );
+    either(&tree, !ours_first, "supervise").arg("a").run().is(111, "", line);
+    assert_eq!(look(), before);
+    assert_eq!(tree.wait_up("a"), pid);
+    tree.svc("-dx", "a");
+    leaves(first);
+    assert_eq!(tree.wait_lines("a/started", 1).len(), 1);
+}
+
+#[test]
+fn our_supervise_is_refused_where_the_originals_runs() {
+    the_second_is_refused(false);
+}
+
+#[test]
+fn the_originals_supervise_is_refused_where_ours_runs() {
+    the_second_is_refused(true);
+}
+
+#[test]
+fn each_takes_over_what_the_other_has_left() {
+    let tree = tree();
+    tree.idle_service("a");
+    for (run, ours) in [false, true, false, true].into_iter().enumerate() {
+        let supervise = supervise(&tree, ours, "a");
+        tree.wait_up("a");
+        tree.wait_lines("a/started", run + 1);
+        tree.svc("-dx", "a");
+        leaves(supervise);
+    }
+    for (file, mode) in [("control", 0o600), ("lock", 0o600), ("ok", 0o600), ("status", 0o644)] {
+        assert_eq!(tree.mode(format!("a/supervise/{file}")), mode, "{file}");
+    }
+}
+
+#[test]
+fn our_svscan_ends_services_of_the_originals_supervise_too() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    // As when the programs were replaced while everything runs.
+    tree.symlink(original().join("supervise"), "bin/supervise");
+    let mut path = tree.path("bin").into_os_string();
+    path.push(":/usr/bin:/bin");
+    let svscan = tree.cmd("svscan").arg("s").env("PATH", path).start();
+    let pid = tree.wait_up("s/a");
+    let supervise = process::parent(pid).expect("it has a parent");
+    let program = fs::read_link(format!("/proc/{supervise}/exe")).expect("it is running");
+    assert_eq!(program, original().join("supervise"));
+    // It dies of TERM, as ever; that is no reason for svscan to wait or to start another.
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    assert!(!process::is_alive(supervise));
+}
+
+#[test]
+fn the_originals_svscan_runs_our_supervise() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    tree.idle_service("s/a/log");
+    let svscan = theirs(&tree, "svscan").arg("s").start();
+    for dir in ["s/a", "s/a/log"] {
+        let pid = tree.wait_up(dir);
+        let supervise = process::parent(pid).expect("it has a parent");
+        let program = fs::read_link(format!("/proc/{supervise}/exe")).expect("it is running");
+        let ours = tree.suite().program("supervise").canonicalize().expect("a full name");
+        assert_eq!(program, ours);
+        tree.svc("-d", dir);
+        tree.wait_down(dir);
+    }
+    assert_eq!(svscan.stderr(), "");
+}

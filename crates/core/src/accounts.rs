@@ -41,6 +41,9 @@ pub fn account<'a>(line: &'a [u8], name: &[u8]) -> Option<Account<'a>> {
 /// Reads a line of /etc/group: its id, if `name` is one of its members.
 #[must_use]
 pub fn group_of(line: &[u8], name: &[u8]) -> Option<u32> {
+    if line.trim_ascii_start().starts_with(b"#") {
+        return None;
+    }
     let mut fields = line.split(|&c| c == b':');
     let _name = fields.next()?;
     let _password = fields.next()?;
@@ -54,7 +57,9 @@ pub fn group_of(line: &[u8], name: &[u8]) -> Option<u32> {
 pub fn numeric(text: &[u8]) -> Option<Account<'static>> {
     let at = text.iter().position(|&c| c == b':')?;
     let (uid, gid) = (id(text.get(..at)?)?, id(text.get(at + 1..)?)?);
-    Some(Account { uid, gid, home: b"/", shell: b"/bin/sh" })
+    // For a program that goes by what it is told, the largest number is no id but "no change".
+    let real = uid != u32::MAX && gid != u32::MAX;
+    real.then_some(Account { uid, gid, home: b"/", shell: b"/bin/sh" })
 }
 
 #[cfg(test)]
@@ -102,7 +107,7 @@ mod tests {
     #[test]
     fn a_pair_of_numbers_is_an_account() {
         assert_eq!(numeric(b"7:8").map(|a| (a.uid, a.gid)), Some((7, 8)));
-        for text in [&b"7"[..], b"7:", b":8", b"7:8:9", b"4294967296:1", b"a:b"] {
+        for text in [&b"7"[..], b"7:", b":8", b"7:8:9", b"4294967295:1", b"1:4294967295", b"a:b"] {
             assert_eq!(numeric(text), None);
         }
     }
@@ -110,7 +115,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_was_written(
-            blanks in "[ \t]{0,2}", name in "[a-z+-]{1,8}", uid in any::<u32>(), gid in any::<u32>(),
+            blanks in "[ \t]{0,2}", name in "[a-z+-]{1,8}", uid in 0..u32::MAX, gid in 0..u32::MAX,
             home in "[^:\n]{0,20}", shell in "[^:\n]{0,20}",
         ) {
             let line = alloc::format!("{blanks}{name}:x:{uid}:{gid}:any body:{home}:{shell}");

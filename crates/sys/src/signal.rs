@@ -51,6 +51,7 @@ const fn bit(signal: i32) -> u64 {
 pub struct Signals {
     fd: OwnedFd,
     inherited: u64,
+    ends_ignored: bool,
 }
 
 impl Signals {
@@ -62,6 +63,7 @@ impl Signals {
     /// # Errors
     /// EMFILE, ENFILE and ENOMEM when there are no more descriptors or memory.
     pub fn take_over(wanted: &[i32]) -> Result<Self> {
+        let ends_ignored = kernel::is_ignored(CHLD);
         // An ignored SIGCHLD would let children vanish unseen. Their stops are of no interest.
         kernel::default_disposition(CHLD, nr::SA_NOCLDSTOP)?;
         let mut set = bit(CHLD) | bit(PIPE) | bit(XFSZ);
@@ -73,7 +75,7 @@ impl Signals {
         }
         let inherited = kernel::set_mask(nr::SIG_BLOCK, set)?;
         let fd = kernel::signalfd(set, nr::O_CLOEXEC | nr::O_NONBLOCK)?;
-        Ok(Self { fd, inherited })
+        Ok(Self { fd, inherited, ends_ignored })
     }
 
     /// The signals that have come, each once, without waiting.
@@ -99,6 +101,14 @@ impl Signals {
         let _ = kernel::set_mask(nr::SIG_SETMASK, self.inherited);
     }
 
+    /// In a child which is to be as if we had not been there: the ends of its children as we found
+    /// them.
+    pub fn give_back_ends(&self) {
+        if self.ends_ignored {
+            let _ = kernel::ignore(CHLD);
+        }
+    }
+
     /// To wait for, until it is readable.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
@@ -112,4 +122,16 @@ impl Signals {
 pub fn ignore_broken_pipes() {
     // Cannot fail for this signal.
     let _ = kernel::ignore(PIPE);
+}
+
+/// In a child, before it runs another program: lets it have these signals, with their default
+/// effect.
+pub fn unblock(signals: &[i32]) {
+    let mut set = 0;
+    for &signal in signals {
+        set |= bit(signal);
+        // Cannot fail for the signals that we know.
+        let _ = kernel::default_disposition(signal, 0);
+    }
+    let _ = kernel::set_mask(nr::SIG_UNBLOCK, set);
 }

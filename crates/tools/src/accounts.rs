@@ -5,7 +5,7 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::accounts;
-use daemontools_sys::process::{self, Forked, Strings};
+use daemontools_sys::process::{self, Ended, Forked, Strings};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, fs, ids};
 
 use crate::diag::{self, TEMPORARY};
@@ -37,14 +37,6 @@ impl Account {
         if let Some(found) = accounts::numeric(wanted).and_then(|a| read(a, true)) {
             return Ok(found);
         }
-        let passwd = fs::open_read(fs::HERE, c"/etc/passwd").ok();
-        let line_of =
-            |line: &[u8], local| accounts::account(line, wanted).and_then(|a| read(a, local));
-        let local =
-            passwd.and_then(|file| find_line(file.as_fd(), |line| line_of(line, true)).ok()?);
-        if let Some(found) = local {
-            return Ok(found);
-        }
         let unknown = |why: &[u8]| {
             diag::say(&[program.as_bytes(), b": fatal: unknown account ", wanted, why]);
             TEMPORARY
@@ -52,6 +44,14 @@ impl Account {
         // No other service has such names, and getent would take them for something else.
         if wanted.is_empty() || wanted.contains(&b':') || wanted.contains(&b'\n') {
             return Err(unknown(b""));
+        }
+        let passwd = fs::open_read(fs::HERE, c"/etc/passwd").ok();
+        let line_of =
+            |line: &[u8], local| accounts::account(line, wanted).and_then(|a| read(a, local));
+        let local =
+            passwd.and_then(|file| find_line(file.as_fd(), |line| line_of(line, true)).ok()?);
+        if let Some(found) = local {
+            return Ok(found);
         }
         match ask_getent(c"passwd", name, |line| line_of(line, false)) {
             Ok(found) => found.ok_or_else(|| unknown(b"")),
@@ -131,7 +131,11 @@ fn find_line<T>(
     let mut room = [0; 2048];
     loop {
         let n = fd::read(file, &mut room)?;
-        text.extend_from_slice(room.get(..n).unwrap_or_default());
+        let part = room.get(..n).unwrap_or_default();
+        text.extend_from_slice(part);
+        if n > 0 && !part.contains(&b'\n') {
+            continue;
+        }
         let mut taken = 0;
         for line in text.split_inclusive(|&c| c == b'\n') {
             match line.strip_suffix(b"\n") {
@@ -151,6 +155,9 @@ fn find_line<T>(
         }
     }
 }
+
+/// The exit code of a child that could not become getent.
+const NOT_RUN: u8 = 111;
 
 /// Asks `getent`, and gives `wanted` the lines of its answer.
 ///
@@ -174,13 +181,18 @@ fn ask_getent<T>(
                 let path = Strings::of([c"PATH=/usr/bin:/bin"]);
                 process::exec(program, &args, &path);
             }
-            process::exit(TEMPORARY)
+            process::exit(NOT_RUN.into())
         }
         Forked::Parent(pid) => {
             drop(write_end);
             let found = find_line(answer.as_fd(), wanted);
-            // The answer is all that counts.
-            let _ = process::wait_for(pid);
+            // What more it has to say finds no reader.
+            drop(answer);
+            let ended = process::wait_for(pid);
+            // 2 is its word for "not found"; a SIGCHLD that is ignored leaves us without one.
+            if let Ok(Ended::Exited(NOT_RUN)) = ended {
+                return Err(Errno::NOEXEC);
+            }
             found
         }
     }

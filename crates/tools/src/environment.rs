@@ -94,7 +94,7 @@ impl Environment {
         self.inherited = self.entries.len();
         // Names in a directory are different ones, so that what was set here need not be looked
         // through again: a hundred thousand files take a moment and not a minute.
-        let mut odd_names = false;
+        let mut odd_names = prefix.contains(&b'=');
         dir::names(dir, |name| {
             if trouble.is_some() {
                 return;
@@ -113,6 +113,7 @@ impl Environment {
                             self.entries.extend(CString::new(entry).ok().map(Cow::Owned));
                         }
                         Setting::Set(value) => self.set(&name, &value),
+                        Setting::Remove if !odd_names => self.remove_from(&name, self.inherited),
                         Setting::Remove => self.unset(&name),
                     }
                 }

@@ -58,6 +58,7 @@ pub(crate) fn main() -> i32 {
             core::mem::forget(write_end);
             if let Some(signals) = signals {
                 signals.give_back();
+                signals.give_back_ends();
             }
             chain::run("fghack", first)
         }

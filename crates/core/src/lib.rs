@@ -21,6 +21,7 @@ pub mod limits;
 pub mod lines;
 pub mod local;
 pub mod locks;
+pub mod multilog;
 pub mod path_search;
 pub mod ring;
 pub mod roster;

@@ -1,6 +1,7 @@
 //! Descriptors: the first three, reading and writing.
 
 use crate::{BorrowedFd, Errno, OwnedFd, Result};
+use core::mem::ManuallyDrop;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, IoSlice};
 
@@ -147,4 +148,25 @@ pub fn write_pieces(fd: BorrowedFd<'_>, pieces: &[&[u8]], end: &[u8]) {
         *place = IoSlice::new(piece);
     }
     let _ = rustix::io::retry_on_intr(|| rustix::io::writev(fd, &vectors));
+}
+
+/// In a child, before it runs another program: makes each of these a copy of its descriptor, at
+/// the number beside it, whatever was there.
+///
+/// # Errors
+/// EMFILE when there are no more descriptors.
+pub fn arrange<const N: usize>(copies: [(OwnedFd, i32); N]) -> Result<()> {
+    use rustix::fd::FromRawFd as _;
+    // Out of the way of the numbers that are to be taken.
+    let mut moved = [const { None }; N];
+    for (place, (fd, number)) in moved.iter_mut().zip(copies) {
+        *place = Some((rustix::io::fcntl_dupfd_cloexec(fd, 10)?, number));
+    }
+    for (fd, number) in moved.iter().flatten() {
+        // SAFETY: the number is only named here; whatever it was is replaced by the copy, and the
+        // owner that is made of it is forgotten again, so that nothing closes it.
+        let mut target = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(*number) });
+        rustix::io::dup2(fd, &mut target)?;
+    }
+    Ok(())
 }

@@ -6,8 +6,8 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, fstat, mkdirat, mknodat, openat,
-    readlinkat_raw, renameat, statat, statx,
+    AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, chmodat, fstat, linkat, mkdirat, mknodat,
+    openat, readlinkat_raw, renameat, statat, statx, unlinkat,
 };
 
 /// The current directory, whichever it is at the time of the call.
@@ -207,4 +207,82 @@ pub fn look(dir: BorrowedFd<'_>, path: &CStr) -> Result<Found> {
 /// What fstat says.
 pub fn size(fd: BorrowedFd<'_>) -> Result<u64> {
     fstat(fd).map(|s| s.st_size.unsigned_abs())
+}
+
+/// What multilog wants to know of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// The permission bits.
+    pub mode: u32,
+    /// The number of its names.
+    pub links: u64,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Looks at a file, links followed.
+///
+/// # Errors
+/// What stat says.
+pub fn stat_file(dir: BorrowedFd<'_>, path: &CStr) -> Result<FileStat> {
+    let s = statat(dir, path, AtFlags::empty())?;
+    #[expect(clippy::useless_conversion, reason = "narrower on other architectures")]
+    Ok(FileStat {
+        mode: s.st_mode & 0o7777,
+        links: u64::from(s.st_nlink),
+        size: s.st_size.unsigned_abs(),
+    })
+}
+
+/// Removes a name.
+///
+/// # Errors
+/// What unlink says.
+pub fn unlink(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    unlinkat(dir, path, AtFlags::empty())
+}
+
+/// Gives a file a second name in the same directory.
+///
+/// # Errors
+/// What link says.
+pub fn link(dir: BorrowedFd<'_>, path: &CStr, name: &CStr) -> Result<()> {
+    linkat(dir, path, dir, name, AtFlags::empty())
+}
+
+/// Sets a file's permission bits.
+///
+/// # Errors
+/// What chmod says.
+pub fn chmod(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
+    chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty())
+}
+
+/// Sets an open file's permission bits.
+///
+/// # Errors
+/// What fchmod says.
+pub fn fchmod(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    rustix::fs::fchmod(fd, Mode::from_raw_mode(mode))
+}
+
+/// Waits until what was written to a file is on disk.
+///
+/// # Errors
+/// What fsync says: EIO if it cannot be.
+pub fn sync(fd: BorrowedFd<'_>) -> Result<()> {
+    rustix::fs::fsync(fd)
+}
+
+/// Overwrites the beginning of a file; gives how much.
+///
+/// # Errors
+/// What pwrite says.
+pub fn write_at_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    rustix::io::retry_on_intr(|| rustix::io::pwrite(fd, bytes, 0))
+}
+
+/// Sets which permission bits new files do not get.
+pub fn set_umask(mask: u32) {
+    rustix::process::umask(Mode::from_raw_mode(mask));
 }

@@ -32,3 +32,8 @@ pub fn no_reader_left(write_end: BorrowedFd<'_>, timeout: Duration) {
     };
     let _ = rustix::event::poll(&mut polled, Some(&timeout));
 }
+
+/// Sleeps for so long, whatever happens but a signal that we have not taken over.
+pub fn pause(time: Duration) {
+    let [] = readable([], Some(time));
+}

@@ -20,6 +20,7 @@ mod environment;
 mod envuidgid;
 mod fghack;
 mod holder;
+mod multilog;
 mod options;
 mod pgrphack;
 mod readproctitle;
@@ -50,6 +51,7 @@ const PROGRAMS: &[Program] = &[
     (b"envini", envini::main),
     (b"envuidgid", envuidgid::main),
     (b"fghack", fghack::main),
+    (b"multilog", multilog::main),
     (b"pgrphack", pgrphack::main),
     (b"readproctitle", readproctitle::main),
     (b"setlock", setlock::main),

@@ -1,0 +1,240 @@
+//! The operations on a log directory, on a real one.
+
+use crate::diag::{self, TEMPORARY};
+use crate::holder;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use daemontools_core::Pid;
+use daemontools_core::errno;
+use daemontools_core::multilog::directory::{File, OldName, Stat, Step, Store, Trouble, surplus};
+use daemontools_core::multilog::script::Settings;
+use daemontools_sys::process::{self, Strings};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, lock, signal};
+
+/// The owner's right to execute: the file is complete.
+const COMPLETE: u32 = 0o100;
+
+/// An open and locked log directory.
+pub(super) struct LogDir<'a> {
+    /// Its name, as given.
+    name: &'a [u8],
+    command: Option<&'a [u8]>,
+    dir: OwnedFd,
+    current: Option<OwnedFd>,
+    /// The processor, while it runs.
+    pub(super) processor: Option<Pid>,
+    _lock: OwnedFd,
+}
+
+impl<'a> LogDir<'a> {
+    /// Makes it if it is missing, opens it and takes its lock.
+    ///
+    /// # Errors
+    /// The exit code, after a message.
+    pub(super) fn open(settings: &Settings<'a>) -> core::result::Result<Self, i32> {
+        let name = settings.name;
+        let fatal = |what: &[u8], error| diag::fatal("multilog", &[what, name], error);
+        let path = CString::new(name).unwrap_or_default();
+        // If it cannot be made, opening it tells why.
+        let _ = fs::mkdir(fs::HERE, &path, 0o700);
+        let dir =
+            fs::open_dir(fs::HERE, &path).map_err(|e| fatal(b"unable to open directory ", e))?;
+        let lock = fs::open_append(dir.as_fd(), c"lock")
+            .map_err(|e| fatal(b"unable to lock directory ", e))?;
+        if let Err(error) = lock::try_lock(lock.as_fd()) {
+            let what = [&b"unable to lock directory "[..], name];
+            return Err(holder::refuse("multilog", &what, &lock, error));
+        }
+        Ok(Self {
+            name,
+            command: settings.processor,
+            dir,
+            current: None,
+            processor: None,
+            _lock: lock,
+        })
+    }
+
+    fn at(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    fn current(&self) -> Result<BorrowedFd<'_>> {
+        self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
+    }
+
+    /// The end: what was written goes to disk, and the file is marked as complete.
+    pub(super) fn close_complete(&mut self) {
+        if let Ok(current) = self.current() {
+            let _ = fs::sync(current);
+            let _ = fs::fchmod(current, 0o744);
+        }
+        self.current = None;
+    }
+
+    /// Says why the directory cannot be used; gives the exit code.
+    pub(super) fn fatal(&self, trouble: Trouble<Errno>) -> i32 {
+        let reason = errno::text(trouble.error.raw_os_error()).as_bytes();
+        let what = self.describe(trouble.step);
+        diag::say(&[b"multilog: fatal: ", &what, b": ", reason]);
+        TEMPORARY
+    }
+
+    /// Says what is waited for.
+    pub(super) fn warn(&self, trouble: Trouble<Errno>) {
+        let what = self.describe(trouble.step);
+        diag::warning("multilog", &[&what, b", pausing"], trouble.error);
+    }
+
+    fn describe(&self, step: Step) -> Vec<u8> {
+        let named = |verb: &str, name: &[u8]| {
+            [b"unable to ", verb.as_bytes(), b" ", self.name, b"/", name].concat()
+        };
+        let file = |verb, file: File| named(verb, file.name().as_bytes());
+        let on = |verb: &str| [b"unable to ", verb.as_bytes(), b" ", self.name].concat();
+        match step {
+            Step::Stat(f) => file("stat", f),
+            Step::Create(f) => file("create", f),
+            Step::Append => file("append to", File::Current),
+            Step::WriteState => file("write to", File::State),
+            Step::Write => file("write to", File::Current),
+            Step::Sync(f) => [&file("write", f)[..], b" to disk"].concat(),
+            Step::Mode(f) => file("set mode of", f),
+            Step::Rename(File::Current) => on("rename current to previous in directory"),
+            Step::Rename(_) => on("rename newstate to state in directory"),
+            Step::Link(name) => named("link to", &name),
+            Step::Remove(f) => file("remove", f),
+            Step::Read => on("read"),
+            Step::Fork => on("fork for processor in"),
+        }
+    }
+}
+
+const fn path(file: File) -> &'static CStr {
+    match file {
+        File::Current => c"current",
+        File::Previous => c"previous",
+        File::Processed => c"processed",
+        File::State => c"state",
+        File::NewState => c"newstate",
+    }
+}
+
+/// `None` if it failed because there is nothing of that name.
+fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+impl Store for LogDir<'_> {
+    type Error = Errno;
+
+    fn stat(&mut self, file: File) -> Result<Option<Stat>> {
+        let stat = if_there(fs::stat_file(self.at(), path(file)))?;
+        Ok(stat.map(|s| Stat { complete: s.mode & COMPLETE != 0, links: s.links, size: s.size }))
+    }
+
+    fn open_current(&mut self) -> Result<()> {
+        self.current = Some(fs::open_append(self.at(), c"current")?);
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize> {
+        match fd::write(self.current()?, bytes) {
+            // A disk that takes nothing is a full one.
+            Ok(0) => Err(Errno::NOSPC),
+            other => other,
+        }
+    }
+
+    fn sync_current(&mut self) -> Result<()> {
+        fs::sync(self.current()?)
+    }
+
+    fn set_mode_of_current(&mut self, complete: bool) -> Result<()> {
+        fs::fchmod(self.current()?, if complete { 0o744 } else { 0o644 })
+    }
+
+    fn complete_previous(&mut self) -> Result<()> {
+        fs::chmod(self.at(), path(File::Previous), 0o744)
+    }
+
+    fn rename(&mut self, from: File, to: File) -> Result<()> {
+        fs::rename(self.at(), path(from), path(to))
+    }
+
+    fn link(&mut self, file: File, name: &OldName) -> Result<()> {
+        let name = CString::new(&name[..]).unwrap_or_default();
+        fs::link(self.at(), path(file), &name)
+    }
+
+    fn remove(&mut self, file: File) -> Result<()> {
+        if_there(fs::unlink(self.at(), path(file))).map(drop)
+    }
+
+    fn truncate(&mut self, file: File) -> Result<()> {
+        fs::open_trunc(self.at(), path(file)).map(drop)
+    }
+
+    fn settle(&mut self, file: File, complete: bool) -> core::result::Result<(), (Step, Errno)> {
+        let opened = fs::open_append(self.at(), path(file)).map_err(|e| (Step::Create(file), e))?;
+        fs::sync(opened.as_fd()).map_err(|e| (Step::Sync(file), e))?;
+        if complete {
+            fs::fchmod(opened.as_fd(), 0o744).map_err(|e| (Step::Mode(file), e))?;
+        }
+        Ok(())
+    }
+
+    fn prune(&mut self, limit: u64, kept: Option<&OldName>) -> Result<()> {
+        // Opened anew: a descriptor's place in its directory is its own.
+        let dir = fs::open_dir(self.at(), c".")?;
+        let mut names = Vec::new();
+        dir::names(dir.as_fd(), |name| {
+            if name.to_bytes().starts_with(b"@") {
+                names.push(name.to_bytes().to_vec());
+            }
+        })?;
+        for name in surplus(names, limit, kept) {
+            // What cannot be removed must not keep us from logging.
+            let _ = fs::unlink(self.at(), &CString::new(name).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn start_processor(&mut self) -> Result<()> {
+        let command = CString::new(self.command.unwrap_or_default()).unwrap_or_default();
+        let mut child = || {
+            let fail =
+                |error| diag::fatal("multilog", &[b"unable to run ", command.to_bytes()], error);
+            if let Err(error) = fs::fchdir(self.at()).and_then(|()| connect()) {
+                return fail(error);
+            }
+            signal::unblock(&[
+                signal::TERM,
+                signal::ALRM,
+                signal::CHLD,
+                signal::PIPE,
+                signal::XFSZ,
+            ]);
+            let args = Strings::of([c"sh", c"-c", &command]);
+            fail(process::exec(c"/bin/sh", &args, &Strings::own_environment()))
+        };
+        self.processor = Some(process::spawn(&mut child)?);
+        Ok(())
+    }
+}
+
+/// The processor's files: what it reads, what it makes, what it knew and what it will know.
+fn connect() -> Result<()> {
+    let here = fs::HERE;
+    fd::arrange([
+        (fs::open_read(here, c"previous")?, 0),
+        (fs::open_trunc(here, c"processed")?, 1),
+        (fs::open_read(here, c"state")?, 4),
+        (fs::open_trunc(here, c"newstate")?, 5),
+    ])
+}

@@ -79,6 +79,16 @@ impl Tai64n {
         (all < 16).then(|| Self::from_bytes(bytes))
     }
 
+    /// The label a microsecond later.
+    #[must_use]
+    pub const fn next_microsecond(self) -> Self {
+        let Self { seconds, nanoseconds } = self;
+        if nanoseconds >= 999_999_000 {
+            return Self { seconds: seconds.wrapping_add(1), nanoseconds: nanoseconds % 1000 };
+        }
+        Self { seconds, nanoseconds: nanoseconds + 1000 }
+    }
+
     /// Seconds since 1970.
     #[must_use]
     pub const fn to_unix(self) -> i64 {

@@ -198,6 +198,7 @@ enum Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rotation {
     Sync,
+    Spare,
     Rename,
     Create,
     Mode,
@@ -258,6 +259,8 @@ pub struct Directory {
     bytes: u64,
     job: Job,
     behind: Behind,
+    /// The moment in the last old file's name: names are never the same, and never go back.
+    last: Tai64n,
 }
 
 /// A file may end at a line's end this far before its limit.
@@ -276,6 +279,7 @@ impl Directory {
             bytes: 0,
             job: Job::Write,
             behind: Behind::Nothing,
+            last: Tai64n { seconds: 0, nanoseconds: 0 },
         }
     }
 
@@ -302,10 +306,13 @@ impl Directory {
         let _ = store.remove(File::NewState);
         let processed = store.stat(File::Processed).map_err(fatal(Step::Stat(File::Processed)))?;
         if processed.is_some_and(|processed| processed.complete) {
-            let _ = store.remove(File::Previous);
+            // The same lines, not to be found again.
+            let step = Step::Remove(File::Previous);
+            store.remove(File::Previous).map_err(|error| (false, Trouble { step, error }))?;
             self.finish_now(store, File::Processed, Code::Safe, now)?;
         } else {
-            let _ = store.remove(File::Processed);
+            let step = Step::Remove(File::Processed);
+            store.remove(File::Processed).map_err(|error| (false, Trouble { step, error }))?;
             self.finish_now(store, File::Previous, Code::Unfinished, now)?;
         }
         self.finish_now(store, File::Current, Code::Unfinished, now)?;
@@ -439,6 +446,16 @@ impl Directory {
         self.job = Job::Rotate(match rotation {
             Rotation::Sync => {
                 store.sync_current().map_err(trouble(Step::Sync(File::Current)))?;
+                Rotation::Spare
+            }
+            Rotation::Spare => {
+                // Left beside a complete `current`, where nobody looks for it at the start, it
+                // would be overwritten now.
+                let file = File::Previous;
+                if store.stat(file).map_err(trouble(Step::Stat(file)))?.is_some() {
+                    let (code, stage) = (Code::Unfinished, FinishStage::Link);
+                    self.behind = Behind::Finish(Finish { file, code, stage });
+                }
                 Rotation::Rename
             }
             Rotation::Rename => {
@@ -510,7 +527,7 @@ impl Directory {
     }
 
     fn finish<S: Store>(
-        &self,
+        &mut self,
         store: &mut S,
         finish: Finish,
         now: Tai64n,
@@ -522,13 +539,15 @@ impl Directory {
             FinishStage::Link => {
                 let stat = store.stat(file).map_err(trouble(Step::Stat(file)))?;
                 let Some(stat) = stat else {
-                    return Ok(Behind::Nothing);
+                    // An earlier logger may have been killed before it counted.
+                    return next(FinishStage::Prune(None));
                 };
                 // With two names it has its last one already: the removal was interrupted.
                 if stat.links != 1 {
                     return next(FinishStage::Remove(None));
                 }
-                let name = old_name(now, code);
+                self.last = if now > self.last { now } else { self.last.next_microsecond() };
+                let name = old_name(self.last, code);
                 store.link(file, &name).map_err(trouble(Step::Link(name)))?;
                 next(FinishStage::Remove(Some(name)))
             }

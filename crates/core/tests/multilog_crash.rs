@@ -1,0 +1,362 @@
+//! A log directory whose logger is killed after every single operation.
+//!
+//! The store is a model of a directory. It stops at a chosen operation, from which on everything
+//! fails; then a new logger recovers what is there and goes on with the lines that the first had
+//! not written. Whatever the moment, every written line is in the logs once, in order.
+
+use daemontools_core::multilog::directory::{
+    Directory, File, OldName, Progress, Stat, Step, Store, surplus,
+};
+use daemontools_core::multilog::script::Settings;
+use daemontools_core::tai::Tai64n;
+use proptest::prelude::*;
+use std::collections::BTreeMap;
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    data: Vec<u8>,
+    complete: bool,
+}
+
+/// Why an operation failed: the logger is dead, or the disk is full for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    Dead,
+    Full,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Model {
+    nodes: Vec<Node>,
+    names: BTreeMap<Vec<u8>, usize>,
+    current: Option<usize>,
+    /// How many operations are left to the logger.
+    left: usize,
+    /// Operations that fail once although the logger lives on, by their number from now.
+    full: Vec<usize>,
+    /// What reached `current`, from the beginning.
+    written: Vec<u8>,
+    /// The processor was started and has not ended.
+    processing: bool,
+}
+
+impl Model {
+    fn operation(&mut self) -> Result<(), Fault> {
+        self.left = self.left.checked_sub(1).ok_or(Fault::Dead)?;
+        let fails = self.full.contains(&0);
+        self.full.retain(|n| *n != 0);
+        self.full.iter_mut().for_each(|n| *n -= 1);
+        if fails { Err(Fault::Full) } else { Ok(()) }
+    }
+
+    fn node(&self, file: File) -> Option<usize> {
+        self.names.get(file.name().as_bytes()).copied()
+    }
+
+    fn create(&mut self, file: File) -> usize {
+        self.node(file).unwrap_or_else(|| {
+            self.nodes.push(Node::default());
+            self.names.insert(file.name().into(), self.nodes.len() - 1);
+            self.nodes.len() - 1
+        })
+    }
+
+    /// What the processor does: it copies, in two steps between which a crash may come.
+    fn run_processor(&mut self) -> Result<(), Fault> {
+        let previous = self.node(File::Previous).expect("the processor has its input");
+        let processed = self.create(File::Processed);
+        self.nodes[processed] = Node::default();
+        self.operation()?;
+        self.nodes[processed].data = self.nodes[previous].data.clone();
+        self.create(File::NewState);
+        self.operation()
+    }
+
+    fn old(&self) -> Vec<(&Vec<u8>, &Node)> {
+        let old = self.names.iter().filter(|(name, _)| name.starts_with(b"@"));
+        old.map(|(name, node)| (name, &self.nodes[*node])).collect()
+    }
+
+    /// The names, with sizes and beginnings, for a failure's message.
+    fn listing(&self) -> String {
+        let names = self.names.iter().map(|(name, n)| {
+            let data = &self.nodes[*n].data;
+            let (name, head) = (String::from_utf8_lossy(name), data.iter().take(4).copied());
+            let head = String::from_utf8_lossy(&head.collect::<Vec<_>>()).into_owned();
+            format!("{name} {} {} {head}; ", data.len(), self.nodes[*n].complete)
+        });
+        format!("{} written: {}", self.written.len(), names.collect::<String>())
+    }
+
+    /// All that is in the logs, oldest first. A file with two names is there once.
+    fn everything(&self) -> Vec<u8> {
+        let mut files: Vec<usize> = Vec::new();
+        let named = |file: File| self.node(file);
+        let old = self.names.iter().filter(|(name, _)| name.starts_with(b"@")).map(|(_, n)| *n);
+        // A processed file and what it was made of are the same lines.
+        let behind = match (named(File::Processed), named(File::Previous)) {
+            (Some(processed), _) if self.nodes[processed].complete => Some(processed),
+            (_, previous) => previous,
+        };
+        for node in old.chain(behind).chain(named(File::Current)) {
+            if !files.contains(&node) {
+                files.push(node);
+            }
+        }
+        files.iter().flat_map(|n| self.nodes[*n].data.clone()).collect()
+    }
+}
+
+impl Store for Model {
+    type Error = Fault;
+
+    fn stat(&mut self, file: File) -> Result<Option<Stat>, Fault> {
+        self.operation()?;
+        Ok(self.node(file).map(|n| Stat {
+            complete: self.nodes[n].complete,
+            links: self.names.values().filter(|other| **other == n).count() as u64,
+            size: self.nodes[n].data.len() as u64,
+        }))
+    }
+
+    fn open_current(&mut self) -> Result<(), Fault> {
+        self.operation()?;
+        self.current = Some(self.create(File::Current));
+        Ok(())
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
+        self.operation()?;
+        // Short writes are normal.
+        let n = bytes.len().min(700);
+        let current = self.current.expect("current is open");
+        self.nodes[current].data.extend_from_slice(&bytes[..n]);
+        self.written.extend_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn sync_current(&mut self) -> Result<(), Fault> {
+        self.operation()
+    }
+
+    fn set_mode_of_current(&mut self, complete: bool) -> Result<(), Fault> {
+        self.operation()?;
+        let current = self.current.expect("current is open");
+        self.nodes[current].complete = complete;
+        Ok(())
+    }
+
+    fn complete_previous(&mut self) -> Result<(), Fault> {
+        self.operation()?;
+        let previous = self.node(File::Previous).expect("previous is there");
+        self.nodes[previous].complete = true;
+        Ok(())
+    }
+
+    fn rename(&mut self, from: File, to: File) -> Result<(), Fault> {
+        self.operation()?;
+        let node = self.names.remove(from.name().as_bytes()).expect("it is there");
+        let over = self.names.insert(to.name().into(), node);
+        assert!(to == File::State || over.is_none(), "{to:?} was overwritten");
+        Ok(())
+    }
+
+    fn link(&mut self, file: File, name: &OldName) -> Result<(), Fault> {
+        self.operation()?;
+        let node = self.node(file).expect("it is there");
+        assert_eq!(self.names.insert(name.to_vec(), node), None, "the name is new");
+        Ok(())
+    }
+
+    fn remove(&mut self, file: File) -> Result<(), Fault> {
+        self.operation()?;
+        self.names.remove(file.name().as_bytes());
+        Ok(())
+    }
+
+    fn truncate(&mut self, file: File) -> Result<(), Fault> {
+        self.operation()?;
+        let node = self.create(file);
+        self.nodes[node].data.clear();
+        Ok(())
+    }
+
+    fn settle(&mut self, file: File, complete: bool) -> Result<(), (Step, Fault)> {
+        self.operation().map_err(|fault| (Step::Sync(file), fault))?;
+        let node = self.create(file);
+        self.nodes[node].complete = complete;
+        Ok(())
+    }
+
+    fn prune(&mut self, limit: u64, kept: Option<&OldName>) -> Result<(), Fault> {
+        self.operation()?;
+        for name in surplus(self.names.keys().cloned().collect(), limit, kept) {
+            self.names.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn start_processor(&mut self) -> Result<(), Fault> {
+        self.operation()?;
+        self.processing = true;
+        Ok(())
+    }
+}
+
+/// A clock that never shows the same time twice.
+struct Clock(i64);
+
+impl Clock {
+    fn now(&mut self) -> Tai64n {
+        self.0 += 1;
+        Tai64n::from_unix(self.0, 500)
+    }
+}
+
+/// Does the work until it is done or the logger is dead.
+fn work(directory: &mut Directory, model: &mut Model, clock: &mut Clock) -> Result<(), Fault> {
+    loop {
+        match directory.work(model, clock.now()) {
+            Ok(Progress::Done) => return Ok(()),
+            Ok(Progress::Waiting) => end_processor(directory, model)?,
+            Err(trouble) if trouble.error == Fault::Full => {}
+            Err(_) => return Err(Fault::Dead),
+        }
+    }
+}
+
+fn end_processor(directory: &mut Directory, model: &mut Model) -> Result<(), Fault> {
+    assert!(model.processing, "waiting for a processor that does not run");
+    model.processing = false;
+    match model.run_processor() {
+        Ok(()) => directory.processor_ended(true),
+        Err(Fault::Full) => directory.processor_ended(false),
+        Err(Fault::Dead) => return Err(Fault::Dead),
+    }
+    Ok(())
+}
+
+/// One life of a logger: it recovers, writes lines while it can, and ends well if it is not killed.
+/// Gives how many lines it had taken.
+fn live(model: &mut Model, settings: &Settings<'_>, lines: &[Vec<u8>], clock: &mut Clock) -> usize {
+    let mut directory = Directory::new(settings);
+    model.current = None;
+    model.processing = false;
+    let mut taken = 0;
+    let mut life = || -> Result<(), Fault> {
+        while let Err((_, trouble)) = directory.recover(model, clock.now()) {
+            if trouble.error == Fault::Dead {
+                return Err(Fault::Dead);
+            }
+        }
+        for line in lines {
+            directory.add(line);
+            taken += 1;
+            work(&mut directory, model, clock)?;
+            // The processor takes its time.
+            if model.processing && taken % 3 == 0 {
+                end_processor(&mut directory, model)?;
+            }
+        }
+        work(&mut directory, model, clock)?;
+        while directory.is_processing() {
+            end_processor(&mut directory, model)?;
+            work(&mut directory, model, clock)?;
+        }
+        loop {
+            match model.set_mode_of_current(true) {
+                Err(Fault::Full) => {}
+                other => return other,
+            }
+        }
+    };
+    let _ = life();
+    taken
+}
+
+fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
+    let line = prop_oneof![
+        4 => 10_usize..200,
+        1 => 1000_usize..3000,
+    ];
+    prop::collection::vec(line, 1..40).prop_map(|lengths| {
+        let line = |(n, length): (usize, usize)| {
+            let mut line = format!("{n:04} ").into_bytes();
+            line.resize(length, b'a' + (n % 26) as u8);
+            line.push(b'\n');
+            line
+        };
+        lengths.into_iter().enumerate().map(line).collect()
+    })
+}
+
+#[test]
+fn what_was_left_beside_a_complete_file_is_not_overwritten() {
+    let settings = Settings { name: b".", size: 4096, files: 10, processor: None };
+    let mut model = Model { left: usize::MAX, ..Model::default() };
+    let mut clock = Clock(0);
+    let left = model.create(File::Previous);
+    model.nodes[left].data = b"left\n".to_vec();
+    let current = model.create(File::Current);
+    model.nodes[current].complete = true;
+    let line = [b"x".repeat(3000), b"\n".to_vec()].concat();
+    live(&mut model, &settings, &[line.clone(), line.clone()], &mut clock);
+    let all = model.everything();
+    assert_eq!(all, [b"left\n".to_vec(), line.clone(), line].concat());
+    assert!(model.old().iter().any(|(name, _)| name.ends_with(b".u")));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn no_written_byte_is_lost_or_doubled_whenever_the_logger_is_killed(
+        lines in lines(),
+        size in 4096_u64..9000,
+        processor in any::<bool>(),
+        lives in prop::collection::vec(0_usize..60, 0..6),
+        full in prop::collection::vec(0_usize..200, 0..5),
+    ) {
+        // More files than there will be, so that nothing is removed for its age.
+        let command: Option<&[u8]> = processor.then_some(b"cat");
+        let settings = Settings { name: b".", size, files: 1000, processor: command };
+        let mut model = Model { full, ..Model::default() };
+        let mut clock = Clock(0);
+        let mut next = 0;
+        for operations in lives {
+            model.left = operations;
+            next += live(&mut model, &settings, &lines[next..], &mut clock);
+            prop_assert!(model.everything() == model.written, "{}", model.listing());
+        }
+        model.left = usize::MAX;
+        live(&mut model, &settings, &lines[next..], &mut clock);
+        prop_assert!(model.everything() == model.written, "{}", model.listing());
+        for (_, node) in model.old() {
+            prop_assert!(node.data.len() as u64 <= size);
+        }
+        let current = model.node(File::Current).unwrap();
+        prop_assert!(model.nodes[current].complete);
+        prop_assert!(model.node(File::Previous).is_none());
+        prop_assert!(model.node(File::Processed).is_none());
+    }
+
+    #[test]
+    fn there_are_never_more_files_than_asked_for_and_they_are_the_newest(
+        lines in lines(),
+        files in 2_u64..6,
+        lives in prop::collection::vec(0_usize..60, 0..4),
+    ) {
+        let settings = Settings { name: b".", size: 4096, files, processor: None };
+        let mut model = Model::default();
+        let mut clock = Clock(0);
+        let mut next = 0;
+        for operations in lives {
+            model.left = operations;
+            next += live(&mut model, &settings, &lines[next..], &mut clock);
+        }
+        model.left = usize::MAX;
+        live(&mut model, &settings, &lines[next..], &mut clock);
+        prop_assert!((model.old().len() as u64) < files.max(2) + 1);
+        prop_assert!(model.written.ends_with(&model.everything()));
+    }
+}

@@ -382,7 +382,11 @@ impl StatusFile<'_> {
                 Err(error) => error,
             };
             if !said {
-                diag::warning("multilog", &[b"unable to write ", self.name, b", pausing"], error);
+                let verb: &[u8] = match error {
+                    Errno::SPIPE => b"unable to move to beginning of ",
+                    _ => b"unable to write ",
+                };
+                diag::warning("multilog", &[verb, self.name, b", pausing"], error);
             }
             said = true;
             poll::pause(PAUSE);

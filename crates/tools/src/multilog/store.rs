@@ -1,5 +1,6 @@
 //! The operations on a log directory, on a real one.
 
+use crate::chain::{PATH_MAX, join};
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use alloc::ffi::CString;

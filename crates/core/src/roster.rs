@@ -2,7 +2,7 @@
 //!
 //! A service is known by what its directory *is* (`Id`: device, inode, time of birth), not by the
 //! names of the links to it: two names for one directory are one service, and a renamed link
-//! changes nothing. [`Slot::step`] is the table of a single service, every phase against every
+//! changes nothing. `Slot::step` is the table of a single service, every phase against every
 //! event; [`Roster`] finds the slots an event is for, and keeps names, processes and timers.
 //!
 //! A service's life: a name comes and leads to a directory ([`Phase::Active`]; one that has no

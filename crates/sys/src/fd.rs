@@ -10,7 +10,7 @@ use rustix::io::{FdFlags, IoSlice};
 pub const fn stdin() -> BorrowedFd<'static> {
     // SAFETY: no code of ours closes the first three, and an operation on one that was closed
     // before our start says EBADF: a borrowed number is all we need.
-    unsafe { rustix::stdio::stdin() }
+    unsafe { BorrowedFd::borrow_raw(0) }
 }
 
 /// Descriptor 1.
@@ -18,7 +18,7 @@ pub const fn stdin() -> BorrowedFd<'static> {
 pub const fn stdout() -> BorrowedFd<'static> {
     // SAFETY: no code of ours closes the first three, and an operation on one that was closed
     // before our start says EBADF: a borrowed number is all we need.
-    unsafe { rustix::stdio::stdout() }
+    unsafe { BorrowedFd::borrow_raw(1) }
 }
 
 /// Descriptor 2.
@@ -26,7 +26,7 @@ pub const fn stdout() -> BorrowedFd<'static> {
 pub const fn stderr() -> BorrowedFd<'static> {
     // SAFETY: no code of ours closes the first three, and an operation on one that was closed
     // before our start says EBADF: a borrowed number is all we need.
-    unsafe { rustix::stdio::stderr() }
+    unsafe { BorrowedFd::borrow_raw(2) }
 }
 
 /// What becomes of a missing descriptor 0, 1 or 2.

@@ -9,7 +9,7 @@
 //! * **libc** (`--features libc`, and every other architecture): the same functions on a static
 //!   libc.
 //!
-//! What `rustix` offers safely is taken from there; [`kernel`] holds the few calls it leaves out.
+//! What `rustix` offers safely is taken from there; `kernel` holds the few calls it leaves out.
 //!
 //! The programs are single-threaded, and so is this crate: it keeps process-wide state (the
 //! arguments, the heap) without locks. Nothing here starts a thread.

@@ -33,7 +33,7 @@ static START: StartCell = StartCell(UnsafeCell::new(Start {
     handed_out: Cell::new(0),
 }));
 
-/// Keeps the arguments for [`args`] and [`env`].
+/// Keeps the arguments for [`args`] and [`env()`].
 ///
 /// # Safety
 /// To be called once, before anything else; the arrays must be NULL-terminated arrays of

@@ -7,8 +7,10 @@ use core::mem::MaybeUninit;
 use rustix::fd::FromRawFd as _;
 
 fn last_error() -> Errno {
-    // SAFETY: the pointer which libc returns is that of the thread's errno, always valid.
-    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+    // SAFETY: takes nothing.
+    let errno = unsafe { libc::__errno_location() };
+    // SAFETY: the pointer is that of the thread's errno, always valid.
+    Errno::from_raw_os_error(unsafe { *errno })
 }
 
 fn check(ret: c_int) -> Result<c_int> {

@@ -4,7 +4,7 @@ use crate::tai::{self, DIGITS, Tai64n};
 use crate::zone::{Date, Span, Zone};
 use alloc::vec::Vec;
 
-/// Longer runs of digits are no labels. It bounds what has to be kept of a line that has not come
+/// Runs of so many digits or more are no labels. It bounds what has to be kept of a line that has not come
 /// completely.
 const LONGEST_RUN: usize = 256;
 

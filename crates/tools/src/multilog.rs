@@ -1,7 +1,7 @@
 //! multilog: reads lines, selects, and keeps them in rotated logs.
 //!
-//! Input is read in small pieces, and everything of a piece is written before the next is read:
-//! what is read and not yet written is what a KILL can lose.
+//! Input is read in small pieces, and all lines of a piece are written before the next is read:
+//! what is read and not yet written is what a KILL can lose, a piece and the beginning of a line.
 
 mod store;
 
@@ -19,7 +19,7 @@ use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs, poll};
 use store::LogDir;
 
-/// How much is read at once, and so the most that can be lost by a KILL.
+/// How much is read at once, and so about as much as can be lost by a KILL.
 const PIECE: usize = 2048;
 
 /// How much of a line patterns, `e` and `=` see.
@@ -119,6 +119,10 @@ impl<'a> Multilog<'a> {
         let mut piece = [0; PIECE];
         loop {
             self.flush();
+            // Asked for while a processor was waited for.
+            if core::mem::take(&mut self.rotation_asked) {
+                self.rotate();
+            }
             if self.ending && !self.in_line {
                 break;
             }

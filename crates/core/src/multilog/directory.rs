@@ -311,8 +311,8 @@ impl Directory {
             store.remove(File::Previous).map_err(|error| (false, Trouble { step, error }))?;
             self.finish_now(store, File::Processed, Code::Safe, now)?;
         } else {
-            let step = Step::Remove(File::Processed);
-            store.remove(File::Processed).map_err(|error| (false, Trouble { step, error }))?;
+            // One that stays is overwritten by the next processor.
+            let _ = store.remove(File::Processed);
             self.finish_now(store, File::Previous, Code::Unfinished, now)?;
         }
         self.finish_now(store, File::Current, Code::Unfinished, now)?;
@@ -341,18 +341,6 @@ impl Directory {
     /// Takes text to be written by [`Directory::work`].
     pub fn add(&mut self, text: &[u8]) {
         self.buffer.extend_from_slice(text);
-    }
-
-    /// Whether nothing is waiting to be written.
-    #[must_use]
-    pub const fn is_flushed(&self) -> bool {
-        self.buffer.is_empty()
-    }
-
-    /// Whether the processor runs, or work behind the writing is not over.
-    #[must_use]
-    pub fn is_busy(&self) -> bool {
-        self.behind != Behind::Nothing || self.job != Job::Write
     }
 
     /// Asks for a new `current`, unless it is empty. What was added is written before.

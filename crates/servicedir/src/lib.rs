@@ -18,7 +18,8 @@
 
 #![forbid(unsafe_code)]
 
-use daemontools_core::status::{Record, Want as RecordWant, parse_file};
+pub use daemontools_core::status::Want;
+use daemontools_core::status::{Record, parse_file};
 use daemontools_core::tai::UNIX_EPOCH;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
@@ -36,17 +37,6 @@ use std::time::{Duration, Instant, SystemTime};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceDir {
     path: PathBuf,
-}
-
-/// What is wanted of a service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
-    /// It is started again whenever it ends.
-    Up,
-    /// It stays down.
-    Down,
-    /// It was started once, and is left alone.
-    Once,
 }
 
 /// What supervise says of its service.
@@ -73,11 +63,7 @@ impl From<Record> for Status {
             // A label too far in the future for the system's clock is shown as its beginning.
             since: SystemTime::UNIX_EPOCH.checked_add(after).unwrap_or(SystemTime::UNIX_EPOCH),
             paused: record.paused,
-            want: match record.want {
-                RecordWant::Up => Want::Up,
-                RecordWant::Down => Want::Down,
-                RecordWant::Once => Want::Once,
-            },
+            want: record.want,
         }
     }
 }

@@ -3,23 +3,15 @@
 use crate::chain;
 use crate::diag::{self, TEMPORARY};
 use crate::environment::{Environment, read_whole};
-use crate::options::{complain, options};
+use crate::options::prefix;
 use daemontools_core::envini;
-use daemontools_core::getopt::Opt;
 use daemontools_sys::{Errno, process};
 
 /// Exit code: 111 for everything, bad usage included; else that of the program.
 pub(crate) fn main() -> i32 {
-    let mut prefix: &[u8] = b"";
-    let mut options = options(b"p:");
-    for option in options.by_ref() {
-        let Opt::Value(_, value) = option else {
-            complain(option);
-            return usage();
-        };
-        prefix = value;
-    }
-    let first = options.operand();
+    let Some((prefix, first)) = prefix() else {
+        return usage();
+    };
     let (Some(file), Some(_)) = (process::arg(first), process::arg(first + 1)) else {
         return usage();
     };

@@ -22,3 +22,18 @@ pub(crate) fn complain(option: Opt<'_>) {
         Opt::Letter(_) | Opt::Value(..) => {}
     }
 }
+
+/// Goes through the options of envdir and envini: `-p PREFIX`, for all names that they set. Gives
+/// the prefix and the number of the first operand, or `None` after saying what is wrong.
+pub(crate) fn prefix() -> Option<(&'static [u8], usize)> {
+    let mut prefix: &[u8] = b"";
+    let mut options = options(b"p:");
+    for option in options.by_ref() {
+        let Opt::Value(_, value) = option else {
+            complain(option);
+            return None;
+        };
+        prefix = value;
+    }
+    Some((prefix, options.operand()))
+}

@@ -1,6 +1,6 @@
 //! setuidgid: a program as another user. Half of the tests need root.
 
-use harness::{Cmd, Tree, account, is_root, note, process};
+use harness::{Cmd, Tree, account, is_root, process, skip};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -28,7 +28,7 @@ fn ids(uid: u32, gid: u32) -> String {
 /// Says that a test needs root, if it is not there.
 fn without_root() -> bool {
     if !is_root() {
-        note("only root can change ids");
+        skip("only root can change ids");
     }
     !is_root()
 }
@@ -303,7 +303,7 @@ fn can_bind(tree: &Tree) -> bool {
     tree.write("trial", "root:x:0:0:root:/root:/bin/sh\n");
     let trial = bind(tree, "trial", "/etc/passwd").args(["root", "true"]).run();
     if trial.code != Some(0) {
-        note(&format!("a namespace is needed for another passwd: {trial}"));
+        skip(&format!("a namespace is needed for another passwd: {trial}"));
     }
     trial.code == Some(0)
 }

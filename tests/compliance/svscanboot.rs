@@ -5,7 +5,7 @@
 //! `/usr/local/bin` holds the programs under test; the machine's stay as they
 //! are. Where namespaces are not to be had, that is said and nothing is tested.
 
-use harness::{DEADLINE, Process, Tree, note, process, wait_for};
+use harness::{DEADLINE, Process, Tree, process, skip, wait_for};
 use std::ffi::OsString;
 
 const NAMESPACE: [&str; 6] =
@@ -25,7 +25,7 @@ fn svscanboot(tree: &Tree, argument: &str) -> Option<Process> {
     };
     let trial = command(setup).run();
     if trial.code != Some(0) {
-        note(&format!("svscanboot needs a namespace to be tested: {trial}"));
+        skip(&format!("svscanboot needs a namespace to be tested: {trial}"));
         return None;
     }
     Some(command(&format!("{setup} && exec svscanboot \"$3\"")).start())

@@ -59,3 +59,15 @@ pub fn account() -> (String, u32, u32) {
 pub fn note(text: &str) {
     eprintln!("note: {text}");
 }
+
+/// Says why a test cannot be done here. Where `DAEMONTOOLS_NO_SKIPS` is set, as in CI, that is a
+/// failure.
+///
+/// # Panics
+///
+/// There.
+#[track_caller]
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("DAEMONTOOLS_NO_SKIPS").is_none(), "skipped: {why}");
+    note(why);
+}

@@ -1,14 +1,16 @@
 //! Cutting text into lines.
 
+/// The first line of `text` with its newline, or all of it if there is none; and the rest.
+#[must_use]
+pub fn cut(text: &[u8]) -> (&[u8], &[u8]) {
+    text.split_at(memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1))
+}
+
 /// The lines of `text` with their newlines; the last one may lack it.
 pub fn pieces(mut text: &[u8]) -> impl Iterator<Item = &[u8]> {
     core::iter::from_fn(move || {
-        if text.is_empty() {
-            return None;
-        }
-        let end = memchr::memchr(b'\n', text).map_or(text.len(), |at| at + 1);
-        let (line, rest) = text.split_at(end);
+        let (line, rest) = cut(text);
         text = rest;
-        Some(line)
+        (!line.is_empty()).then_some(line)
     })
 }

@@ -1,5 +1,6 @@
 //! tai64nlocal: labels at the beginnings of lines, as local dates.
 
+use crate::lines;
 use crate::tai::{self, DIGITS, Tai64n};
 use crate::zone::{Date, Span, Zone};
 use alloc::vec::Vec;
@@ -48,8 +49,7 @@ impl Filter {
                     };
                 }
                 State::Start | State::Rest => {
-                    let end = memchr::memchr(b'\n', input).map_or(input.len(), |at| at + 1);
-                    let (line, rest) = input.split_at(end);
+                    let (line, rest) = lines::cut(input);
                     out.extend_from_slice(line);
                     self.state = if line.ends_with(b"\n") { State::Start } else { State::Rest };
                     input = rest;

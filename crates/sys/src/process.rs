@@ -348,12 +348,6 @@ pub fn in_foreground() -> bool {
         .any(|fd| rustix::termios::tcgetpgrp(fd).is_ok_and(|foreground| foreground == group))
 }
 
-/// This process's id.
-#[must_use]
-pub fn own_pid() -> Pid {
-    rustix::process::getpid().as_raw_nonzero()
-}
-
 /// The bytes of our last argument, in the place where ps reads them, without the terminating
 /// NUL. `None` if there is none besides the program's name, or if it has been given out by [`arg`]
 /// before. From now on it is gone for [`arg`] and [`args`]; a second call gives the one before it.

@@ -1,13 +1,11 @@
 //! Running another program the way the original finds it, which is how every chain loader ends.
 
 use crate::diag;
+use crate::paths::{PATH_MAX, join};
 use core::ffi::CStr;
 use daemontools_core::path_search::{self, Verdict};
 use daemontools_sys::Errno;
 use daemontools_sys::process::{self, Strings};
-
-/// Longer paths are refused by the kernel.
-pub(crate) const PATH_MAX: usize = 4096;
 
 /// Replaces this process by the program that our arguments name from number `first` on, with the
 /// environment we have. Returns only if that failed: the exit code, after a message.
@@ -59,16 +57,4 @@ fn search(
         }
     }
     remembered
-}
-
-/// `dir/name` with a NUL, in `room`; `None` if it does not fit.
-pub(crate) fn join<'a>(room: &'a mut [u8], dir: &[u8], name: &[u8]) -> Option<&'a CStr> {
-    let (place, rest) = room.split_at_mut_checked(dir.len())?;
-    place.copy_from_slice(dir);
-    let (slash, rest) = rest.split_first_mut()?;
-    *slash = b'/';
-    let (place, rest) = rest.split_at_mut_checked(name.len())?;
-    place.copy_from_slice(name);
-    *rest.first_mut()? = 0;
-    CStr::from_bytes_until_nul(room).ok()
 }

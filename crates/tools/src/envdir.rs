@@ -1,11 +1,12 @@
 //! envdir: runs a program with the variables that a directory has as files.
 
-use crate::chain::{self, PATH_MAX, join};
+use crate::chain;
 use crate::diag::{self, TEMPORARY};
 use crate::environment::{Environment, Unreadable};
 use crate::options::prefix;
+use crate::paths;
 use core::ffi::CStr;
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, fs, process};
+use daemontools_sys::{AsFd as _, OwnedFd, fs, process};
 
 /// Exit code: 111 for everything, bad usage included; else that of the program.
 pub(crate) fn main() -> i32 {
@@ -37,22 +38,14 @@ fn usage() -> i32 {
     TEMPORARY
 }
 
-/// Opens the directory in such a way that it has to be both readable and searchable, as for the
-/// original, which goes there.
+/// Opens the directory, or says what the original would find wrong with it.
 fn open(dir: &CStr) -> Result<OwnedFd, i32> {
-    let shown = dir.to_bytes();
-    let mut room = [0; PATH_MAX];
-    let error = match join(&mut room, shown, b".") {
-        _ if shown.is_empty() => Errno::NOENT,
-        None => Errno::NAMETOOLONG,
-        Some(path) => match fs::open_dir(fs::HERE, path) {
-            Ok(opened) => return Ok(opened),
-            Err(error) => error,
-        },
-    };
-    // Going there tells which of the two it is.
-    Err(match fs::chdir(dir) {
-        Ok(()) => diag::fatal("envdir", &[b"unable to read directory ", shown], error),
-        Err(error) => diag::fatal("envdir", &[b"unable to switch to directory ", shown], error),
+    paths::open_searchable(dir).map_err(|error| {
+        let shown = dir.to_bytes();
+        // Going there tells which of the two it is.
+        match fs::chdir(dir) {
+            Ok(()) => diag::fatal("envdir", &[b"unable to read directory ", shown], error),
+            Err(error) => diag::fatal("envdir", &[b"unable to switch to directory ", shown], error),
+        }
     })
 }

@@ -35,28 +35,32 @@ impl Environment {
     /// Sets a variable. As in the original the key is what stands before the first equal sign of
     /// `name=value`, should the name have one itself. What has a NUL in it is left out.
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
+        // A name that was set before is one of our own entries.
+        self.set_among(name, value, self.entries.len());
+    }
+
+    /// The same where an older entry can only be among the first `end`.
+    fn set_among(&mut self, name: &[u8], value: &[u8], end: usize) {
         if let Ok(entry) = CString::new([name, b"=", value].concat()) {
-            // A name that was set before is one of our own entries.
-            let all = self.entries.len();
-            self.remove_from(key(entry.to_bytes()).unwrap_or_default(), all);
+            self.remove_among(key(entry.to_bytes()).unwrap_or_default(), end);
             self.entries.push(Cow::Owned(entry));
         }
     }
 
-    /// Removes a variable, all entries of it. A name with an equal sign in it sets one instead:
-    /// the observed way of the original.
-    pub(crate) fn unset(&mut self, name: &[u8]) {
+    /// Removes a variable, all entries of it, which can only be among the first `end`. A name with
+    /// an equal sign in it sets one instead: the observed way of the original.
+    fn unset_among(&mut self, name: &[u8], end: usize) {
         match name.iter().position(|&c| c == b'=') {
-            None => self.remove_from(name, self.entries.len()),
+            None => self.remove_among(name, end),
             Some(at) => {
                 let (name, value) = name.split_at(at);
-                self.set(name, value.get(1..).unwrap_or_default());
+                self.set_among(name, value.get(1..).unwrap_or_default(), end);
             }
         }
     }
 
     /// Removes all entries with this key among the first `end`.
-    fn remove_from(&mut self, wanted: &[u8], mut end: usize) {
+    fn remove_among(&mut self, wanted: &[u8], mut end: usize) {
         let mut at = 0;
         while at < end {
             if self.entries.get(at).is_some_and(|entry| key(entry.to_bytes()) == Some(wanted)) {
@@ -106,15 +110,10 @@ impl Environment {
                 Ok(text) => {
                     odd_names |= name.to_bytes().contains(&b'=');
                     let name = [prefix, name.to_bytes()].concat();
+                    let end = if odd_names { self.entries.len() } else { self.inherited };
                     match envdir::parse(&text) {
-                        Setting::Set(value) if !odd_names => {
-                            self.remove_from(&name, self.inherited);
-                            let entry = [&name, &b"="[..], &value].concat();
-                            self.entries.extend(CString::new(entry).ok().map(Cow::Owned));
-                        }
-                        Setting::Set(value) => self.set(&name, &value),
-                        Setting::Remove if !odd_names => self.remove_from(&name, self.inherited),
-                        Setting::Remove => self.unset(&name),
+                        Setting::Set(value) => self.set_among(&name, &value, end),
+                        Setting::Remove => self.unset_among(&name, end),
                     }
                 }
             }

@@ -5,7 +5,7 @@ use core::ffi::CStr;
 use daemontools_core::state_dir;
 use daemontools_sys::{Errno, Result, fs, process};
 
-use crate::chain::{PATH_MAX, join};
+use crate::paths::{PATH_MAX, join};
 
 /// The state directory of the service in whose directory we are: `supervise`, or what SUPERVISEDIR
 /// makes of it.
@@ -36,6 +36,12 @@ impl StateDir<'_> {
     /// Whether it is where the original has it.
     pub(crate) fn is_default(&self) -> bool {
         *self.0 == *state_dir::DEFAULT
+    }
+
+    /// What messages put before its path: the service directory `dir` and a slash where it is
+    /// inside, nothing where SUPERVISEDIR has chosen it.
+    pub(crate) fn shown_below<'b>(&self, dir: &'b [u8]) -> (&'b [u8], &'static [u8]) {
+        if self.is_default() { (dir, b"/") } else { (b"", b"") }
     }
 
     /// Gives `with` its path.

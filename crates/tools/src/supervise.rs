@@ -4,6 +4,7 @@
 //! waits for a signal, a command or the machine's deadline, hands it to the machine of
 //! `daemontools-core`, and performs what comes back.
 
+use crate::children::reap;
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use crate::state_dir::StateDir;
@@ -14,7 +15,7 @@ use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::decimal::Decimal;
 use daemontools_core::status::Record;
 use daemontools_core::supervise::{Effect, Event, Machine, State};
-use daemontools_core::{Ended, Pid, errno};
+use daemontools_core::{Pid, errno};
 use daemontools_sys::process::{self, Forked, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, lock, poll};
@@ -134,13 +135,10 @@ impl Supervisor {
         for command in asked.into_iter().flatten() {
             self.step(Event::Command(command, Scope::Process));
         }
-        while let Some((pid, how)) = process::reap() {
+        while let Some((pid, how)) = reap() {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
-                self.step(Event::Ended(match how {
-                    process::Ended::Exited(code) => Ended::Exited(code),
-                    process::Ended::Killed(signal) => Ended::Killed(signal),
-                }));
+                self.step(Event::Ended(how));
             }
         }
     }
@@ -322,11 +320,8 @@ struct Shown {
 impl Shown {
     fn find(dir: &'static [u8]) -> Result<Self> {
         let state = StateDir::of_current_dir()?;
-        Ok(if state.is_default() {
-            Self { dir, slash: b"/", state }
-        } else {
-            Self { dir: b"", slash: b"", state }
-        })
+        let (dir, slash) = state.shown_below(dir);
+        Ok(Self { dir, slash, state })
     }
 
     fn fatal(&self, verb: &[u8], file: &[u8], error: Errno) -> i32 {

@@ -22,8 +22,7 @@ pub(crate) fn main() -> i32 {
         Ok(ok) if fs::is_fifo(ok.as_fd()) => 0,
         Ok(_) | Err(Errno::NOENT | Errno::NXIO) => PERMANENT,
         Err(error) => {
-            let default = state.is_default();
-            let (dir, slash) = if default { (shown, &b"/"[..]) } else { (&b""[..], &b""[..]) };
+            let (dir, slash) = state.shown_below(shown);
             diag::fatal("svok", &[b"unable to open ", dir, slash, state.path(), b"/ok"], error)
         }
     }

@@ -3,10 +3,12 @@
 //! The loop waits for the death of a child, a signal, a change in the directory or a moment that
 //! is due, tells the roster of `daemontools-core`, and performs what it says.
 
-use crate::chain::{PATH_MAX, exec, join};
+use crate::chain::exec;
+use crate::children::reap;
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use crate::options::{complain, options};
+use crate::paths::{PATH_MAX, join};
 use crate::time::instant;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -14,14 +16,14 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
-use daemontools_core::Pid;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::getopt::Opt;
 use daemontools_core::roster::{Action, Contents, Effect, Event, Role, Roster, SlotNo};
 use daemontools_core::time::Instant;
+use daemontools_core::{Ended, Pid};
 use daemontools_sys::fs::{DirId, Found};
 use daemontools_sys::limit::OpenFiles;
-use daemontools_sys::process::{self, Ended, Strings};
+use daemontools_sys::process::{self, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::watch::{Change, Watch};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, poll};
@@ -166,15 +168,9 @@ impl Scanner {
                 _ => {}
             }
         }
-        while let Some((pid, how)) = process::reap() {
+        while let Some((pid, how)) = reap() {
             self.mourn(pid, how);
-            self.tell(Event::Ended(
-                pid,
-                match how {
-                    Ended::Exited(code) => daemontools_core::Ended::Exited(code),
-                    Ended::Killed(signal) => daemontools_core::Ended::Killed(signal),
-                },
-            ));
+            self.tell(Event::Ended(pid, how));
         }
         if stop {
             self.tell(Event::Stop);

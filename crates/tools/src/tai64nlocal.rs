@@ -1,8 +1,8 @@
 //! tai64nlocal: shows the labels at the beginnings of lines as local dates.
 
-use crate::chain::{PATH_MAX, join};
 use crate::diag::TEMPORARY;
 use crate::environment::read_whole;
+use crate::paths::{PATH_MAX, join};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::local::Filter;

@@ -1,8 +1,8 @@
 //! The operations on a log directory, on a real one.
 
-use crate::chain::{PATH_MAX, join};
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
+use crate::paths;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -39,12 +39,8 @@ impl<'a> LogDir<'a> {
         let path = CString::new(name).unwrap_or_default();
         // If it cannot be made, opening it tells why.
         let _ = fs::mkdir(fs::HERE, &path, 0o700);
-        // As `NAME/.`, for which it has to be searchable too: we work inside.
-        let mut room = [0; PATH_MAX];
-        let dir = join(&mut room, name, b".")
-            .ok_or(Errno::NAMETOOLONG)
-            .and_then(|inside| fs::open_dir(fs::HERE, inside))
-            .map_err(|e| fatal(b"unable to open directory ", e))?;
+        let dir =
+            paths::open_searchable(&path).map_err(|e| fatal(b"unable to open directory ", e))?;
         let lock = fs::open_append(dir.as_fd(), c"lock")
             .map_err(|e| fatal(b"unable to lock directory ", e))?;
         if let Err(error) = lock::try_lock(lock.as_fd()) {

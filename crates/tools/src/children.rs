@@ -1,0 +1,16 @@
+//! The ends of children, in the words of `daemontools-core`.
+
+use daemontools_core::{Ended, Pid};
+use daemontools_sys::process;
+
+/// Takes note of one ended child, if there is one.
+pub(crate) fn reap() -> Option<(Pid, Ended)> {
+    let (pid, how) = process::reap()?;
+    Some((
+        pid,
+        match how {
+            process::Ended::Exited(code) => Ended::Exited(code),
+            process::Ended::Killed(signal) => Ended::Killed(signal),
+        },
+    ))
+}

@@ -13,7 +13,14 @@ fn main() {
         // What a static glibc needs of the compiler's own library.
         &["-Wl,-Bstatic", "-Wl,--start-group", "-lc", "-lgcc", "-lgcc_eh", "-Wl,--end-group"]
     } else {
-        &["-static", "-no-pie", "-nostartfiles", "-Wl,--build-id=none", "-Wl,-z,norelro"]
+        &[
+            "-static",
+            "-no-pie",
+            "-nostartfiles",
+            "-Wl,--build-id=none",
+            "-Wl,-z,norelro",
+            "-Wl,-z,separate-loadable-segments",
+        ]
     };
     for arg in args {
         println!("cargo::rustc-link-arg-bins={arg}");

@@ -16,9 +16,28 @@ const FIRST_CHUNK: usize = 32 * 1024;
 const CHUNK: usize = 256 * 1024;
 
 /// The allocator; [`crate::start_program!`] makes it the program's.
+///
+/// It lies apart from its first chunk, and is not all zeros, so that the linker puts it with the
+/// program's other data: into a page that is the process's own in any case.
 pub struct Heap {
     state: UnsafeCell<State>,
-    first: UnsafeCell<[u8; FIRST_CHUNK]>,
+    first: &'static FirstChunk,
+}
+
+/// The memory that comes with the program, in pages of its own.
+#[repr(align(4096))]
+pub struct FirstChunk(UnsafeCell<[u8; FIRST_CHUNK]>);
+
+// SAFETY: only the heap that it belongs to touches it, and the programs have one thread.
+unsafe impl Sync for FirstChunk {}
+
+impl FirstChunk {
+    /// Fresh memory.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "made once, in a static")]
+    pub const fn new() -> Self {
+        Self(UnsafeCell::new([0; FIRST_CHUNK]))
+    }
 }
 
 struct State {
@@ -33,17 +52,16 @@ struct State {
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// An empty heap.
+    /// An empty heap, which is the only one to use this chunk.
     #[must_use]
-    #[expect(clippy::new_without_default, reason = "made once, in a static")]
-    pub const fn new() -> Self {
+    pub const fn new(first: &'static FirstChunk) -> Self {
         Self {
             state: UnsafeCell::new(State {
                 free: [null_mut(); CLASSES],
                 next: null_mut(),
                 left: 0,
             }),
-            first: UnsafeCell::new([0; FIRST_CHUNK]),
+            first,
         }
     }
 }
@@ -81,7 +99,7 @@ unsafe impl GlobalAlloc for Heap {
             return head;
         }
         if state.next.is_null() {
-            state.next = self.first.get().cast();
+            state.next = self.first.0.get().cast();
             state.left = FIRST_CHUNK;
         }
         let mut skip = state.next.align_offset(size);
@@ -151,7 +169,8 @@ mod tests {
     /// may ever touch another.
     #[test]
     fn no_two_pieces_overlap() {
-        let heap = Heap::new();
+        static FIRST: FirstChunk = FirstChunk::new();
+        let heap = Heap::new(&FIRST);
         let mut held: Vec<(*mut u8, Layout, u8)> = Vec::new();
         let mut random = 1_u64;
         let mut next = |below: u64| {

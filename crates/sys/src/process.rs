@@ -17,7 +17,8 @@ struct Start {
     argc: usize,
     argv: *const *const c_char,
     envp: *const *const c_char,
-    /// How many of the arguments, from the first on, have been handed out as `CStr`.
+    /// How many of the arguments, from the first on, have been handed out as `CStr`; the program's
+    /// name counts from the beginning.
     handed_out: Cell<usize>,
 }
 
@@ -26,11 +27,14 @@ struct StartCell(UnsafeCell<Start>);
 // SAFETY: written once, before `main`, and the programs have one thread.
 unsafe impl Sync for StartCell {}
 
+// With the program's other data, in a page that is the process's own in any case, and not in one
+// more. The programs are small enough for this to matter.
+#[cfg_attr(not(test), unsafe(link_section = ".data"))]
 static START: StartCell = StartCell(UnsafeCell::new(Start {
     argc: 0,
     argv: null(),
     envp: null(),
-    handed_out: Cell::new(0),
+    handed_out: Cell::new(1),
 }));
 
 /// Keeps the arguments for [`args`] and [`env()`].
@@ -40,7 +44,7 @@ static START: StartCell = StartCell(UnsafeCell::new(Start {
 /// NUL-terminated strings that live as long as the process.
 pub(crate) unsafe fn remember(argc: usize, argv: *const *const c_char, envp: *const *const c_char) {
     // SAFETY: nothing else runs yet.
-    unsafe { *START.0.get() = Start { argc, argv, envp, handed_out: Cell::new(0) } };
+    unsafe { *START.0.get() = Start { argc, argv, envp, handed_out: Cell::new(1) } };
 }
 
 fn start() -> &'static Start {
@@ -354,7 +358,7 @@ pub fn in_foreground() -> bool {
 #[must_use]
 pub fn take_last_arg() -> Option<&'static mut [u8]> {
     let start = start();
-    let last = start.argc.checked_sub(1).filter(|&n| n >= start.handed_out.get().max(1))?;
+    let last = start.argc.checked_sub(1).filter(|&n| n >= start.handed_out.get())?;
     // SAFETY: `last` is inside the array of `argc` pointers.
     let place = unsafe { *start.argv.wrapping_add(last) };
     // SAFETY: the kernel's strings are NUL-terminated.

@@ -72,7 +72,10 @@ macro_rules! start_program {
 macro_rules! program_parts {
     () => {
         #[global_allocator]
-        static HEAP: $crate::heap::Heap = $crate::heap::Heap::new();
+        static HEAP: $crate::heap::Heap = {
+            static FIRST: $crate::heap::FirstChunk = $crate::heap::FirstChunk::new();
+            $crate::heap::Heap::new(&FIRST)
+        };
 
         #[panic_handler]
         fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {

@@ -2,12 +2,15 @@
 //!
 //! The store is a model of a directory. It stops at a chosen operation, from which on everything
 //! fails; then a new logger recovers what is there and goes on with the lines that the first had
-//! not written. Whatever the moment, every written line is in the logs once, in order.
+//! not written. Whatever the moment, every written line is in the logs once, in order. With the
+//! input in a pipe that is looked at before it is consumed, every line is, written or not.
 
+use daemontools_core::multilog::batch::{Batch, Mark, Stage, digest};
 use daemontools_core::multilog::directory::{
-    Directory, File, OldName, Progress, Stat, Step, Store, surplus,
+    Directory, File, Keep, OldName, Progress, Stat, Step, Store, surplus,
 };
-use daemontools_core::multilog::script::Settings;
+use daemontools_core::multilog::router::{Outputs, Router};
+use daemontools_core::multilog::script::{Script, Settings};
 use daemontools_core::tai::Tai64n;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -38,6 +41,8 @@ struct Model {
     written: Vec<u8>,
     /// The processor was started and has not ended.
     processing: bool,
+    /// The file beside the log, with the mark of a batch and what is held.
+    marks: Vec<u8>,
 }
 
 impl Model {
@@ -116,13 +121,16 @@ impl Store for Model {
             complete: self.nodes[n].complete,
             links: self.names.values().filter(|other| **other == n).count() as u64,
             size: self.nodes[n].data.len() as u64,
+            inode: n as u64 + 1,
+            modified: 0,
         }))
     }
 
-    fn open_current(&mut self) -> Result<(), Fault> {
+    fn open_current(&mut self) -> Result<u64, Fault> {
         self.operation()?;
-        self.current = Some(self.create(File::Current));
-        Ok(())
+        let current = self.create(File::Current);
+        self.current = Some(current);
+        Ok(current as u64 + 1)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
@@ -164,7 +172,7 @@ impl Store for Model {
     fn link(&mut self, file: File, name: &OldName) -> Result<(), Fault> {
         self.operation()?;
         let node = self.node(file).expect("it is there");
-        assert_eq!(self.names.insert(name.to_vec(), node), None, "the name is new");
+        assert_eq!(self.names.insert(name.text(b"s"), node), None, "the name is new");
         Ok(())
     }
 
@@ -188,12 +196,28 @@ impl Store for Model {
         Ok(())
     }
 
-    fn prune(&mut self, limit: u64, kept: Option<&OldName>) -> Result<(), Fault> {
+    fn prune(&mut self, keep: &Keep) -> Result<(), Fault> {
         self.operation()?;
-        for name in surplus(self.names.keys().cloned().collect(), limit, kept) {
+        let size = |n: &usize| self.nodes[*n].data.len() as u64;
+        let files = self.names.iter().map(|(name, n)| (name.clone(), size(n))).collect();
+        let kept = keep.name.map(|name| name.text(b"s"));
+        for name in surplus(files, keep, kept.as_deref()) {
             self.names.remove(&name);
         }
         Ok(())
+    }
+
+    fn mark(&mut self, mark: &Mark, held: Option<&[u8]>) -> Result<(), Fault> {
+        self.operation()?;
+        let bytes = [&mark.to_bytes()[..], held.unwrap_or_default()].concat();
+        let behind = self.marks.get(bytes.len()..).unwrap_or_default().to_vec();
+        self.marks = [bytes, behind].concat();
+        Ok(())
+    }
+
+    fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>, Fault> {
+        self.operation()?;
+        Ok(Mark::from_bytes(&self.marks).map(|(mark, held)| (mark, held.to_vec())))
     }
 
     fn start_processor(&mut self) -> Result<(), Fault> {
@@ -282,7 +306,10 @@ fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
     prop::collection::vec(line, 1..40).prop_map(|lengths| {
         let line = |(n, length): (usize, usize)| {
             let mut line = format!("{n:04} ").into_bytes();
-            line.resize(length, b'a' + (n % 26) as u8);
+            // No part of it is found in another place.
+            while line.len() < length {
+                line.extend_from_slice(format!("{n}.{} ", line.len()).as_bytes());
+            }
             line.push(b'\n');
             line
         };
@@ -292,7 +319,7 @@ fn lines() -> impl Strategy<Value = Vec<Vec<u8>>> {
 
 #[test]
 fn what_was_left_beside_a_complete_file_is_not_overwritten() {
-    let settings = Settings { name: b".", size: 4096, files: 10, processor: None };
+    let settings = Settings { size: 4096, ..Settings::default_for(b".") };
     let mut model = Model { left: usize::MAX, ..Model::default() };
     let mut clock = Clock(0);
     let left = model.create(File::Previous);
@@ -304,6 +331,94 @@ fn what_was_left_beside_a_complete_file_is_not_overwritten() {
     let all = model.everything();
     assert_eq!(all, [b"left\n".to_vec(), line.clone(), line].concat());
     assert!(model.old().iter().any(|(name, _)| name.ends_with(b".u")));
+}
+
+/// What the pattern `*7.*` says: the first 7 is followed by a period.
+fn dropped(line: &[u8]) -> bool {
+    let seven = line.iter().position(|c| *c == b'7');
+    seven.is_some_and(|at| line.get(at + 1) == Some(&b'.'))
+}
+
+/// A pipe, which outlives its reader.
+#[derive(Debug, Default)]
+struct Pipe {
+    /// What was written to it, and how much of that was consumed.
+    text: Vec<u8>,
+    consumed: usize,
+    /// How much the writer has written; the rest is yet to come.
+    there: usize,
+}
+
+/// Where the router's lines go.
+struct Sink<'a>(&'a mut Directory);
+
+impl Outputs for Sink<'_> {
+    fn directory(&mut self, _: usize, text: &[u8]) {
+        self.0.add(text);
+    }
+    fn stderr(&mut self, _: &[u8]) {}
+    fn status(&mut self, _: usize, _: &[u8]) {}
+}
+
+/// What multilog does with batches, in one life. The writer writes at its own pace.
+fn live_on_pipe(
+    model: &mut Model,
+    script: &Script<'_>,
+    pipe: &mut Pipe,
+    pace: usize,
+    clock: &mut Clock,
+) -> Result<(), Fault> {
+    let mut directory = Directory::new(&script.directories[0]);
+    let mut router = Router::new(script);
+    let mut held = Vec::new();
+    model.current = None;
+    model.processing = false;
+    while let Err((_, trouble)) = directory.recover(model, clock.now()) {
+        if trouble.error == Fault::Dead {
+            return Err(Fault::Dead);
+        }
+    }
+    let mut left = directory.left().cloned();
+    loop {
+        pipe.there = (pipe.there + pace).min(pipe.text.len());
+        let seen = pipe.text[pipe.consumed..pipe.there].to_vec();
+        let (mut moment, mut written, mut wanted) = (clock.now(), 0, None);
+        if let Some(left) = left.take() {
+            held = left.held_before().to_vec();
+            let length = left.batch.length as usize;
+            let same = left.stage != Stage::Held
+                && seen.get(..length).is_some_and(|t| digest(0, t) == left.batch.digest);
+            match (left.stage, same) {
+                (Stage::Writing, true) => {
+                    (moment, written, wanted) = (left.batch.moment, left.written, Some(length));
+                }
+                (_, true) => {}
+                (_, false) => held = left.held_after().to_vec(),
+            }
+        }
+        let whole =
+            wanted.unwrap_or_else(|| seen.iter().rposition(|c| *c == b'\n').map_or(0, |at| at + 1));
+        let text = &seen[..if whole > 0 { whole } else { seen.len() }];
+        let batch = Batch { length: text.len() as u64, digest: digest(0, text), moment };
+        // Between the last operation and the next there is a moment as well.
+        if whole > 0 {
+            directory.begin_batch(model, batch, &held, written)?;
+            router.take(&[&held[..], text].concat(), moment, &mut Sink(&mut directory));
+            work(&mut directory, model, clock)?;
+            model.operation()?;
+            pipe.consumed += whole;
+            held.clear();
+            directory.end_batch(model)?;
+        } else if !text.is_empty() {
+            held.extend_from_slice(text);
+            directory.hold(model, batch, &held, Stage::Holding)?;
+            model.operation()?;
+            pipe.consumed += text.len();
+            directory.hold(model, batch, &held, Stage::Held)?;
+        } else if pipe.there == pipe.text.len() {
+            return Ok(());
+        }
+    }
 }
 
 proptest! {
@@ -319,7 +434,7 @@ proptest! {
     ) {
         // More files than there will be, so that nothing is removed for its age.
         let command: Option<&[u8]> = processor.then_some(b"cat");
-        let settings = Settings { name: b".", size, files: 1000, processor: command };
+        let settings = Settings { size, files: 1000, processor: command, ..Settings::default_for(b".") };
         let removals_fail = !full.is_empty();
         let mut model = Model { full, ..Model::default() };
         let mut clock = Clock(0);
@@ -347,7 +462,7 @@ proptest! {
         files in 2_u64..6,
         lives in prop::collection::vec(0_usize..60, 0..4),
     ) {
-        let settings = Settings { name: b".", size: 4096, files, processor: None };
+        let settings = Settings { size: 4096, files, ..Settings::default_for(b".") };
         let mut model = Model::default();
         let mut clock = Clock(0);
         let mut next = 0;
@@ -359,5 +474,36 @@ proptest! {
         live(&mut model, &settings, &lines[next..], &mut clock);
         prop_assert!((model.old().len() as u64) < files.max(2) + 1);
         prop_assert!(model.written.ends_with(&model.everything()));
+    }
+
+    #[test]
+    fn no_line_of_the_pipe_is_lost_or_doubled_whenever_the_logger_is_killed(
+        lines in lines(),
+        size in 4096_u64..9000,
+        stamp in any::<bool>(),
+        processor in any::<bool>(),
+        paces in prop::collection::vec(1_usize..5000, 8),
+        lives in prop::collection::vec(0_usize..40, 0..8),
+    ) {
+        let size = format!("s{size}");
+        let args = [if stamp { "t" } else { "" }, &size, "n1000", if processor { "!cat" } else { "" }, "-*7.*", "./d"];
+        let script = Script::parse(args.iter().map(|arg| arg.as_bytes()));
+        let mut model = Model::default();
+        let mut clock = Clock(0);
+        let mut pipe = Pipe { text: lines.concat(), ..Pipe::default() };
+        let wanted: Vec<u8> = lines.iter().filter(|line| !dropped(line)).flatten().copied().collect();
+        for (operations, pace) in lives.iter().zip(&paces) {
+            model.left = *operations;
+            let _ = live_on_pipe(&mut model, &script, &mut pipe, *pace, &mut clock);
+        }
+        model.left = usize::MAX;
+        live_on_pipe(&mut model, &script, &mut pipe, paces[0], &mut clock).expect("it lives");
+        let logged = model.everything();
+        let stamp = if stamp { 26 } else { 0 };
+        let text: Vec<u8> = logged.split_inclusive(|c| *c == b'\n').flat_map(|line| line.get(stamp..).unwrap_or_default()).copied().collect();
+        prop_assert!(text == wanted, "{} {}", text.len(), wanted.len());
+        // Stamps never go back.
+        let stamps: Vec<&[u8]> = logged.split_inclusive(|c| *c == b'\n').map(|line| &line[..stamp]).collect();
+        prop_assert!(stamps.is_sorted());
     }
 }

@@ -59,6 +59,15 @@ pub fn open_trunc(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     openat(dir, path, flags, Mode::from_raw_mode(0o644))
 }
 
+/// Opens for reading and writing; made with mode 0600 if it is missing.
+///
+/// # Errors
+/// What open says.
+pub fn open_update(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
+    openat(dir, path, flags, Mode::from_raw_mode(0o600))
+}
+
 /// Opens a directory, to read its names, to lock it or to come back to it.
 ///
 /// # Errors
@@ -209,6 +218,14 @@ pub fn size(fd: BorrowedFd<'_>) -> Result<u64> {
     fstat(fd).map(|s| s.st_size.unsigned_abs())
 }
 
+/// The inode of an open file.
+///
+/// # Errors
+/// What fstat says.
+pub fn inode(fd: BorrowedFd<'_>) -> Result<u64> {
+    fstat(fd).map(|s| s.st_ino)
+}
+
 /// What multilog wants to know of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStat {
@@ -218,6 +235,10 @@ pub struct FileStat {
     pub links: u64,
     /// Its size in bytes.
     pub size: u64,
+    /// Its inode.
+    pub inode: u64,
+    /// When it was written to, in seconds since 1970.
+    pub modified: i64,
 }
 
 /// Looks at a file, links followed.
@@ -231,6 +252,8 @@ pub fn stat_file(dir: BorrowedFd<'_>, path: &CStr) -> Result<FileStat> {
         mode: s.st_mode & 0o7777,
         links: u64::from(s.st_nlink),
         size: s.st_size.unsigned_abs(),
+        inode: s.st_ino,
+        modified: i64::try_from(s.st_mtime).unwrap_or(0),
     })
 }
 

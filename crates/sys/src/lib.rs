@@ -31,6 +31,7 @@ pub mod limit;
 pub mod lock;
 #[cfg(not(libc_flavour))]
 mod mem;
+pub mod peek;
 pub mod poll;
 pub mod process;
 pub mod signal;

@@ -1,8 +1,10 @@
 //! multilog: reads lines, selects, and keeps them in rotated logs.
 //!
-//! Input is read in small pieces, and all lines of a piece are written before the next is read:
-//! what is read and not yet written is what a KILL can lose, a piece and the beginning of a line.
+//! The loop writes everything that has come before it waits for more. `intake` reads, the router
+//! of `daemontools-core` says where each line goes, and `log` keeps a directory.
 
+mod intake;
+mod log;
 mod store;
 
 use crate::diag;
@@ -10,31 +12,33 @@ use crate::time::{instant, label};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::time::Duration;
-use daemontools_core::multilog::directory::{Directory, Progress, Trouble};
-use daemontools_core::multilog::pattern;
-use daemontools_core::multilog::script::{Action, Script, Settings};
-use daemontools_core::time::Instant;
-use daemontools_sys::process::{self, Ended};
+use daemontools_core::decimal::Decimal;
+use daemontools_core::lines;
+use daemontools_core::multilog::batch::{Batch, Stage, digest};
+use daemontools_core::multilog::router::{HEAD, Outputs, Router};
+use daemontools_core::multilog::script::Script;
+use daemontools_core::tai::Tai64n;
+use daemontools_sys::process;
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs, poll};
-use store::LogDir;
+use intake::{Input, Intake};
+use log::{Log, PAUSE, Work};
 
-/// How much is read at once, and so about as much as can be lost by a KILL.
-const PIECE: usize = 2048;
+/// How much of a batch is written at once.
+const SLICE: usize = 32 * 1024;
 
-/// How much of a line patterns, `e` and `=` see.
-const HEAD: usize = 1000;
-
-/// Between two tries of what failed.
-const PAUSE: Duration = Duration::from_secs(5);
-
-/// The longest pause between two runs of a processor that fails.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long nothing has to come until what is held for much input is given back.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Exit code: 0 at the end of the input and after TERM, 111 if it cannot begin.
 pub(crate) fn main() -> i32 {
     let script = Script::parse(process::args(1).map(core::ffi::CStr::to_bytes));
     fd::fill_missing(fd::Missing::ClosedForChildren);
+    for changed in &script.changed {
+        let (letter, taken) = (changed.arg.get(..1), Decimal::new(changed.taken));
+        let taken = [letter.unwrap_or_default(), taken.as_bytes()].concat();
+        diag::say(&[b"multilog: warning: ", changed.arg, b" is too small, using ", &taken]);
+    }
     match Multilog::begin(&script) {
         Ok(mut multilog) => {
             multilog.run();
@@ -44,41 +48,31 @@ pub(crate) fn main() -> i32 {
     }
 }
 
-/// A log directory at work.
-struct Log<'a> {
-    settings: Settings<'a>,
-    directory: Directory,
-    store: LogDir<'a>,
-    /// Whether the line at hand is selected for it.
-    selected: bool,
-    /// What was said of it last, and is not repeated.
-    said: Option<Trouble<Errno>>,
-    /// When a processor that failed is run again, and after what pause.
-    retry: Option<Instant>,
-    pause: Duration,
+struct Multilog<'a> {
+    signals: Signals,
+    intake: Intake,
+    router: Router<'a>,
+    sinks: Sinks<'a>,
+    /// What has to be the same for a batch to be the same, besides its text.
+    seed: u64,
+    /// The moment in the last stamp.
+    last: Tai64n,
+    /// TERM has come.
+    ending: bool,
+    /// ALRM has come.
+    rotation_asked: bool,
+}
+
+/// Where lines go.
+struct Sinks<'a> {
+    statuses: Vec<StatusFile<'a>>,
+    logs: Vec<Log<'a>>,
 }
 
 /// A file that shows the last line.
 struct StatusFile<'a> {
     name: &'a [u8],
     file: OwnedFd,
-}
-
-struct Multilog<'a> {
-    script: &'a Script<'a>,
-    signals: Signals,
-    statuses: Vec<StatusFile<'a>>,
-    logs: Vec<Log<'a>>,
-    /// The line so far, until it is known how it goes on.
-    head: Vec<u8>,
-    /// A line has begun.
-    in_line: bool,
-    /// The script has run on the head of this line; the rest follows the head.
-    dispatched: bool,
-    /// TERM has come.
-    ending: bool,
-    /// ALRM has come.
-    rotation_asked: bool,
 }
 
 impl<'a> Multilog<'a> {
@@ -102,156 +96,223 @@ impl<'a> Multilog<'a> {
         for settings in &script.directories {
             logs.push(Log::open(settings)?);
         }
+        // What a limit of lines a second lets pass cannot be found again by the next logger.
+        let repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
         Ok(Self {
-            script,
             signals,
-            statuses,
-            logs,
-            head: Vec::new(),
-            in_line: false,
-            dispatched: false,
+            intake: Intake::new(repeatable && !logs.is_empty()),
+            router: Router::new(script),
+            sinks: Sinks { statuses, logs },
+            seed: process::args(1).fold(0, |seed, arg| digest(seed, arg.to_bytes())),
+            last: Tai64n::default(),
             ending: false,
             rotation_asked: false,
         })
     }
 
     fn run(&mut self) {
-        let mut piece = [0; PIECE];
+        self.take_up_what_was_left();
         loop {
             self.flush();
-            // Asked for while a processor was waited for.
+            // Asked for by now, or while a processor was waited for.
             if core::mem::take(&mut self.rotation_asked) {
                 self.rotate();
             }
-            if self.ending && !self.in_line {
+            if self.ending && !self.is_in_line() {
                 break;
             }
-            let due = self.logs.iter().filter_map(|log| log.retry).min();
-            let [readable, signalled] = poll::readable(
-                [fd::stdin(), self.signals.fd()],
-                due.map(|due| due.after(instant())),
-            );
-            if signalled {
-                self.take_signals();
-            }
-            self.retry_processors();
-            if core::mem::take(&mut self.rotation_asked) {
-                self.rotate();
-            }
-            if !readable || (self.ending && !self.in_line) {
+            if !self.wait_for_input() {
                 continue;
             }
             // What follows the line at hand is left for the next logger.
-            let most = if self.ending { 1 } else { PIECE };
-            match fd::read(fd::stdin(), piece.get_mut(..most).unwrap_or_default()) {
-                Ok(n @ 1..) => self.take(piece.get(..n).unwrap_or_default()),
-                Err(Errno::AGAIN) => {}
-                Ok(0) | Err(_) => break,
+            let input = self.intake.next(self.router.is_in_line(), self.ending);
+            if input == Input::End {
+                break;
             }
+            self.take(input);
         }
-        if self.in_line {
-            self.take(b"\n");
+        if self.router.is_in_line() {
+            let now = self.now();
+            self.router.take(b"\n", now, &mut self.sinks);
         }
         self.end();
     }
 
-    /// Takes a piece of the input.
-    fn take(&mut self, mut text: &[u8]) {
-        let stamp = self.script.stamp.then(|| label().stamp());
-        while !text.is_empty() {
-            let newline = text.iter().position(|&c| c == b'\n');
-            if self.dispatched {
-                let (rest, next) = text.split_at(newline.map_or(text.len(), |at| at + 1));
-                self.logs
-                    .iter_mut()
-                    .filter(|log| log.selected)
-                    .for_each(|log| log.directory.add(rest));
-                text = next;
-                if newline.is_some() {
-                    self.end_line();
-                }
-                continue;
+    /// Whether the beginning of a line was taken out of the pipe.
+    fn is_in_line(&self) -> bool {
+        self.router.is_in_line() || !self.intake.held().is_empty()
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::End | Input::Nothing => {}
+            Input::Piece(length) => self.take_piece(length),
+            Input::Batch(length) => {
+                let now = self.now();
+                self.take_batch(length, now, |_| 0);
             }
-            if !self.in_line {
-                self.in_line = true;
-                self.head.extend_from_slice(stamp.as_ref().map_or(&[], |s| &s[..]));
-            }
-            let room = HEAD.saturating_sub(self.head.len());
-            let end = newline.unwrap_or(text.len());
-            let (part, next) = text.split_at(end.min(room));
-            self.head.extend_from_slice(part);
-            text = next;
-            if !text.is_empty() {
-                // Its end has come, or it is longer than the script sees.
-                self.dispatch();
-            }
+            Input::Beginning(length) => self.hold(length),
         }
     }
 
-    fn end_line(&mut self) {
-        self.head.clear();
-        self.in_line = false;
-        self.dispatched = false;
+    /// The moment for stamps, which never go back: when the clock does, they stand still until it
+    /// has caught up.
+    fn now(&mut self) -> Tai64n {
+        self.last = self.last.max(label());
+        self.last
     }
 
-    /// Runs the script on the head of a line.
-    fn dispatch(&mut self) {
-        self.dispatched = true;
-        let line = core::mem::take(&mut self.head);
-        let mut selected = true;
-        for action in &self.script.actions {
-            match *action {
-                Action::Deselect(pattern) => {
-                    selected = selected && !pattern::matches(pattern, &line);
-                }
-                Action::Select(pattern) => {
-                    selected = selected || pattern::matches(pattern, &line);
-                }
-                Action::Stderr if selected => show_on_stderr(&line),
-                Action::Status(n) if selected => {
-                    if let Some(status) = self.statuses.get(n) {
-                        status.show(&line);
-                    }
-                }
-                Action::Directory(n) => {
-                    if let Some(log) = self.logs.get_mut(n) {
-                        log.selected = selected;
-                        if selected {
-                            log.directory.add(&line);
-                        }
-                    }
-                }
-                Action::Stderr | Action::Status(_) => {}
-            }
+    /// Waits for input, a signal or something that is due, and does what the last two ask for.
+    /// Whether there is input, and it is to be taken.
+    fn wait_for_input(&mut self) -> bool {
+        let due = self.sinks.logs.iter().filter_map(Log::due).min();
+        let quiet = self.intake.is_peeking().then_some(QUIET);
+        let dropped = self.router.has_dropped().then_some(QUIET);
+        let due = due.map(|due| due.after(instant()));
+        let timeout = due.into_iter().chain(quiet).chain(dropped).min();
+        let [input, signalled] = poll::readable([fd::stdin(), self.signals.fd()], timeout);
+        if signalled {
+            self.take_signals();
         }
-        // Given back for its room.
-        self.head = line;
+        if !input {
+            if quiet.is_some() && !signalled {
+                let held = self.intake.end_to_peek();
+                self.take(held);
+                self.sinks.logs.iter_mut().for_each(Log::shrink);
+            }
+            let now = self.now();
+            self.router.tell_dropped(now, &mut self.sinks);
+        }
+        self.sinks.logs.iter_mut().for_each(Log::retry_processor);
+        input && !self.rotation_asked && (!self.ending || self.is_in_line())
+    }
+
+    /// Gives so much of the input to those who write it, and writes all but the last of it.
+    fn route(&mut self, length: usize, now: Tai64n) {
+        let mut done = 0;
+        while done < length {
+            if done > 0 {
+                self.flush();
+            }
+            let text = self.intake.text(done, length.min(done + SLICE));
+            // Cut where a line ends, if one does.
+            let text = match lines::whole(text) {
+                [] => text,
+                whole => whole,
+            };
+            self.router.take(text, now, &mut self.sinks);
+            done += text.len();
+        }
+    }
+
+    /// Takes text that is not protected. It is rather lost by a KILL than doubled.
+    fn take_piece(&mut self, length: usize) {
+        let now = self.now();
+        self.intake.consume(length);
+        self.route(length, now);
+    }
+
+    /// Writes whole lines that are in the pipe, behind what is held, and consumes them. `written`
+    /// says how much of what comes of them is in a directory.
+    fn take_batch(&mut self, length: usize, moment: Tai64n, written: impl Fn(&Log<'_>) -> u64) {
+        let held = self.intake.held();
+        let batch = self.batch(held.len(), length, moment);
+        let marked = self.sinks.logs.iter_mut().all(|log| {
+            let written = written(log);
+            log.begin_batch(batch, held, written)
+        });
+        if !marked {
+            self.sinks.logs.iter_mut().for_each(Log::end_batch);
+            return self.take_piece(length);
+        }
+        self.route(length, moment);
+        self.flush();
+        self.intake.consume(length);
+        self.sinks.logs.iter_mut().for_each(Log::end_batch);
+    }
+
+    /// Holds the beginning of a line, whose end is not in the pipe.
+    fn hold(&mut self, length: usize) {
+        let now = self.now();
+        let batch = self.batch(self.intake.held().len(), length, now);
+        // One directory is enough: a batch marks all.
+        let Some(log) = self.sinks.logs.first_mut() else {
+            return self.take_piece(length);
+        };
+        if !log.hold(batch, self.intake.text(0, length), Stage::Holding) {
+            return self.take_piece(length);
+        }
+        self.intake.hold(length);
+        // If this fails, the next logger compares it with the pipe.
+        let _ = log.hold(batch, self.intake.held(), Stage::Held);
+    }
+
+    /// What is in the pipe of the text that was seen.
+    fn batch(&self, from: usize, end: usize, moment: Tai64n) -> Batch {
+        let text = self.intake.text(from, end);
+        Batch { length: text.len() as u64, digest: digest(self.seed, text), moment }
+    }
+
+    /// Goes on where an earlier logger was killed.
+    fn take_up_what_was_left(&mut self) {
+        let Some(left) = self.sinks.logs.iter().find_map(Log::left).cloned() else {
+            return;
+        };
+        let Batch { length, digest: wanted, moment } = left.batch;
+        let seed = self.seed;
+        let seen = (left.stage != Stage::Held).then(|| {
+            self.intake.hold_again(left.held_before());
+            self.intake.sees(length, |text| digest(seed, text) == wanted)
+        });
+        match (left.stage, seen.flatten()) {
+            (Stage::Writing, Some(length)) => {
+                self.last = moment;
+                self.take_batch(length, moment, |log| {
+                    let same = log.left().filter(|other| other.batch == left.batch);
+                    same.map_or(0, |left| left.written)
+                });
+            }
+            (_, Some(_)) => {}
+            (_, None) => self.intake.hold_again(left.held_after()),
+        }
+        if !self.intake.is_peeking() {
+            let held = self.intake.end_to_peek();
+            self.take(held);
+        }
     }
 
     /// Writes everything that was taken, however long that lasts.
     fn flush(&mut self) {
-        for n in 0..self.logs.len() {
-            while !self.logs.get_mut(n).is_none_or(Log::work) {
-                self.wait_for_processors();
-            }
-        }
+        self.work(Log::work);
     }
 
     /// ALRM: begins new files.
     fn rotate(&mut self) {
-        self.flush();
-        for n in 0..self.logs.len() {
-            while !self.logs.get_mut(n).is_none_or(Log::begin_new_file) {
-                self.wait_for_processors();
+        self.work(Log::begin_new_file);
+    }
+
+    /// Does the same to all directories, waiting for whatever it takes.
+    fn work(&mut self, step: impl Fn(&mut Log<'a>) -> Work) {
+        for n in 0..self.sinks.logs.len() {
+            while let Some(log) = self.sinks.logs.get_mut(n) {
+                match step(log) {
+                    Work::Done => break,
+                    Work::Waiting => self.wait_for_processors(None),
+                    Work::Failed => self.wait_for_processors(Some(PAUSE)),
+                }
             }
         }
     }
 
-    fn wait_for_processors(&mut self) {
-        let due = self.logs.iter().filter_map(|log| log.retry).min();
-        let [_] = poll::readable([self.signals.fd()], due.map(|due| due.after(instant())));
-        self.take_signals();
-        self.retry_processors();
+    /// Sleeps until a signal comes, a processor is to be run again, or `most` has passed.
+    fn wait_for_processors(&mut self, most: Option<Duration>) {
+        let retry = self.sinks.logs.iter().filter_map(Log::retry).min();
+        let retry = retry.map(|due| due.after(instant()));
+        let [signalled] = poll::readable([self.signals.fd()], retry.into_iter().chain(most).min());
+        if signalled {
+            self.take_signals();
+        }
+        self.sinks.logs.iter_mut().for_each(Log::retry_processor);
     }
 
     fn take_signals(&mut self) {
@@ -259,24 +320,10 @@ impl<'a> Multilog<'a> {
             self.ending |= signal == signal::TERM;
             self.rotation_asked |= signal == signal::ALRM;
         }
-        self.reap();
-    }
-
-    fn reap(&mut self) {
         while let Some((pid, how)) = process::reap() {
-            let child = Some(pid);
-            if let Some(log) = self.logs.iter_mut().find(|log| log.store.processor == child) {
-                log.store.processor = None;
+            let mut logs = self.sinks.logs.iter_mut();
+            if let Some(log) = logs.find(|log| log.processor() == Some(pid)) {
                 log.processor_ended(how);
-            }
-        }
-    }
-
-    fn retry_processors(&mut self) {
-        for log in &mut self.logs {
-            if log.retry.is_some_and(|due| due <= instant()) {
-                log.retry = None;
-                log.directory.processor_ended(false);
             }
         }
     }
@@ -284,90 +331,34 @@ impl<'a> Multilog<'a> {
     /// The end: everything is written, and marked as complete.
     fn end(&mut self) {
         self.flush();
-        while self.logs.iter().any(|log| log.directory.is_processing()) {
-            self.wait_for_processors();
+        while self.sinks.logs.iter().any(Log::is_processing) {
+            self.wait_for_processors(None);
             self.flush();
         }
-        for log in &mut self.logs {
-            log.store.close_complete();
-        }
+        self.sinks.logs.iter_mut().for_each(Log::close);
     }
 }
 
-impl<'a> Log<'a> {
-    /// Opens, locks and recovers a directory.
-    fn open(settings: &Settings<'a>) -> Result<Self, i32> {
-        let store = LogDir::open(settings)?;
-        let mut log = Self {
-            settings: *settings,
-            directory: Directory::new(settings),
-            store,
-            selected: false,
-            said: None,
-            retry: None,
-            pause: PAUSE,
-        };
-        loop {
-            match log.directory.recover(&mut log.store, label()) {
-                Ok(()) => return Ok(log),
-                Err((true, trouble)) => return Err(log.store.fatal(trouble)),
-                Err((false, trouble)) => log.bear(trouble),
-            }
+impl Outputs for Sinks<'_> {
+    fn directory(&mut self, number: usize, text: &[u8]) {
+        if let Some(log) = self.logs.get_mut(number) {
+            log.add(text);
         }
     }
 
-    /// Writes what there is, waiting out what fails. `false` if the processor has to end first.
-    fn work(&mut self) -> bool {
-        loop {
-            match self.directory.work(&mut self.store, label()) {
-                Ok(progress) => return self.went_well(progress),
-                Err(trouble) => self.bear(trouble),
-            }
+    /// `e`: a line, or what there is room for.
+    fn stderr(&mut self, line: &[u8]) {
+        const MOST: usize = 200;
+        match line.get(..MOST) {
+            Some(first) if line.len() > MOST => diag::say(&[first, b"..."]),
+            _ => diag::say(&[line]),
         }
     }
 
-    /// The same, and a new file if the one in use is not empty.
-    fn begin_new_file(&mut self) -> bool {
-        loop {
-            match self.directory.ask_rotation(&mut self.store, label()) {
-                Ok(progress) => return self.went_well(progress),
-                Err(trouble) => self.bear(trouble),
-            }
+    fn status(&mut self, number: usize, line: &[u8]) {
+        if let Some(status) = self.statuses.get(number) {
+            status.show(line);
         }
-    }
-
-    fn went_well(&mut self, progress: Progress) -> bool {
-        self.said = None;
-        progress == Progress::Done
-    }
-
-    /// Says what is wrong, once, and waits.
-    fn bear(&mut self, trouble: Trouble<Errno>) {
-        if self.said.map(|said| (said.step.kind(), said.error))
-            != Some((trouble.step.kind(), trouble.error))
-        {
-            self.store.warn(trouble);
-        }
-        self.said = Some(trouble);
-        poll::pause(PAUSE);
-    }
-
-    /// The processor has ended: well, or to be run again after a pause that grows.
-    fn processor_ended(&mut self, how: Ended) {
-        if how == Ended::Exited(0) {
-            self.pause = PAUSE;
-            self.directory.processor_ended(true);
-            return;
-        }
-        if self.pause == PAUSE {
-            let what: &[u8] = match how {
-                Ended::Exited(_) => b"processor failed in ",
-                Ended::Killed(_) => b"processor crashed in ",
-            };
-            diag::say(&[b"multilog: warning: ", what, self.settings.name, b", pausing"]);
-        }
-        self.retry = Some(instant() + self.pause);
-        self.pause = (self.pause * 2).min(LONGEST_PAUSE);
     }
 }
 
@@ -395,14 +386,5 @@ impl StatusFile<'_> {
             said = true;
             poll::pause(PAUSE);
         }
-    }
-}
-
-/// `e`: a line, or what there is room for.
-fn show_on_stderr(line: &[u8]) {
-    const MOST: usize = 200;
-    match line.get(..MOST) {
-        Some(first) if line.len() > MOST => diag::say(&[first, b"..."]),
-        _ => diag::say(&[line]),
     }
 }

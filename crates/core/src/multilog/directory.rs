@@ -8,6 +8,7 @@
 //! The names and what they mean are the original's; `current` is complete if its owner may execute
 //! it.
 
+use super::batch::{Batch, Left, Mark, Stage};
 use super::script::Settings;
 use crate::tai::Tai64n;
 use alloc::vec::Vec;
@@ -50,19 +51,56 @@ pub struct Stat {
     pub links: u64,
     /// Its size in bytes.
     pub size: u64,
+    /// What tells it from other files.
+    pub inode: u64,
+    /// When it was written to, in seconds since 1970.
+    pub modified: i64,
 }
 
-/// How a finished file came to its end; the last letter of its name.
+/// How a finished file came to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// `s`: in order.
+    /// In order: `s`, or what [`Settings::code`] says.
     Safe,
-    /// `u`: it was found after an interruption.
+    /// It was found after an interruption: `u`.
     Unfinished,
 }
 
-/// The name of an old file: `@`, 24 digits, `.` and the code.
-pub type OldName = [u8; 27];
+/// The name of an old file: `@`, 24 digits, a period and the code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldName {
+    /// When it was finished.
+    pub moment: Tai64n,
+    /// How.
+    pub code: Code,
+}
+
+impl OldName {
+    /// The name as text; `safe` is the code of files that were finished in order.
+    #[must_use]
+    pub fn text(&self, safe: &[u8]) -> Vec<u8> {
+        let stamp = self.moment.stamp();
+        let code = match self.code {
+            Code::Safe => safe,
+            Code::Unfinished => b"u",
+        };
+        [stamp.get(..SORTED).unwrap_or_default(), b".", code].concat()
+    }
+}
+
+/// So much of an old file's name says how old it is.
+const SORTED: usize = 25;
+
+/// Which old files stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Fewer than so many.
+    pub files: u64,
+    /// Not more than so many bytes in them.
+    pub total: Option<u64>,
+    /// This one in any case.
+    pub name: Option<OldName>,
+}
 
 /// The operations on a log directory. Modes are 0644, and 0744 if `complete`.
 pub trait Store {
@@ -74,11 +112,12 @@ pub trait Store {
     /// # Errors
     /// Everything but its absence.
     fn stat(&mut self, file: File) -> Result<Option<Stat>, Self::Error>;
-    /// Opens `current` for appending, making it if it is missing, and keeps it open.
+    /// Opens `current` for appending, making it if it is missing, and keeps it open; gives its
+    /// inode.
     ///
     /// # Errors
     /// What opening says.
-    fn open_current(&mut self) -> Result<(), Self::Error>;
+    fn open_current(&mut self) -> Result<u64, Self::Error>;
     /// Appends to `current`; gives how much.
     ///
     /// # Errors
@@ -124,12 +163,22 @@ pub trait Store {
     /// # Errors
     /// The first of opening, fsync and fchmod that failed.
     fn settle(&mut self, file: File, complete: bool) -> Result<(), (Step, Self::Error)>;
-    /// Removes old files until fewer than `limit` are left, the oldest names first, but never
-    /// `kept`, and nothing that cannot be removed.
+    /// Removes the old files that [`surplus`] says, but nothing that cannot be removed.
     ///
     /// # Errors
     /// What reading the directory says.
-    fn prune(&mut self, limit: u64, kept: Option<&OldName>) -> Result<(), Self::Error>;
+    fn prune(&mut self, keep: &Keep) -> Result<(), Self::Error>;
+    /// Writes down how much of a batch is written, and what is held behind that, over what was
+    /// written there before; what is held may stay as it is.
+    ///
+    /// # Errors
+    /// What opening and writing say.
+    fn mark(&mut self, mark: &Mark, held: Option<&[u8]>) -> Result<(), Self::Error>;
+    /// What was written there last, and is held; `None` if there is nothing.
+    ///
+    /// # Errors
+    /// What opening and reading say.
+    fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>, Self::Error>;
     /// Starts the processor on `previous`.
     ///
     /// # Errors
@@ -164,6 +213,8 @@ pub enum Step {
     Read,
     /// Starting the processor.
     Fork,
+    /// Writing down how much of a batch is written.
+    Mark,
 }
 
 impl Step {
@@ -171,7 +222,9 @@ impl Step {
     #[must_use]
     pub const fn kind(self) -> Self {
         match self {
-            Self::Link(_) => Self::Link([0; 27]),
+            Self::Link(OldName { code, .. }) => {
+                Self::Link(OldName { moment: Tai64n { seconds: 0, nanoseconds: 0 }, code })
+            }
             other => other,
         }
     }
@@ -199,9 +252,11 @@ enum Job {
 enum Rotation {
     Sync,
     Spare,
+    MarkOld,
     Rename,
     Create,
     Mode,
+    MarkNew,
     CompletePrevious,
 }
 
@@ -245,18 +300,46 @@ pub enum Progress {
     Waiting,
 }
 
+/// The batch at hand, and where what comes of it goes.
+#[derive(Clone, Copy, Debug)]
+struct Marked {
+    batch: Batch,
+    /// How many bytes went to earlier files.
+    before: u64,
+    /// The size of `current` when it became the file that they go to.
+    start: u64,
+    /// How many bytes are held.
+    held: u64,
+}
+
+impl Marked {
+    const fn mark(self, stage: Stage, inode: u64) -> Mark {
+        let Self { batch, before, start, held } = self;
+        Mark { batch, stage, before, inode, start, held }
+    }
+}
+
 /// A log directory at work.
 #[derive(Debug)]
 pub struct Directory {
     size: u64,
     files: u64,
+    total: Option<u64>,
+    period: Option<u64>,
     has_processor: bool,
     /// What is to be written.
     buffer: Vec<u8>,
     /// How much of it is written.
     written: usize,
+    /// How much of what is added next was written by an earlier logger.
+    skip: u64,
     /// The size of `current`.
     bytes: u64,
+    inode: u64,
+    /// In which period `current` was written to.
+    in_period: i64,
+    marked: Option<Marked>,
+    left: Option<Left>,
     job: Job,
     behind: Behind,
     /// The moment in the last old file's name: names are never the same, and never go back.
@@ -273,10 +356,17 @@ impl Directory {
         Self {
             size: settings.size,
             files: settings.files,
+            total: settings.total,
+            period: settings.period,
             has_processor: settings.processor.is_some(),
             buffer: Vec::new(),
             written: 0,
+            skip: 0,
             bytes: 0,
+            inode: 0,
+            in_period: 0,
+            marked: None,
+            left: None,
             job: Job::Write,
             behind: Behind::Nothing,
             last: Tai64n { seconds: 0, nanoseconds: 0 },
@@ -295,10 +385,14 @@ impl Directory {
     ) -> Result<(), (bool, Trouble<S::Error>)> {
         let fatal = |step| move |error| (true, Trouble { step, error });
         let current = store.stat(File::Current).map_err(fatal(Step::Stat(File::Current)))?;
+        if self.left.is_none() {
+            self.left = Self::find_left(store, current)?;
+        }
         if let Some(current) = current.filter(|current| current.complete) {
-            store.open_current().map_err(fatal(Step::Append))?;
+            self.inode = store.open_current().map_err(fatal(Step::Append))?;
             store.set_mode_of_current(false).map_err(fatal(Step::Mode(File::Current)))?;
             self.bytes = current.size;
+            self.in_period = self.period_of(current.modified);
             return Ok(());
         }
         // The processor cannot know where it was.
@@ -317,10 +411,100 @@ impl Directory {
         }
         self.finish_now(store, File::Current, Code::Unfinished, now)?;
         store.truncate(File::State).map_err(fatal(Step::WriteState))?;
-        store.open_current().map_err(fatal(Step::Append))?;
+        self.inode = store.open_current().map_err(fatal(Step::Append))?;
         store.set_mode_of_current(false).map_err(fatal(Step::Mode(File::Current)))?;
         self.bytes = 0;
         Ok(())
+    }
+
+    /// Looks for a mark that an earlier logger left. As `current` will be another file, the mark is
+    /// made to say how much is written without it. One that cannot be read marks nothing.
+    fn find_left<S: Store>(
+        store: &mut S,
+        current: Option<Stat>,
+    ) -> Result<Option<Left>, (bool, Trouble<S::Error>)> {
+        let mark = store.read_mark().ok().flatten();
+        let Some((mark, held)) = mark.filter(|(mark, _)| mark.stage != Stage::Done) else {
+            return Ok(None);
+        };
+        let written = mark.written(current);
+        store
+            .mark(&Mark { before: written, inode: 0, ..mark }, None)
+            .map_err(|error| (false, Trouble { step: Step::Mark, error }))?;
+        Ok(Some(Left { batch: mark.batch, stage: mark.stage, written, held }))
+    }
+
+    /// What an earlier logger was doing when it was killed.
+    #[must_use]
+    pub const fn left(&self) -> Option<&Left> {
+        self.left.as_ref()
+    }
+
+    /// Marks that a batch is being moved from the pipe to the end of what is `held`, or has been.
+    ///
+    /// # Errors
+    /// What writing the mark says.
+    pub fn hold<S: Store>(
+        &mut self,
+        store: &mut S,
+        batch: Batch,
+        held: &[u8],
+        stage: Stage,
+    ) -> Result<(), S::Error> {
+        let marked = Marked { batch, before: 0, start: self.bytes, held: held.len() as u64 };
+        store.mark(&marked.mark(stage, self.inode), Some(held))
+    }
+
+    /// Begins a batch, behind what is `held`: what is added until [`Directory::end_batch`] comes of
+    /// both. The first `written` bytes of that are in the directory already.
+    ///
+    /// # Errors
+    /// What writing the mark says. Then nothing has begun.
+    pub fn begin_batch<S: Store>(
+        &mut self,
+        store: &mut S,
+        batch: Batch,
+        held: &[u8],
+        written: u64,
+    ) -> Result<(), S::Error> {
+        let (start, length) = (self.bytes, held.len() as u64);
+        let marked = Marked { batch, before: written, start, held: length };
+        store.mark(&marked.mark(Stage::Writing, self.inode), Some(held))?;
+        self.marked = Some(marked);
+        self.skip = written;
+        Ok(())
+    }
+
+    /// Ends a batch: it is written, and was consumed.
+    ///
+    /// # Errors
+    /// What writing the mark says; it is closed by the next one, at the latest.
+    pub fn end_batch<S: Store>(&mut self, store: &mut S) -> Result<(), S::Error> {
+        self.skip = 0;
+        match self.marked.take() {
+            Some(marked) => store.mark(&marked.mark(Stage::Done, self.inode), None),
+            None => Ok(()),
+        }
+    }
+
+    /// The number of the period in which a moment is, given in seconds since 1970.
+    fn period_of(&self, seconds: i64) -> i64 {
+        let period = self.period.and_then(|period| i64::try_from(period).ok());
+        period.map_or(0, |period| seconds.div_euclid(period))
+    }
+
+    /// How many seconds there are until `current`, if it is not empty, is to be replaced because
+    /// its period is over.
+    #[must_use]
+    pub fn seconds_left(&self, now: Tai64n) -> Option<u64> {
+        let period = i64::try_from(self.period?).ok().filter(|_| self.bytes > 0)?;
+        let end = self.in_period.checked_add(1)?.checked_mul(period)?;
+        Some(u64::try_from(end.checked_sub(now.to_unix())?).unwrap_or(0))
+    }
+
+    /// Whether the period of `current` is over. A clock that goes back ends none.
+    fn is_over(&self, now: Tai64n) -> bool {
+        self.period.is_some() && self.bytes > 0 && self.period_of(now.to_unix()) > self.in_period
     }
 
     fn finish_now<S: Store>(
@@ -340,7 +524,22 @@ impl Directory {
 
     /// Takes text to be written by [`Directory::work`].
     pub fn add(&mut self, text: &[u8]) {
-        self.buffer.extend_from_slice(text);
+        let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(text.len());
+        self.skip -= skipped as u64;
+        self.buffer.extend_from_slice(text.get(skipped..).unwrap_or_default());
+    }
+
+    /// How much was added and is not written.
+    #[must_use]
+    pub const fn waiting(&self) -> usize {
+        self.buffer.len() - self.written
+    }
+
+    /// Gives back the memory that much text at once has taken.
+    pub fn shrink(&mut self) {
+        if self.buffer.is_empty() {
+            self.buffer = Vec::new();
+        }
     }
 
     /// Asks for a new `current`, unless it is empty. What was added is written before.
@@ -398,9 +597,13 @@ impl Directory {
             if rest.is_empty() {
                 self.buffer.clear();
                 self.written = 0;
+                if self.is_over(now) {
+                    self.job = Job::Rotate(Rotation::Sync);
+                    continue;
+                }
                 return Ok(Progress::Done);
             }
-            if self.bytes >= self.size {
+            if self.bytes >= self.size || self.is_over(now) {
                 self.job = Job::Rotate(Rotation::Sync);
                 continue;
             }
@@ -418,6 +621,9 @@ impl Directory {
                 .min(chunk.len());
             self.bytes += n as u64;
             self.written += n;
+            if self.period.is_some() {
+                self.in_period = self.period_of(now.to_unix()).max(self.in_period);
+            }
             let at_line_end = chunk.get(..n).is_some_and(|c| c.ends_with(b"\n"));
             if at_line_end && self.bytes >= self.size.saturating_sub(SLACK) {
                 self.job = Job::Rotate(Rotation::Sync);
@@ -444,6 +650,18 @@ impl Directory {
                     let (code, stage) = (Code::Unfinished, FinishStage::Link);
                     self.behind = Behind::Finish(Finish { file, code, stage });
                 }
+                Rotation::MarkOld
+            }
+            Rotation::MarkOld => {
+                if let Some(marked) = self.marked {
+                    // From here on it does not count what `current` is.
+                    let before = marked.before + (self.bytes - marked.start);
+                    let marked = Marked { before, start: self.bytes, ..marked };
+                    store
+                        .mark(&marked.mark(Stage::Writing, 0), None)
+                        .map_err(trouble(Step::Mark))?;
+                    self.marked = Some(marked);
+                }
                 Rotation::Rename
             }
             Rotation::Rename => {
@@ -453,12 +671,21 @@ impl Directory {
                 Rotation::Create
             }
             Rotation::Create => {
-                store.open_current().map_err(trouble(Step::Create(File::Current)))?;
+                self.inode = store.open_current().map_err(trouble(Step::Create(File::Current)))?;
                 self.bytes = 0;
                 Rotation::Mode
             }
             Rotation::Mode => {
                 store.set_mode_of_current(false).map_err(trouble(Step::Mode(File::Current)))?;
+                Rotation::MarkNew
+            }
+            Rotation::MarkNew => {
+                if let Some(marked) = self.marked {
+                    let marked = Marked { start: 0, ..marked };
+                    let mark = marked.mark(Stage::Writing, self.inode);
+                    store.mark(&mark, None).map_err(trouble(Step::Mark))?;
+                    self.marked = Some(marked);
+                }
                 Rotation::CompletePrevious
             }
             Rotation::CompletePrevious => {
@@ -535,7 +762,7 @@ impl Directory {
                     return next(FinishStage::Remove(None));
                 }
                 self.last = if now > self.last { now } else { self.last.next_microsecond() };
-                let name = old_name(self.last, code);
+                let name = OldName { moment: self.last, code };
                 store.link(file, &name).map_err(trouble(Step::Link(name)))?;
                 next(FinishStage::Remove(Some(name)))
             }
@@ -544,33 +771,65 @@ impl Directory {
                 next(FinishStage::Prune(name))
             }
             FinishStage::Prune(name) => {
-                store.prune(self.files, name.as_ref()).map_err(trouble(Step::Read))?;
+                let keep = Keep { files: self.files, total: self.total, name };
+                store.prune(&keep).map_err(trouble(Step::Read))?;
                 Ok(Behind::Nothing)
             }
         }
     }
 }
 
-fn old_name(now: Tai64n, code: Code) -> OldName {
-    let mut name = [0; 27];
-    let (stamp, end) = name.split_at_mut(25);
-    stamp.copy_from_slice(now.stamp().get(..25).unwrap_or_default());
-    let letter = match code {
-        Code::Safe => b's',
-        Code::Unfinished => b'u',
+/// Which of the files in a directory, given by name and size, are to go so that `keep` holds: those
+/// that sort lowest by their first 25 bytes. `kept` is the text of the name in `keep`.
+#[must_use]
+pub fn surplus(mut files: Vec<(Vec<u8>, u64)>, keep: &Keep, kept: Option<&[u8]>) -> Vec<Vec<u8>> {
+    files.retain(|(name, _)| name.first() == Some(&b'@') && name.len() >= SORTED);
+    let mut count = files.len() as u64;
+    let mut total = files.iter().fold(0, |sum: u64, (_, size)| sum.saturating_add(*size));
+    files.retain(|(name, _)| kept != Some(&name[..]));
+    files.sort_unstable_by(|(a, _), (b, _)| a.get(..SORTED).cmp(&b.get(..SORTED)));
+    let goes = |size: u64| {
+        let too_many = count >= keep.files.max(1);
+        let too_much = keep.total.is_some_and(|most| total > most);
+        count = count.saturating_sub(1);
+        total = total.saturating_sub(size);
+        too_many || too_much
     };
-    end.copy_from_slice(&[b'.', letter]);
-    name
+    let going = files.iter().map(|(_, size)| *size).map(goes).take_while(|goes| *goes).count();
+    files.truncate(going);
+    files.into_iter().map(|(name, _)| name).collect()
 }
 
-/// Which of the names in a directory are to go, so that fewer than `limit` old files are left:
-/// those that sort lowest by their first 25 bytes, but not `kept`.
-#[must_use]
-pub fn surplus(mut names: Vec<Vec<u8>>, limit: u64, kept: Option<&OldName>) -> Vec<Vec<u8>> {
-    names.retain(|name| name.first() == Some(&b'@') && name.len() >= 25);
-    let excess = (names.len() as u64).saturating_sub(limit.saturating_sub(1));
-    names.retain(|name| kept.is_none_or(|kept| name != kept));
-    names.sort_unstable_by(|a, b| a.get(..25).cmp(&b.get(..25)));
-    names.truncate(usize::try_from(excess).unwrap_or(usize::MAX));
-    names
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_go_until_number_and_size_are_right() {
+        let name = |n: i64| OldName { moment: Tai64n::from_unix(n, 0), code: Code::Safe };
+        let files: Vec<_> = (0..5).map(|n| (name(n).text(b"s"), 100)).collect();
+        let left = |keep: Keep| {
+            let kept = keep.name.map(|name| name.text(b"s"));
+            let going = surplus(files.clone(), &keep, kept.as_deref());
+            assert_eq!(
+                going,
+                files.iter().map(|f| f.0.clone()).take(going.len()).collect::<Vec<_>>()
+            );
+            5 - going.len()
+        };
+        let keep = Keep { files: 10, total: None, name: None };
+        assert_eq!(left(keep), 5);
+        assert_eq!(left(Keep { files: 6, ..keep }), 5);
+        assert_eq!(left(Keep { files: 5, ..keep }), 4);
+        assert_eq!(left(Keep { files: 2, ..keep }), 1);
+        assert_eq!(left(Keep { files: 0, ..keep }), 0);
+        assert_eq!(left(Keep { total: Some(499), ..keep }), 4);
+        assert_eq!(left(Keep { total: Some(300), files: 5, ..keep }), 3);
+        assert_eq!(left(Keep { total: Some(0), ..keep }), 0);
+        assert_eq!(left(Keep { total: Some(0), name: Some(name(4)), ..keep }), 1);
+        // The one that was finished last has a name that sorts first: the clock went back.
+        let keep = Keep { files: 3, total: None, name: Some(name(0)) };
+        let going = surplus(files.clone(), &keep, Some(&name(0).text(b"s")));
+        assert_eq!(going, [files[1].0.clone(), files[2].0.clone(), files[3].0.clone()]);
+    }
 }

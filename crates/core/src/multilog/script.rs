@@ -8,19 +8,42 @@ pub const SMALLEST_SIZE: u64 = 4096;
 /// The limit without `s`.
 pub const DEFAULT_SIZE: u64 = 99_999;
 
-/// The largest limit, daemontools-encore's. The original stops at 16777215.
-pub const LARGEST_SIZE: u64 = 2_147_483_647;
-
 /// The number of files in a directory without `n`.
 pub const DEFAULT_FILES: u64 = 10;
+
+/// The smallest number of files in a directory.
+pub const FEWEST_FILES: u64 = 2;
+
+/// What stands before each line. Asked for by the first argument.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Stamp {
+    /// Nothing.
+    #[default]
+    None,
+    /// `t`: a TAI64N label.
+    Tai64n,
+    /// `T`, daemontools-encore's: seconds since 1970 with microseconds, as accustamp writes them.
+    Seconds,
+    /// `I`: date and time of day in UTC, as ISO 8601 has them, with microseconds.
+    Date,
+}
+
+/// How patterns are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Language {
+    /// The original's: see [`super::pattern::Progress`].
+    Simple,
+    /// fnmatch's: see [`super::pattern::shell_matches`].
+    Shell,
+}
 
 /// What is done with a line, in the script's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action<'a> {
     /// `-`: a selected line that matches is no longer selected.
-    Deselect(&'a [u8]),
+    Deselect(Language, &'a [u8]),
     /// `+`: a line that is not selected and matches is selected.
-    Select(&'a [u8]),
+    Select(Language, &'a [u8]),
     /// `e`: copy it to stderr, if it is selected.
     Stderr,
     /// `=`: show it in the status file of this number, if it is selected.
@@ -38,60 +61,114 @@ pub struct Settings<'a> {
     pub size: u64,
     /// How many files there are at most: one in use, the others old.
     pub files: u64,
+    /// How many bytes the old files may have together.
+    pub total: Option<u64>,
+    /// After how many seconds a new file is begun, in step with the clock: 3600 is on the hour.
+    pub period: Option<u64>,
+    /// How many lines a second are written; the others are counted.
+    pub rate: Option<u64>,
+    /// What the names of files that were finished in order end with.
+    pub code: &'a [u8],
     /// The command that old files go through.
     pub processor: Option<&'a [u8]>,
+}
+
+impl<'a> Settings<'a> {
+    /// What holds for a directory if nothing else was said.
+    #[must_use]
+    pub const fn default_for(name: &'a [u8]) -> Self {
+        Self {
+            name,
+            size: DEFAULT_SIZE,
+            files: DEFAULT_FILES,
+            total: None,
+            period: None,
+            rate: None,
+            code: b"s",
+            processor: None,
+        }
+    }
+}
+
+/// A number of an argument which is not taken as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Changed<'a> {
+    /// The argument.
+    pub arg: &'a [u8],
+    /// What is taken instead.
+    pub taken: u64,
 }
 
 /// A whole script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Script<'a> {
-    /// Whether lines get a label.
-    pub stamp: bool,
+    /// What stands before each line.
+    pub stamp: Stamp,
     /// What is done with each line.
     pub actions: Vec<Action<'a>>,
     /// The status files.
     pub statuses: Vec<&'a [u8]>,
     /// The log directories.
     pub directories: Vec<Settings<'a>>,
+    /// Numbers that could not be taken as they stand.
+    pub changed: Vec<Changed<'a>>,
 }
 
 impl<'a> Script<'a> {
-    /// Reads the arguments. Nothing in them is an error: what is not known is passed over.
+    /// Reads the arguments. Nothing in them is an error: what is not known is passed over, as the
+    /// original does.
     pub fn parse(args: impl Iterator<Item = &'a [u8]>) -> Self {
         let mut script = Script::default();
-        let (mut size, mut files, mut processor) = (DEFAULT_SIZE, DEFAULT_FILES, None);
+        let mut settings = Settings::default_for(b"");
+        let mut language = Language::Simple;
         for (n, arg) in args.enumerate() {
             let Some((&first, rest)) = arg.split_first() else {
                 continue;
             };
             match first {
-                b't' if n == 0 => script.stamp = true,
-                b'-' => script.actions.push(Action::Deselect(rest)),
-                b'+' => script.actions.push(Action::Select(rest)),
+                b't' if n == 0 => script.stamp = Stamp::Tai64n,
+                b'T' if n == 0 => script.stamp = Stamp::Seconds,
+                b'I' if n == 0 => script.stamp = Stamp::Date,
+                b'F' => language = Language::Shell,
+                b'S' => language = Language::Simple,
+                b'-' => script.actions.push(Action::Deselect(language, rest)),
+                b'+' => script.actions.push(Action::Select(language, rest)),
                 b'e' => script.actions.push(Action::Stderr),
                 b'=' => {
                     script.actions.push(Action::Status(script.statuses.len()));
                     script.statuses.push(rest);
                 }
-                b's' => size = leading_number(rest).clamp(SMALLEST_SIZE, LARGEST_SIZE),
-                b'n' => files = leading_number(rest).max(2),
-                b'!' => processor = Some(rest),
+                b's' => settings.size = script.number(arg, SMALLEST_SIZE),
+                b'n' => settings.files = script.number(arg, FEWEST_FILES),
+                b'c' => settings.total = Some(script.number(arg, 0)),
+                b'a' => settings.period = Some(script.number(arg, 1)),
+                b'R' => settings.rate = Some(script.number(arg, 1)),
+                b'w' => settings.code = rest,
+                b'!' => settings.processor = Some(rest),
                 b'.' | b'/' => {
                     script.actions.push(Action::Directory(script.directories.len()));
-                    script.directories.push(Settings { name: arg, size, files, processor });
+                    script.directories.push(Settings { name: arg, ..settings });
                 }
                 _ => {}
             }
         }
         script
     }
-}
 
-/// The number at the beginning of a text, 0 without one; wraps around like the original's.
-fn leading_number(text: &[u8]) -> u64 {
-    text.iter()
-        .take_while(|c| c.is_ascii_digit())
-        .fold(0, |n: u64, c| n.wrapping_mul(10).wrapping_add(u64::from(c - b'0')))
+    /// The number that follows the letter, at least `smallest`. Other than the original's, it
+    /// does not wrap around.
+    fn number(&mut self, arg: &'a [u8], smallest: u64) -> u64 {
+        let digits = arg.get(1..).unwrap_or_default();
+        let number = digits
+            .iter()
+            .take_while(|c| c.is_ascii_digit())
+            .fold(0, |n: u64, c| n.saturating_mul(10).saturating_add(u64::from(c - b'0')));
+        let taken = number.max(smallest);
+        if taken != number {
+            self.changed.push(Changed { arg, taken });
+        }
+        taken
+    }
 }
 
 #[cfg(test)]
@@ -104,34 +181,53 @@ mod tests {
 
     #[test]
     fn settings_are_for_later_directories() {
-        let script =
-            parse(&["t", "s5000", "./a", "s12k", "n1", "!cat", "/b", "n18446744073709551619"]);
-        assert!(script.stamp);
-        let a = Settings { name: b"./a", size: 5000, files: 10, processor: None };
-        let b = Settings { name: b"/b", size: 4096, files: 2, processor: Some(b"cat") };
+        let script = parse(&[
+            "t", "s5000", "./a", "s12k", "n1", "!cat", "wx", "c9", "a60", "R5", "/b", "n3", "n",
+        ]);
+        assert_eq!(script.stamp, Stamp::Tai64n);
+        let a = Settings { size: 5000, ..Settings::default_for(b"./a") };
+        let b = Settings {
+            name: b"/b",
+            size: 4096,
+            files: 2,
+            total: Some(9),
+            period: Some(60),
+            rate: Some(5),
+            code: b"x",
+            processor: Some(b"cat"),
+        };
         assert_eq!(script.directories, [a, b]);
         assert_eq!(script.actions, [Action::Directory(0), Action::Directory(1)]);
     }
 
     #[test]
+    fn what_is_not_taken_as_it_stands_is_told() {
+        let script = parse(&["s12k", "n1", "s16777216", "n10", "a", "s99999999999999999999"]);
+        let changed: Vec<_> = script.changed.iter().map(|c| (c.arg, c.taken)).collect();
+        assert_eq!(changed, [(&b"s12k"[..], 4096), (b"n1", 2), (b"a", 1)]);
+    }
+
+    #[test]
     fn a_stamp_is_asked_for_by_the_first_word_only() {
-        assert!(parse(&["test"]).stamp);
-        assert!(!parse(&["", "t"]).stamp);
+        assert_eq!(parse(&["test"]).stamp, Stamp::Tai64n);
+        assert_eq!(parse(&["T"]).stamp, Stamp::Seconds);
+        assert_eq!(parse(&["I"]).stamp, Stamp::Date);
+        assert_eq!(parse(&["", "t"]).stamp, Stamp::None);
         assert_eq!(parse(&["", "x", "Q9"]), Script::default());
     }
 
     #[test]
     fn everything_else_keeps_its_place() {
-        let script = parse(&["-*", "+a*", "e", "=s", "-", "+", "=t"]);
+        let script = parse(&["-*", "+a*", "e", "=s", "F", "-", "S", "+", "=t"]);
         assert_eq!(
             script.actions,
             [
-                Action::Deselect(b"*"),
-                Action::Select(b"a*"),
+                Action::Deselect(Language::Simple, b"*"),
+                Action::Select(Language::Simple, b"a*"),
                 Action::Stderr,
                 Action::Status(0),
-                Action::Deselect(b""),
-                Action::Select(b""),
+                Action::Deselect(Language::Shell, b""),
+                Action::Select(Language::Simple, b""),
                 Action::Status(1),
             ]
         );

@@ -8,10 +8,16 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
 use daemontools_core::errno;
-use daemontools_core::multilog::directory::{File, OldName, Stat, Step, Store, Trouble, surplus};
+use daemontools_core::multilog::batch::{LONGEST_HELD, MARK_LEN, Mark};
+use daemontools_core::multilog::directory::{
+    File, Keep, OldName, Stat, Step, Store, Trouble, surplus,
+};
 use daemontools_core::multilog::script::Settings;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, lock, signal};
+
+/// The file in which is marked how much of a batch of input is written.
+const MARKS: &CStr = c".multilog-batch";
 
 /// The owner's right to execute: the file is complete.
 const COMPLETE: u32 = 0o100;
@@ -21,8 +27,12 @@ pub(super) struct LogDir<'a> {
     /// Its name, as given.
     name: &'a [u8],
     command: Option<&'a [u8]>,
+    /// What the names of files that were finished in order end with.
+    code: &'a [u8],
     dir: OwnedFd,
     current: Option<OwnedFd>,
+    /// Where marks are written, once there was one.
+    marks: Option<OwnedFd>,
     /// The processor, while it runs.
     pub(super) processor: Option<Pid>,
     _lock: OwnedFd,
@@ -50,8 +60,10 @@ impl<'a> LogDir<'a> {
         Ok(Self {
             name,
             command: settings.processor,
+            code: settings.code,
             dir,
             current: None,
+            marks: None,
             processor: None,
             _lock: lock,
         })
@@ -72,6 +84,9 @@ impl<'a> LogDir<'a> {
             let _ = fs::fchmod(current, 0o744);
         }
         self.current = None;
+        if self.marks.take().is_some() {
+            let _ = fs::unlink(self.at(), MARKS);
+        }
     }
 
     /// Says why the directory cannot be used; gives the exit code.
@@ -104,10 +119,11 @@ impl<'a> LogDir<'a> {
             Step::Mode(f) => file("set mode of", f),
             Step::Rename(File::Current) => on("rename current to previous in directory"),
             Step::Rename(_) => on("rename newstate to state in directory"),
-            Step::Link(name) => named("link to", &name),
+            Step::Link(name) => named("link to", &name.text(self.code)),
             Step::Remove(f) => file("remove", f),
             Step::Read => on("read"),
             Step::Fork => on("fork for processor in"),
+            Step::Mark => named("write to", MARKS.to_bytes()),
         }
     }
 }
@@ -136,12 +152,20 @@ impl Store for LogDir<'_> {
 
     fn stat(&mut self, file: File) -> Result<Option<Stat>> {
         let stat = if_there(fs::stat_file(self.at(), path(file)))?;
-        Ok(stat.map(|s| Stat { complete: s.mode & COMPLETE != 0, links: s.links, size: s.size }))
+        Ok(stat.map(|s| Stat {
+            complete: s.mode & COMPLETE != 0,
+            links: s.links,
+            size: s.size,
+            inode: s.inode,
+            modified: s.modified,
+        }))
     }
 
-    fn open_current(&mut self) -> Result<()> {
-        self.current = Some(fs::open_append(self.at(), c"current")?);
-        Ok(())
+    fn open_current(&mut self) -> Result<u64> {
+        let current = fs::open_append(self.at(), c"current")?;
+        let inode = fs::inode(current.as_fd())?;
+        self.current = Some(current);
+        Ok(inode)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
@@ -169,7 +193,7 @@ impl Store for LogDir<'_> {
     }
 
     fn link(&mut self, file: File, name: &OldName) -> Result<()> {
-        let name = CString::new(&name[..]).unwrap_or_default();
+        let name = CString::new(name.text(self.code)).unwrap_or_default();
         fs::link(self.at(), path(file), &name)
     }
 
@@ -190,20 +214,52 @@ impl Store for LogDir<'_> {
         Ok(())
     }
 
-    fn prune(&mut self, limit: u64, kept: Option<&OldName>) -> Result<()> {
+    fn prune(&mut self, keep: &Keep) -> Result<()> {
         // Opened anew: a descriptor's place in its directory is its own.
         let dir = fs::open_dir(self.at(), c".")?;
-        let mut names = Vec::new();
+        let mut files = Vec::new();
         dir::names(dir.as_fd(), |name| {
             if name.to_bytes().starts_with(b"@") {
-                names.push(name.to_bytes().to_vec());
+                // Sizes are asked for where they matter.
+                let stat = keep.total.and_then(|_| fs::stat_file(dir.as_fd(), name).ok());
+                files.push((name.to_bytes().to_vec(), stat.map_or(0, |stat| stat.size)));
             }
         })?;
-        for name in surplus(names, limit, kept) {
+        let kept = keep.name.map(|name| name.text(self.code));
+        for name in surplus(files, keep, kept.as_deref()) {
             // What cannot be removed must not keep us from logging.
             let _ = fs::unlink(self.at(), &CString::new(name).unwrap_or_default());
         }
         Ok(())
+    }
+
+    fn mark(&mut self, mark: &Mark, held: Option<&[u8]>) -> Result<()> {
+        let marks = match &self.marks {
+            Some(marks) => marks,
+            None => self.marks.insert(fs::open_update(self.dir.as_fd(), MARKS)?),
+        };
+        let mut bytes = [0; MARK_LEN + LONGEST_HELD];
+        let (place, room) = bytes.split_at_mut(MARK_LEN);
+        place.copy_from_slice(&mark.to_bytes());
+        let held = held.unwrap_or_default();
+        room.get_mut(..held.len()).ok_or(Errno::NOMEM)?.copy_from_slice(held);
+        let bytes = bytes.get(..MARK_LEN + held.len()).unwrap_or_default();
+        match fs::write_at_start(marks.as_fd(), bytes)? {
+            n if n == bytes.len() => Ok(()),
+            _ => Err(Errno::NOSPC),
+        }
+    }
+
+    fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>> {
+        let Some(marks) = if_there(fs::open_read(self.at(), MARKS))? else {
+            return Ok(None);
+        };
+        let mut bytes = [0; MARK_LEN + LONGEST_HELD];
+        let n = fd::read(marks.as_fd(), &mut bytes)?;
+        // Kept, so that the file goes when we do.
+        self.marks = fs::open_update(self.at(), MARKS).ok();
+        let mark = Mark::from_bytes(bytes.get(..n).unwrap_or_default());
+        Ok(mark.map(|(mark, held)| (mark, held.to_vec())))
     }
 
     fn start_processor(&mut self) -> Result<()> {

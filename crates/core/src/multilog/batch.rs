@@ -1,0 +1,249 @@
+//! Batches of input that survive a KILL.
+//!
+//! Under load, input is not taken out of the pipe before it is written: a copy is looked at,
+//! written, and only then is the input consumed. A logger that is killed in between leaves the
+//! whole batch to the next one, which must not write again what was written. So every log
+//! directory has a [`Mark`] for the batch that is being written: by it the next logger recognises
+//! the batch in its pipe and knows how many bytes of what comes of it are in the directory.
+//!
+//! A batch is whole lines. When the pipe holds only the beginning of a line, that has to be taken
+//! out, as one cannot wait for more in a pipe that is not empty. It is held in memory, and in the
+//! file behind the mark, until its end comes.
+
+use super::directory::Stat;
+use crate::tai::Tai64n;
+use alloc::vec::Vec;
+
+/// What is in the pipe, or was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// How many bytes.
+    pub length: u64,
+    /// What tells them from others: see [`digest`].
+    pub digest: u64,
+    /// When they were looked at; the moment in their stamps.
+    pub moment: Tai64n,
+}
+
+/// What is being done with a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing more: it was written and consumed.
+    Done,
+    /// It is being written, behind what was held, and then consumed.
+    Writing,
+    /// It is the end of what is to be held, and is being consumed.
+    Holding,
+    /// It was consumed, and is the end of what is held.
+    Held,
+}
+
+/// How much of a batch is written in a directory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The batch.
+    pub batch: Batch,
+    /// What is being done with it.
+    pub stage: Stage,
+    /// How many bytes of what came of it were written before they went to `inode`.
+    pub before: u64,
+    /// The file that was `current` then; 0 while it is being replaced.
+    pub inode: u64,
+    /// That file's size then.
+    pub start: u64,
+    /// How many bytes are held.
+    pub held: u64,
+}
+
+/// The length of a mark in its file, in front of what is held.
+pub const MARK_LEN: usize = 88;
+
+/// The longest beginning of a line that is held; of a longer one the script has seen enough.
+pub const LONGEST_HELD: usize = super::router::HEAD;
+
+const MAGIC: [u8; 16] = *b"multilog batch 1";
+
+impl Mark {
+    /// As it is in its file.
+    #[must_use]
+    pub fn to_bytes(&self) -> [u8; MARK_LEN] {
+        let Self { batch: Batch { length, digest, moment }, stage, .. } = *self;
+        let mut bytes = [0; MARK_LEN];
+        let (magic, words) = bytes.split_at_mut(MAGIC.len());
+        magic.copy_from_slice(&MAGIC);
+        let nanoseconds = u64::from(moment.nanoseconds);
+        let stage = match stage {
+            Stage::Done => 0,
+            Stage::Writing => 1,
+            Stage::Holding => 2,
+            Stage::Held => 3,
+        };
+        let rest = [stage, self.before, self.inode, self.start, self.held];
+        let numbers = [length, digest, moment.seconds, nanoseconds].into_iter().chain(rest);
+        for (place, number) in words.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
+    }
+
+    /// The mark in a file, and what is held; `None` if it has another form.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (mark, rest) = bytes.split_at_checked(MARK_LEN)?;
+        let words = mark.strip_prefix(&MAGIC)?;
+        let mut numbers = [0; 9];
+        for (number, word) in numbers.iter_mut().zip(words.chunks_exact(8)) {
+            *number = u64::from_le_bytes(word.try_into().ok()?);
+        }
+        let [length, digest, seconds, nanoseconds, stage, before, inode, start, held] = numbers;
+        let moment = Tai64n { seconds, nanoseconds: u32::try_from(nanoseconds).ok()? };
+        let batch = Batch { length, digest, moment };
+        let stage = match stage {
+            0 => Stage::Done,
+            1 => Stage::Writing,
+            2 => Stage::Holding,
+            3 => Stage::Held,
+            _ => return None,
+        };
+        let text = rest.get(..usize::try_from(held).ok()?)?;
+        Some((Self { batch, stage, before, inode, start, held }, text))
+    }
+
+    /// How many bytes of what comes of the batch are written, if this is `current`.
+    #[must_use]
+    pub fn written(&self, current: Option<Stat>) -> u64 {
+        let here = current.filter(|current| current.inode == self.inode);
+        self.before + here.map_or(0, |current| current.size.saturating_sub(self.start))
+    }
+}
+
+/// What an earlier logger was doing when it was killed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// With which batch.
+    pub batch: Batch,
+    /// What.
+    pub stage: Stage,
+    /// How many bytes of what comes of it are written in this directory.
+    pub written: u64,
+    /// What was held.
+    pub held: Vec<u8>,
+}
+
+impl Left {
+    /// What stands in front of the batch, if the batch is still in the pipe.
+    #[must_use]
+    pub fn held_before(&self) -> &[u8] {
+        let length = usize::try_from(self.batch.length).unwrap_or(usize::MAX);
+        let before = match self.stage {
+            Stage::Holding => self.held.len().saturating_sub(length),
+            Stage::Held | Stage::Writing | Stage::Done => self.held.len(),
+        };
+        self.held.get(..before).unwrap_or_default()
+    }
+
+    /// What stands in front of what is in the pipe, if that does not begin with the batch.
+    #[must_use]
+    pub fn held_after(&self) -> &[u8] {
+        match self.stage {
+            Stage::Holding | Stage::Held => &self.held,
+            Stage::Writing | Stage::Done => &[],
+        }
+    }
+}
+
+/// How much of either end of a text its digest is made of.
+const END: usize = 2048;
+
+/// A number that tells a text from others; `seed` is another for what else has to be the same.
+/// Of a long text both ends are enough: lines that repeat themselves to the byte for that long are
+/// not told apart by more.
+#[must_use]
+pub fn digest(seed: u64, text: &[u8]) -> u64 {
+    let first = text.get(..END).unwrap_or(text);
+    let last = text.get(text.len().saturating_sub(END)..).unwrap_or_default();
+    let mut digest = seed ^ text.len() as u64;
+    for end in [first, last] {
+        let mut words = end.chunks_exact(8);
+        for word in words.by_ref() {
+            digest = mix(digest ^ u64::from_le_bytes(word.try_into().unwrap_or_default()));
+        }
+        for &byte in words.remainder() {
+            digest = mix(digest ^ u64::from(byte));
+        }
+    }
+    digest
+}
+
+/// One round of a hash: every bit of the argument has its part in the upper half of the result.
+const fn mix(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARK: Mark = Mark {
+        batch: Batch {
+            length: 65432,
+            digest: u64::MAX - 7,
+            moment: Tai64n { seconds: 1 << 62, nanoseconds: 999_999_500 },
+        },
+        stage: Stage::Writing,
+        before: 100,
+        inode: 77,
+        start: 5000,
+        held: 3,
+    };
+
+    #[test]
+    fn a_mark_is_read_as_it_was_written() {
+        let bytes = [&MARK.to_bytes()[..], b"abc"].concat();
+        assert_eq!(Mark::from_bytes(&bytes), Some((MARK, &b"abc"[..])));
+        // Left there by a longer one.
+        let longer = [&bytes[..], b"xyz"].concat();
+        assert_eq!(Mark::from_bytes(&longer), Some((MARK, &b"abc"[..])));
+        for short in 0..bytes.len() {
+            assert_eq!(Mark::from_bytes(&bytes[..short]), None);
+        }
+        assert_eq!(Mark::from_bytes(&[0; MARK_LEN]), None);
+    }
+
+    #[test]
+    fn what_is_written_is_told_from_the_file() {
+        let stat = |inode, size| Some(Stat { complete: false, links: 1, size, inode, modified: 0 });
+        assert_eq!(MARK.written(stat(77, 5000)), 100);
+        assert_eq!(MARK.written(stat(77, 5300)), 400);
+        assert_eq!(MARK.written(stat(78, 5300)), 100);
+        assert_eq!(MARK.written(stat(77, 4000)), 100);
+        assert_eq!(MARK.written(None), 100);
+    }
+
+    #[test]
+    fn what_is_in_the_pipe_again_was_not_held() {
+        let batch = Batch { length: 2, ..MARK.batch };
+        let mut left = Left { batch, stage: Stage::Holding, written: 0, held: b"abc".to_vec() };
+        assert_eq!((left.held_before(), left.held_after()), (&b"a"[..], &b"abc"[..]));
+        left.stage = Stage::Held;
+        assert_eq!(left.held_after(), b"abc");
+        left.stage = Stage::Writing;
+        assert_eq!((left.held_before(), left.held_after()), (&b"abc"[..], &b""[..]));
+    }
+
+    #[test]
+    fn other_texts_have_other_digests() {
+        let text: Vec<u8> = (0..10_000_u32).map(|n| (n % 251) as u8).collect();
+        let same = digest(1, &text);
+        assert_eq!(digest(1, &text), same);
+        assert_ne!(digest(2, &text), same);
+        assert_ne!(digest(1, &text[1..]), same);
+        assert_ne!(digest(1, &text[..9999]), same);
+        for at in [0, 7, 2047, 7952, 9999] {
+            let mut other = text.clone();
+            other[at] ^= 1;
+            assert_ne!(digest(1, &other), same, "{at}");
+        }
+        assert_ne!(digest(0, b"a\n"), digest(0, b"b\n"));
+    }
+}

@@ -1,0 +1,58 @@
+//! Looking at what is in a pipe before it is taken out.
+
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs};
+use rustix::pipe::{SpliceFlags, splice, tee};
+
+/// Looks into a pipe. What was seen stays there until it is consumed, so that it outlives us.
+pub struct Peek<'a> {
+    pipe: BorrowedFd<'a>,
+    /// A second pipe, which gets a copy (of references to pages, not of bytes).
+    copy: (OwnedFd, OwnedFd),
+    null: OwnedFd,
+}
+
+impl<'a> Peek<'a> {
+    /// Prepares for it.
+    ///
+    /// # Errors
+    /// EMFILE and ENFILE when there are no more descriptors; without /dev/null, ENOENT.
+    pub fn new(pipe: BorrowedFd<'a>) -> Result<Self> {
+        let null = fs::open_write(fs::HERE, c"/dev/null")?;
+        Ok(Self { pipe, copy: fd::pipe()?, null })
+    }
+
+    /// Copies the beginning of what is in the pipe; gives how much that is, 0 if the pipe is
+    /// empty.
+    ///
+    /// # Errors
+    /// EINVAL if it is no pipe.
+    pub fn look(&self, buffer: &mut [u8]) -> Result<usize> {
+        let (out, into) = &self.copy;
+        let most = buffer.len();
+        let copied = match tee(self.pipe, into, most, SpliceFlags::NONBLOCK) {
+            Err(Errno::AGAIN) => return Ok(0),
+            other => other?,
+        };
+        let mut read = 0;
+        while read < copied {
+            match fd::read(out.as_fd(), buffer.get_mut(read..copied).unwrap_or_default())? {
+                0 => break,
+                n => read += n,
+            }
+        }
+        Ok(read)
+    }
+
+    /// Takes so much out of the pipe, which has to be there.
+    pub fn consume(&self, mut count: usize) {
+        while count > 0 {
+            let flags = SpliceFlags::NONBLOCK;
+            match splice(self.pipe, None, &self.null, None, count, flags) {
+                Err(Errno::INTR) => {}
+                // Somebody else has taken it.
+                Ok(0) | Err(_) => return,
+                Ok(n) => count -= n.min(count),
+            }
+        }
+    }
+}

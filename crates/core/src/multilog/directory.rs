@@ -346,6 +346,9 @@ pub struct Directory {
     last: Tai64n,
 }
 
+/// What usually comes of so much of a batch as is written at once.
+const ROOM: usize = 64 * 1024;
+
 /// A file may end at a line's end this far before its limit.
 const SLACK: u64 = 2000;
 
@@ -472,6 +475,8 @@ impl Directory {
         store.mark(&marked.mark(Stage::Writing, self.inode), Some(held))?;
         self.marked = Some(marked);
         self.skip = written;
+        // All at once, so that it can be given back to the system in one piece.
+        self.buffer.reserve(ROOM);
         Ok(())
     }
 

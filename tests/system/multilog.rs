@@ -1,0 +1,292 @@
+//! multilog: what the original does not do.
+
+use harness::{Cmd, DEADLINE, Signal, Tree, process, wait_until};
+use std::fs;
+use std::io::{PipeReader, PipeWriter, Write, pipe};
+use std::os::unix::fs::MetadataExt;
+use std::thread;
+use system::{PROMPT, assert_calm, tree};
+
+fn multilog<'t>(tree: &'t Tree, script: &[&str]) -> Cmd<'t> {
+    tree.cmd("multilog").args(script)
+}
+
+/// Runs it on an input and gives what is in `d`.
+#[track_caller]
+fn logged(script: &[&str], input: &str) -> String {
+    let tree = tree();
+    multilog(&tree, script).stdin(input).run().is(0, "", "");
+    whole(&tree, "d")
+}
+
+/// The finished files of a log, in order.
+fn finished(tree: &Tree, dir: &str) -> Vec<String> {
+    let entries = fs::read_dir(tree.path(dir)).expect("a directory");
+    let names = entries.map(|e| e.expect("an entry").file_name().into_string().expect("a name"));
+    let mut names: Vec<String> = names.filter(|n| n.starts_with('@')).collect();
+    names.sort();
+    names
+}
+
+/// Everything in a log, in order.
+fn whole(tree: &Tree, dir: &str) -> String {
+    let old = finished(tree, dir).into_iter().map(|name| tree.text(format!("{dir}/{name}")));
+    old.chain([tree.text(format!("{dir}/current"))]).collect()
+}
+
+/// A pipe whose write end nobody waits for.
+fn open_pipe() -> (PipeReader, PipeWriter) {
+    pipe().expect("a pipe")
+}
+
+// Stamps
+
+#[test]
+fn dates_can_stand_before_the_lines() {
+    let text = logged(&["I", "./d"], "one\n");
+    let (stamp, line) = text.split_once(' ').expect("a stamp");
+    assert_eq!(line, "one\n");
+    let shape: String = stamp.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
+}
+
+#[test]
+fn seconds_can_stand_before_the_lines() {
+    let text = logged(&["T", "./d"], "one\n");
+    let (stamp, line) = text.split_once(' ').expect("a stamp");
+    assert_eq!(line, "one\n");
+    let (seconds, micro) = stamp.split_once('.').expect("a fraction");
+    assert!(seconds.parse::<u64>().expect("a number") > 1_700_000_000);
+    assert_eq!(micro.len(), 6);
+}
+
+// Patterns
+
+#[test]
+fn patterns_can_be_those_of_the_shell_for_every_line_alike() {
+    let input = "aab\nxb\nab\naab\n";
+    // The first pattern is before F, and stays a simple one for all lines.
+    assert_eq!(logged(&["-*", "+*ab", "F", "+x[a-c]", "./d"], input), "xb\nab\n");
+    assert_eq!(logged(&["F", "-*", "+*ab", "./d"], input), "aab\nab\naab\n");
+    assert_eq!(logged(&["F", "-*", "S", "+*ab", "./d"], input), "ab\n");
+}
+
+// Limits
+
+#[test]
+fn numbers_which_are_too_small_are_told() {
+    let tree = tree();
+    let said = multilog(&tree, &["s10", "n1", "R", "a0", "./d", "s5k"]).stdin("x\n").run();
+    let expected = "\
+        multilog: warning: s10 is too small, using s4096\n\
+        multilog: warning: n1 is too small, using n2\n\
+        multilog: warning: R is too small, using R1\n\
+        multilog: warning: a0 is too small, using a1\n\
+        multilog: warning: s5k is too small, using s4096\n";
+    said.is(0, "", expected);
+}
+
+#[test]
+fn no_size_is_too_large() {
+    let tree = tree();
+    let line = "x".repeat(99) + "\n";
+    for size in ["s16777216", "s99999999999", "s99999999999999999999999"] {
+        let dir = format!("./{size}");
+        multilog(&tree, &[size, &dir]).stdin(line.repeat(170_000)).run().is(0, "", "");
+        assert!(finished(&tree, size).len() <= 1);
+        assert_eq!(finished(&tree, size).is_empty(), size.len() > 9);
+    }
+}
+
+#[test]
+fn old_files_take_no_more_room_than_they_may() {
+    let tree = tree();
+    let line = "x".repeat(99) + "\n";
+    let script = ["s4096", "n100", "c10000", "./d"];
+    multilog(&tree, &script).stdin(line.repeat(500)).run().is(0, "", "");
+    let size = |name: &String| fs::metadata(tree.path("d").join(name)).expect("a file").size();
+    let old = finished(&tree, "d");
+    let total: u64 = old.iter().map(size).sum();
+    assert!(total <= 10_000 && old.len() >= 2, "{total} in {} files", old.len());
+}
+
+#[test]
+fn finished_files_can_end_with_another_word() {
+    let tree = tree();
+    let input = ("x".repeat(99) + "\n").repeat(100);
+    multilog(&tree, &["s4096", "wdone", "./d"]).stdin(&input).run().is(0, "", "");
+    let old = finished(&tree, "d");
+    assert!(!old.is_empty() && old.iter().all(|name| name.ends_with(".done") && name.len() == 30));
+    let script = ["s4096", "w", "!cat", "./e"];
+    multilog(&tree, &script).stdin(&input).run().is(0, "", "");
+    assert!(finished(&tree, "e").iter().all(|name| name.ends_with('.')));
+}
+
+#[test]
+fn a_new_file_is_begun_when_the_period_is_over_though_nothing_comes() {
+    let tree = tree();
+    let (reader, mut input) = open_pipe();
+    let logger = multilog(&tree, &["t", "a1", "./d"]).stdin_from(reader).start();
+    input.write_all(b"one\n").expect("write");
+    wait_until("a finished file", DEADLINE, || {
+        tree.exists("d") && finished(&tree, "d").len() == 1 && !tree.exists("d/previous")
+    });
+    // An empty file is not finished, and nothing is due.
+    assert_calm(logger.pid(), PROMPT);
+    assert_eq!(finished(&tree, "d").len(), 1);
+    assert_eq!(tree.text("d/current"), "");
+    drop(input);
+    logger.wait().is(0, "", "");
+}
+
+#[test]
+fn what_is_too_much_for_a_second_is_counted() {
+    let tree = tree();
+    let (reader, mut input) = open_pipe();
+    let logger = multilog(&tree, &["R10", "./d"]).stdin_from(reader).start();
+    let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    input.write_all(lines.as_bytes()).expect("write");
+    // It is said by itself, in the second after the last.
+    let text = tree.wait_text("d/current", " lines\n");
+    let mut dropped = 0;
+    let mut kept = 0;
+    for line in text.lines() {
+        match line.strip_prefix("multilog: dropped ").and_then(|rest| rest.strip_suffix(" lines")) {
+            Some(count) => dropped += count.parse::<usize>().expect("a number"),
+            None => kept += 1,
+        }
+    }
+    // If a second ended meanwhile, there were two tens.
+    assert!(kept == 10 || kept == 20, "{kept}");
+    assert!(dropped + kept <= 1000);
+    drop(input);
+    logger.wait().is(0, "", "");
+}
+
+// Troubles
+
+#[test]
+fn a_signal_ends_a_pause() {
+    let tree = tree();
+    let (reader, mut input) = open_pipe();
+    // What is said goes to a file as well.
+    let limit = ["prlimit", "--fsize=3000:1000000"];
+    let logger = multilog(&tree, &["./d"]).under(limit).stdin_from(reader).start();
+    let line = "x".repeat(4000) + "\n";
+    input.write_all(line.as_bytes()).expect("write");
+    logger.wait_stderr("unable to write to ./d/current, pausing");
+    let pid = logger.pid().to_string();
+    let raise = tree.cmd("prlimit").args(["--pid", &pid, "--fsize=1000000:1000000"]);
+    raise.run().is(0, "", "");
+    // It would try again after five seconds.
+    logger.signal(Signal::TERM);
+    assert_eq!(logger.wait_within(PROMPT).code, Some(0));
+    assert_eq!(tree.text("d/current"), line);
+}
+
+// KILL
+
+/// Lets a writer that never pauses fill a pipe, and kills one logger after the other on the other
+/// side. In the end all lines have to be there once, in order.
+#[track_caller]
+fn kill_under_load(script: &[&str], dirs: &[&str], stamp: usize, dropped: fn(usize) -> bool) {
+    const LINES: usize = 200_000;
+    let tree = tree();
+    let (reader, mut input) = open_pipe();
+    let line = |n: usize| format!("{n:07} {}\n", "x".repeat(n % 200));
+    let writer = thread::spawn(move || {
+        let text: String = (0..LINES).map(line).collect();
+        // In pieces that end anywhere.
+        for piece in text.as_bytes().chunks(50_003) {
+            input.write_all(piece).expect("write to the pipe");
+        }
+    });
+    let progress = || {
+        let in_dir = |dir: &&str| {
+            let entries = fs::read_dir(tree.path(dir)).ok()?;
+            Some(entries.flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum::<u64>())
+        };
+        dirs.iter().filter_map(in_dir).sum::<u64>()
+    };
+    for round in 0..30_u64 {
+        // The moment is another one each time.
+        let far = progress() + 200_000 + round * 7919;
+        let mut killed = false;
+        while !killed {
+            let own = reader.try_clone().expect("another reader");
+            let mut logger = multilog(&tree, script).stdin_from(own).start();
+            // A processor that was about to be run may have the directory locked a little longer.
+            wait_until("it logs", DEADLINE, || {
+                killed = progress() > far || writer.is_finished();
+                killed || logger.has_ended()
+            });
+            logger.kill();
+        }
+    }
+    multilog(&tree, script).stdin_from(reader).run().is(0, "", "");
+    writer.join().expect("all is written");
+    for (n, dir) in dirs.iter().enumerate() {
+        let text = whole(&tree, dir);
+        let mut lines = text.split_inclusive('\n');
+        let mut last = "";
+        for number in (0..LINES).filter(|number| n == 0 || !dropped(*number)) {
+            let found = lines.next().unwrap_or_default();
+            let (label, found) = found.split_at(stamp.min(found.len()));
+            assert_eq!(found, line(number), "in {dir}");
+            assert!(last <= label, "labels go back in {dir}: {last} {label}");
+            last = label;
+        }
+        assert_eq!(lines.next(), None, "in {dir}");
+    }
+    assert!(!tree.exists("d/.multilog-batch"));
+}
+
+#[test]
+fn a_kill_under_load_loses_and_doubles_no_line() {
+    kill_under_load(&["t", "s300000", "n10000", "./d"], &["d"], 26, |_| false);
+}
+
+#[test]
+fn nor_does_it_in_one_of_several_directories_with_a_processor() {
+    let script = [
+        "s200000",
+        "n10000",
+        "./d",
+        "-*7 *",
+        "s99999",
+        "!sleep 0.01; cat",
+        "./e",
+        "s5000000",
+        "./f",
+    ];
+    // The star ends at the first 7.
+    let dropped = |number: usize| {
+        let digits = format!("{number:07}");
+        digits.find('7').is_some_and(|at| at == 6)
+    };
+    kill_under_load(&script, &["d", "e", "f"], 0, dropped);
+}
+
+#[test]
+fn what_much_input_took_is_given_back() {
+    let tree = tree();
+    let (reader, mut input) = open_pipe();
+    let logger = multilog(&tree, &["t", "s1000000", "n2", "./d"]).stdin_from(reader).start();
+    let pid = logger.pid();
+    input.write_all(b"a line of the log\n").expect("write");
+    tree.wait_text("d/current", "log");
+    let few = process::descriptors(pid).len();
+    let text = "a line of the log\n".repeat(100_000);
+    input.write_all(text.as_bytes()).expect("write");
+    // The mark of batches stays.
+    wait_until("it has its descriptors back", DEADLINE, || {
+        tree.exists("d/.multilog-batch") && process::descriptors(pid).len() == few + 1
+    });
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
+    let anonymous = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
+    let anonymous = anonymous.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok());
+    let anonymous: u32 = anonymous.expect("a number");
+    assert!(anonymous <= 48, "{anonymous} KiB");
+    drop(input);
+    logger.wait().is(0, "", "");
+}

@@ -17,6 +17,7 @@ pub mod envfile;
 pub mod envini;
 pub mod errno;
 pub mod getopt;
+pub mod identity;
 pub mod limits;
 pub mod lines;
 pub mod local;
@@ -42,4 +43,6 @@ pub enum Ended {
     Exited(u8),
     /// By this signal.
     Killed(u8),
+    /// Somehow: it was not our child, and the kernel does not say.
+    Unknown,
 }

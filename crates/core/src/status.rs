@@ -1,5 +1,6 @@
 //! `supervise/status`: what third parties read, and the line which svstat makes of it.
 
+use crate::Pid;
 use crate::decimal::Decimal;
 use crate::tai::Tai64n;
 use alloc::vec::Vec;
@@ -77,6 +78,12 @@ impl Record {
         };
         flags.copy_from_slice(&[u8::from(self.paused && self.pid != 0), want]);
         out
+    }
+
+    /// Whether this is the process it tells of.
+    #[must_use]
+    pub const fn names(&self, pid: Pid) -> bool {
+        self.pid == pid.get().cast_unsigned()
     }
 
     /// Reads one record from the front of `bytes`; `None` if there are fewer than 18.

@@ -45,6 +45,19 @@ pub enum State {
     Gone,
 }
 
+/// What a supervise that was killed leaves to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Past {
+    /// The process, if it still runs, and whether it is paused.
+    pub up: Option<(Pid, bool)>,
+    /// What is wanted.
+    pub want: Want,
+    /// When the process last came or went.
+    pub since: Tai64n,
+    /// When the last process was started.
+    pub last_start: Option<Instant>,
+}
+
 /// What can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -54,7 +67,7 @@ pub enum Event {
     Spawned(Pid),
     /// The kernel gave no process.
     SpawnFailed,
-    /// The process has ended, and was reaped.
+    /// The process has ended, and was reaped, or is another's to reap.
     Ended(Ended),
     /// Time has passed: at or after [`Machine::deadline`], or sooner, which does no harm.
     Tick,
@@ -107,10 +120,27 @@ impl Machine {
         }
     }
 
+    /// A machine which goes on where another one was interrupted.
+    #[must_use]
+    pub const fn resume(past: Past) -> Self {
+        let state = match past.up {
+            Some((pid, paused)) => State::Up { pid, paused },
+            None => State::Down,
+        };
+        let Past { up: _, want, since, last_start } = past;
+        Self { state, want, leaving: false, last_start, fork_failures: 0, since }
+    }
+
     /// Where the service is.
     #[must_use]
     pub const fn state(&self) -> State {
         self.state
+    }
+
+    /// Whether it was told to leave as soon as the service is down.
+    #[must_use]
+    pub const fn is_leaving(&self) -> bool {
+        self.leaving
     }
 
     /// The process which is not yet reaped, if there is one.
@@ -166,8 +196,9 @@ impl Machine {
             (S::Gone, _) => NONE,
 
             (S::Down, E::Begin) => match self.want {
-                Want::Up | Want::Once => [publish, self.start(now), None, None],
-                Want::Down => [publish, None, None, None],
+                Want::Up => [publish, self.start(now), None, None],
+                // After a resumption: what was to run once has been started.
+                Want::Down | Want::Once => [publish, None, None, None],
             },
             (S::Down, E::Command(C::Up | C::Once, _)) => [publish, self.start(now), None, None],
             (S::Down, E::Command(C::Down | C::Pause | C::Continue, _)) => {
@@ -245,11 +276,13 @@ impl Machine {
             (S::Down | S::Waiting { .. }, E::Command(C::Signal(_), _)) => NONE,
             // Too early, or nothing was due.
             (S::Down | S::Waiting { .. } | S::Spawning | S::Up { .. }, E::Tick) => NONE,
+            // It has survived the last supervise, and does not notice this one.
+            (S::Up { .. }, E::Begin) => NONE,
             // These cannot happen: a process that was not asked for, the end of one that does
             // not exist, a beginning in the middle. To forget them is right all the same.
             (S::Down | S::Waiting { .. } | S::Up { .. }, E::Spawned(_) | E::SpawnFailed)
             | (S::Down | S::Waiting { .. } | S::Spawning, E::Ended(_))
-            | (S::Waiting { .. } | S::Spawning | S::Up { .. }, E::Begin) => NONE,
+            | (S::Waiting { .. } | S::Spawning, E::Begin) => NONE,
         };
         effects.into_iter().flatten()
     }

@@ -1,5 +1,7 @@
 //! TAI64N labels, as this package has always written them.
 
+use core::time::Duration;
+
 /// The label of the second in which 1970 began (UTC): 2^62, and the ten seconds by which TAI was
 /// ahead of UTC. There is no table of leap seconds, neither for writing nor for reading.
 pub const UNIX_EPOCH: u64 = 4_611_686_018_427_387_914;
@@ -89,6 +91,20 @@ impl Tai64n {
         Self { seconds, nanoseconds: nanoseconds + 1000 }
     }
 
+    /// The label so much sooner.
+    #[must_use]
+    pub const fn before(self, d: Duration) -> Self {
+        let seconds = self.seconds.wrapping_sub(d.as_secs());
+        match self.nanoseconds.checked_sub(d.subsec_nanos()) {
+            Some(nanoseconds) => Self { seconds, nanoseconds },
+            // What is taken from the second before is less than that second.
+            None => Self {
+                seconds: seconds.wrapping_sub(1),
+                nanoseconds: (self.nanoseconds + 1_000_000_000).saturating_sub(d.subsec_nanos()),
+            },
+        }
+    }
+
     /// Seconds since 1970.
     #[must_use]
     pub const fn to_unix(self) -> i64 {
@@ -137,6 +153,15 @@ mod tests {
         let bytes = label.to_bytes();
         assert_eq!(bytes, [0x40, 0, 0, 0, 0x65, 0x53, 0xf1, 0x0a, 0x07, 0x5b, 0xcb, 0xf4]);
         assert_eq!(Tai64n::from_bytes(bytes), label);
+    }
+
+    #[test]
+    fn sooner_by_parts_of_a_second_and_by_many() {
+        let label = Tai64n::from_unix(1_700_000_000, 123_456_500);
+        assert_eq!(label.before(Duration::ZERO), label);
+        assert_eq!(label.before(Duration::from_nanos(456_500)).nanoseconds, 123_000_000);
+        let sooner = Tai64n::from_unix(1_699_999_996, 923_456_500);
+        assert_eq!(label.before(Duration::from_millis(3_200)), sooner);
     }
 
     #[test]

@@ -2,15 +2,17 @@
 //! which hold whatever happens, with a small kernel that forks, kills and lets time pass.
 
 use daemontools_core::command::{Command, Decoder, Scope, Signal};
+use daemontools_core::identity::{self, Directory, Place, Process};
 use daemontools_core::status::{Record, Want};
 use daemontools_core::supervise::{
-    Effect, Event, LONGEST_FORK_PAUSE, Machine, START_INTERVAL, State,
+    Effect, Event, LONGEST_FORK_PAUSE, Machine, Past, START_INTERVAL, State,
 };
 use daemontools_core::tai::Tai64n;
 use daemontools_core::time::{Instant, Now};
 use daemontools_core::{Ended, Pid};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use std::time::Duration;
 
 /// The same moment on both clocks.
 fn at(ms: u64) -> Now {
@@ -575,7 +577,13 @@ fn u_after_o_brings_the_restarts_back_and_leaves_the_process_alone() {
 
 #[test]
 fn the_exit_status_is_not_looked_at() {
-    for how in [Ended::Exited(0), Ended::Exited(100), Ended::Exited(111), Ended::Killed(15)] {
+    for how in [
+        Ended::Exited(0),
+        Ended::Exited(100),
+        Ended::Exited(111),
+        Ended::Killed(15),
+        Ended::Unknown,
+    ] {
         let mut story = Story::up(0);
         assert_eq!(story.at(2_000).event(Event::Ended(how)), "publish spawn", "{how:?}");
     }
@@ -785,6 +793,69 @@ fn the_record_has_the_time_of_the_last_birth_or_death() {
     assert_eq!(story.machine.record().since, at(5_000).label);
 }
 
+/// A story that goes on where another was interrupted.
+fn resumed(up: Option<(Pid, bool)>, want: Want, last_start: u64) -> Story {
+    let label = at(last_start).label;
+    let last_start = Some(at(last_start).instant);
+    let machine = Machine::resume(Past { up, want, since: label, last_start });
+    Story { machine, ms: 0, next_pid: 100 }
+}
+
+#[test]
+fn a_process_that_is_taken_over_does_not_notice() {
+    let mut story = resumed(Some((pid(7), false)), Want::Up, 3_000);
+    assert_eq!(story.whereabouts(), "up u");
+    assert_eq!(story.at(60_000).event(Event::Begin), "");
+    assert_eq!(story.machine.record().since, at(3_000).label);
+    assert_eq!(story.due(), None);
+    // From there on it is like any other.
+    assert_eq!(story.svc(b"p"), "publish STOP");
+    assert_eq!(story.svc(b"t"), "TERM");
+    assert_eq!(story.event(Event::Ended(Ended::Unknown)), "publish spawn");
+}
+
+#[test]
+fn one_that_is_taken_over_while_it_goes_down_goes_down() {
+    let mut story = resumed(Some((pid(7), false)), Want::Down, 3_000);
+    // It has got its TERM, and a second one may mean something else to it.
+    assert_eq!(story.at(4_000).event(Event::Begin), "");
+    assert_eq!(story.event(Event::Ended(Ended::Unknown)), "publish");
+    assert_eq!(story.whereabouts(), "down d");
+}
+
+#[test]
+fn one_that_is_taken_over_paused_is_paused() {
+    let mut story = resumed(Some((pid(7), true)), Want::Once, 3_000);
+    assert_eq!(story.at(4_000).event(Event::Begin), "");
+    assert_eq!(story.whereabouts(), "paused o");
+    assert_eq!(story.svc(b"c"), "publish CONT");
+    assert_eq!(story.event(EXITED), "publish");
+    assert_eq!(story.whereabouts(), "down o");
+}
+
+#[test]
+fn starts_are_a_second_apart_even_if_the_supervise_is_another() {
+    let mut story = resumed(None, Want::Up, 3_000);
+    assert_eq!(story.at(3_400).event(Event::Begin), "publish");
+    assert_eq!(story.due(), Some(4_000));
+    assert_eq!(story.at(4_000).event(Event::Tick), "spawn");
+    // One that was taken over and ends soon.
+    let mut story = resumed(Some((pid(7), false)), Want::Up, 3_000);
+    story.at(3_200).event(Event::Begin);
+    assert_eq!(story.at(3_300).event(EXITED), "publish");
+    assert_eq!(story.due(), Some(4_000));
+}
+
+#[test]
+fn what_was_to_run_once_is_not_started_again_by_the_next_supervise() {
+    for (want, begins) in
+        [(Want::Up, "publish spawn"), (Want::Down, "publish"), (Want::Once, "publish")]
+    {
+        let mut story = resumed(None, want, 3_000);
+        assert_eq!(story.at(60_000).event(Event::Begin), begins, "{want:?}");
+    }
+}
+
 // Properties.
 
 /// One thing that happens.
@@ -807,6 +878,8 @@ enum Act {
     /// From now on forks are answered at once or only by [`Act::Answer`].
     Slow(bool),
     Answer,
+    /// The supervise is killed, and another one begins.
+    KillSupervise,
 }
 
 fn act() -> impl Strategy<Value = Act> {
@@ -827,6 +900,7 @@ fn act() -> impl Strategy<Value = Act> {
         1 => prop::bool::weighted(0.7).prop_map(Act::Forks),
         1 => prop::bool::weighted(0.3).prop_map(Act::Slow),
         3 => Just(Act::Answer),
+        2 => Just(Act::KillSupervise),
     ]
 }
 
@@ -848,6 +922,7 @@ struct Kernel {
     owed: bool,
     leaving: bool,
     exits: u32,
+    normally_up: bool,
 }
 
 impl Kernel {
@@ -865,6 +940,7 @@ impl Kernel {
             owed: normally_up,
             leaving: false,
             exits: 0,
+            normally_up,
         };
         kernel.event(Event::Begin);
         kernel
@@ -931,6 +1007,50 @@ impl Kernel {
         }
     }
 
+    /// What is on disk is all that the next supervise knows: the last record, and the process that
+    /// was started last. The record is as new as can be: what is asked for after the last wait is
+    /// lost with the supervise.
+    fn kill_supervise(&mut self) {
+        if self.machine.state() == State::Gone {
+            return;
+        }
+        // The kernel either has made the process or has not.
+        self.answer();
+        let directory = Directory { device: (0, 0), inode: 0, born: 0 };
+        let place = Place { boot: [b'0'; identity::BOOT_LEN], namespace: 0, init: 0, directory };
+        let process = self.last_start.map(|ms| Process { pid: pid(self.next_pid), start: ms / 10 });
+        let record = identity::Record { place, leaving: self.machine.is_leaving(), process };
+        let status = self.machine.record();
+        // Somebody else reaps it.
+        self.child.take_if(|(_, ended)| ended.is_some());
+        let lives = self.child.is_some();
+        let since_boot = Duration::from_millis(self.ms);
+        self.machine = identity::succeed(
+            &record,
+            lives,
+            Some(status),
+            self.normally_up,
+            at(self.ms),
+            since_boot,
+        );
+        let now = self.machine.record();
+        if self.leaving {
+            self.want = if self.normally_up { Want::Up } else { Want::Down };
+            self.leaving = false;
+        }
+        if lives {
+            assert_eq!(now, Record { want: self.want, ..status }, "noticed");
+        } else {
+            assert_eq!((now.pid, now.want), (0, self.want));
+        }
+        self.owed = !lives && self.want == Want::Up;
+        // One that left in order leaves no distance to keep.
+        if record.leaving && !lives {
+            self.last_start = None;
+        }
+        self.event(Event::Begin);
+    }
+
     fn tick(&mut self) {
         self.event(Event::Tick);
         if let Some(due) = self.machine.deadline() {
@@ -976,6 +1096,7 @@ impl Kernel {
             Act::Forks(work) => self.forks = work,
             Act::Slow(slow) => self.slow = slow,
             Act::Answer => self.answer(),
+            Act::KillSupervise => self.kill_supervise(),
         }
         self.check();
     }

@@ -315,8 +315,8 @@ fn a_second_supervise_names_the_first_and_touches_nothing() {
     let first = tree.supervise("a");
     let pid = tree.wait_up("a");
     tree.wait_lines("a/started", 1);
-    let files =
-        ["", "control", "lock", "ok", "status"].map(|file| tree.path("a/supervise/").join(file));
+    let files = ["", "control", "lock", "ok", "process", "status"]
+        .map(|file| tree.path("a/supervise/").join(file));
     let before = files.each_ref().map(|file| fingerprint(file));
     for _ in 0..2 {
         let line = format!(
@@ -326,7 +326,7 @@ fn a_second_supervise_names_the_first_and_touches_nothing() {
         tree.cmd("supervise").arg("a").run().is(111, "", line);
     }
     assert_eq!(files.each_ref().map(|file| fingerprint(file)), before);
-    assert_eq!(fs::read_dir(&files[0]).expect("read supervise/").count(), 4);
+    assert_eq!(fs::read_dir(&files[0]).expect("read supervise/").count(), 5);
     // The first one goes on, and its FIFOs are the right ones.
     assert_eq!(tree.wait_up("a"), pid);
     tree.svc("-d", "a");
@@ -504,9 +504,11 @@ fn a_full_disk_is_a_warning_once_and_right_when_there_is_room() {
     let setup = "mount -t tmpfs -o size=64k none disk && mkdir disk/a && cp run disk/a/run &&
         { head -c 1000000 /dev/zero >disk/fill || :; } 2>&- && exec supervise disk/a";
     let supervise = tree.sh(setup).under(namespace).start();
-    let warning =
-        "supervise: warning: unable to write disk/a/supervise/status.new: out of disk space\n";
-    supervise.wait_stderr(warning);
+    let line = |file: &str| {
+        format!("supervise: warning: unable to write disk/a/supervise/{file}: out of disk space\n")
+    };
+    let warning = line("status.new") + &line("process");
+    supervise.wait_stderr(&warning);
     let inside = Path::new("/proc").join(supervise.pid().to_string()).join("root");
     let disk = inside.join(tree.path("disk").strip_prefix("/").expect("an absolute path"));
     let dir = disk.join("a");
@@ -521,6 +523,8 @@ fn a_full_disk_is_a_warning_once_and_right_when_there_is_room() {
     wait_until("the status is right", Duration::from_secs(8), || {
         tree.status(&dir).is_some_and(|s| s.pid() == service)
     });
+    let record = dir.join("supervise/process");
+    tree.wait_text(record, &format!("leaving=no\npid={service}\nstart="));
     // A record that was once there has its room.
     let _ = fs::write(disk.join("fill"), vec![0; 1_000_000]);
     tree.svc("-p", &dir);
@@ -555,15 +559,21 @@ fn with_files_up_to(limit: u32) -> String {
 
 #[test]
 fn a_status_of_which_only_a_part_can_be_written_is_a_warning() {
-    let line = "supervise: warning: unable to write a/supervise/status.new: partial write\n";
-    assert_eq!(with_files_up_to(10), line);
+    let line = |file: &str| {
+        format!("supervise: warning: unable to write a/supervise/{file}: partial write\n")
+    };
+    assert_eq!(with_files_up_to(10), line("status.new") + &line("process"));
 }
 
 #[test]
 fn a_limit_of_the_file_size_does_not_kill_supervise() {
     let said = with_files_up_to(0);
-    let start = "supervise: warning: unable to write a/supervise/status.new: ";
-    assert!(said.starts_with(start) && said.lines().count() == 1, "{said}");
+    let files: Vec<&str> = said
+        .lines()
+        .filter_map(|line| line.strip_prefix("supervise: warning: unable to write a/supervise/"))
+        .filter_map(|rest| Some(rest.split_once(": ")?.0))
+        .collect();
+    assert_eq!(files, ["status.new", "process"], "{said}");
 }
 
 #[test]

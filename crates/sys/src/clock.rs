@@ -1,12 +1,23 @@
-//! The two clocks.
+//! The clocks.
 
 use crate::kernel;
-use linux_raw_sys::general::{CLOCK_MONOTONIC, CLOCK_REALTIME};
+use linux_raw_sys::general::{CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME};
 
 /// Nanoseconds since some moment before our start; never goes back, whoever sets the clock.
 #[must_use]
 pub fn monotonic() -> u64 {
-    let (seconds, nanoseconds) = kernel::clock(CLOCK_MONOTONIC);
+    since_start_of(CLOCK_MONOTONIC)
+}
+
+/// Nanoseconds since the boot, those included in which the machine was suspended: what the starts
+/// of processes are counted in.
+#[must_use]
+pub fn since_boot() -> u64 {
+    since_start_of(CLOCK_BOOTTIME)
+}
+
+fn since_start_of(clock: u32) -> u64 {
+    let (seconds, nanoseconds) = kernel::clock(clock);
     seconds.unsigned_abs().wrapping_mul(1_000_000_000).wrapping_add(nanoseconds.unsigned_abs())
 }
 

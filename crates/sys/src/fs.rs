@@ -1,7 +1,7 @@
 //! Files by name, relative to an open directory or to [`HERE`]. Every descriptor is closed on exec,
 //! and no open waits for the other side of a FIFO.
 
-use crate::{BorrowedFd, OwnedFd, Result};
+use crate::{AsFd as _, BorrowedFd, OwnedFd, Result};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -59,13 +59,13 @@ pub fn open_trunc(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     openat(dir, path, flags, Mode::from_raw_mode(0o644))
 }
 
-/// Opens for reading and writing; made with mode 0600 if it is missing.
+/// Opens for reading and overwriting; made with mode 0644 if it is missing.
 ///
 /// # Errors
 /// What open says.
 pub fn open_update(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
-    openat(dir, path, flags, Mode::from_raw_mode(0o600))
+    openat(dir, path, flags, Mode::from_raw_mode(0o644))
 }
 
 /// Opens a directory, to read its names, to lock it or to come back to it.
@@ -222,7 +222,7 @@ pub fn size(fd: BorrowedFd<'_>) -> Result<u64> {
 ///
 /// # Errors
 /// What fstat says.
-pub fn inode(fd: BorrowedFd<'_>) -> Result<u64> {
+pub fn open_inode(fd: BorrowedFd<'_>) -> Result<u64> {
     fstat(fd).map(|s| s.st_ino)
 }
 
@@ -303,6 +303,25 @@ pub fn sync(fd: BorrowedFd<'_>) -> Result<()> {
 /// What pwrite says.
 pub fn write_at_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
     rustix::io::retry_on_intr(|| rustix::io::pwrite(fd, bytes, 0))
+}
+
+/// Reads the beginning of a file, as much as there is room for and comes at once: all of a small
+/// file, and of one in /proc.
+///
+/// # Errors
+/// What open and read say.
+pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
+    let file = open_read(dir, path)?;
+    let n = crate::fd::read(file.as_fd(), room)?;
+    Ok(room.get(..n).unwrap_or_default())
+}
+
+/// The inode that a name leads to.
+///
+/// # Errors
+/// What stat says.
+pub fn inode(dir: BorrowedFd<'_>, path: &CStr) -> Result<u64> {
+    statat(dir, path, AtFlags::empty()).map(|s| s.st_ino)
 }
 
 /// Sets which permission bits new files do not get.

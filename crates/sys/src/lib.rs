@@ -32,6 +32,7 @@ pub mod lock;
 #[cfg(not(libc_flavour))]
 mod mem;
 pub mod peek;
+pub mod pidfd;
 pub mod poll;
 pub mod process;
 pub mod signal;

@@ -22,10 +22,11 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<Durati
     }
 }
 
-/// Sleeps until nobody has the read end of this FIFO or pipe open any more, for at most `timeout`.
-pub fn no_reader_left(write_end: BorrowedFd<'_>, timeout: Duration) {
-    // Asking for nothing: the kernel always tells of an error, which for a writer is this.
-    let mut polled = [PollFd::from_borrowed_fd(write_end, PollFlags::empty())];
+/// Sleeps until the other side has gone, for at most `timeout`: until nobody has the read end of
+/// this FIFO or pipe open any more, or the parent has reaped this process.
+pub fn hung_up(fd: BorrowedFd<'_>, timeout: Duration) {
+    // Asking for nothing: the kernel always tells of an error or a hang-up, which this is.
+    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

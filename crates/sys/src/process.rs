@@ -210,6 +210,12 @@ pub fn exit(code: i32) -> ! {
     kernel::exit(code)
 }
 
+/// Our own process id.
+#[must_use]
+pub fn id() -> Pid {
+    rustix::process::getpid().as_raw_nonzero()
+}
+
 /// Which side of a [`fork`] we are on.
 pub enum Forked {
     /// The new process.
@@ -267,12 +273,13 @@ pub enum Ended {
     Killed(u8),
 }
 
-impl From<rustix::process::WaitStatus> for Ended {
-    fn from(status: rustix::process::WaitStatus) -> Self {
-        let byte = |n: i32| u8::try_from(n).unwrap_or(u8::MAX);
-        match status.terminating_signal() {
-            Some(signal) => Self::Killed(byte(signal)),
-            None => Self::Exited(byte(status.exit_status().unwrap_or(0))),
+impl Ended {
+    /// From the number in which wait tells it.
+    pub(crate) fn from_wait(status: i32) -> Self {
+        let [low, code, ..] = status.to_le_bytes();
+        match low & 0x7f {
+            0 => Self::Exited(code),
+            signal => Self::Killed(signal),
         }
     }
 }
@@ -282,7 +289,7 @@ impl From<rustix::process::WaitStatus> for Ended {
 pub fn reap() -> Option<(Pid, Ended)> {
     let ended = rustix::io::retry_on_intr(|| wait(WaitOptions::NOHANG));
     let (pid, status) = ended.ok()??;
-    Some((pid.as_raw_nonzero(), status.into()))
+    Some((pid.as_raw_nonzero(), Ended::from_wait(status.as_raw())))
 }
 
 /// Waits until this child has ended.
@@ -293,7 +300,7 @@ pub fn wait_for(child: Pid) -> Result<Ended> {
     let child = rustix_pid(child)?;
     let ended = rustix::io::retry_on_intr(|| waitpid(Some(child), WaitOptions::empty()))?;
     // Without NOHANG there is always an answer.
-    ended.map(|(_, status)| status.into()).ok_or(Errno::CHILD)
+    ended.map(|(_, status)| Ended::from_wait(status.as_raw())).ok_or(Errno::CHILD)
 }
 
 /// Makes the descendants whose parents end our children.
@@ -302,11 +309,11 @@ pub fn adopt_orphans() {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
-fn rustix_pid(pid: Pid) -> Result<rustix::process::Pid> {
+pub(crate) fn rustix_pid(pid: Pid) -> Result<rustix::process::Pid> {
     rustix::process::Pid::from_raw(pid.get()).ok_or(Errno::SRCH)
 }
 
-fn rustix_signal(signal: i32) -> Result<rustix::process::Signal> {
+pub(crate) fn rustix_signal(signal: i32) -> Result<rustix::process::Signal> {
     rustix::process::Signal::from_named_raw(signal).ok_or(Errno::INVAL)
 }
 

@@ -9,15 +9,20 @@ pub(crate) const PERMANENT: i32 = 100;
 /// Exit code for what the system refused.
 pub(crate) const TEMPORARY: i32 = 111;
 
+/// An error in the original's words.
+pub(crate) const fn why(error: Errno) -> &'static str {
+    errno::text(error.raw_os_error())
+}
+
 /// Writes the pieces and a newline. That nobody listens is no reason to fail.
 pub(crate) fn say(pieces: &[&[u8]]) {
     write_pieces(fd::stderr(), pieces, b"\n");
 }
 
-fn say_error(program: &str, kind: &str, what: &[&[u8]], error: Errno) {
+fn say_error(program: &str, kind: &str, what: &[&[u8]], reason: &str) {
     let mut pieces: [&[u8]; 12] = [b""; 12];
     let head: [&[u8]; 2] = [program.as_bytes(), kind.as_bytes()];
-    let tail: [&[u8]; 2] = [b": ", errno::text(error.raw_os_error()).as_bytes()];
+    let tail: [&[u8]; 2] = [b": ", reason.as_bytes()];
     let all = head.iter().chain(what).chain(&tail);
     for (place, piece) in pieces.iter_mut().zip(all) {
         *place = piece;
@@ -27,13 +32,18 @@ fn say_error(program: &str, kind: &str, what: &[&[u8]], error: Errno) {
 
 /// `PROGRAM: fatal: WHAT: ERROR`; gives the exit code.
 pub(crate) fn fatal(program: &str, what: &[&[u8]], error: Errno) -> i32 {
-    say_error(program, ": fatal: ", what, error);
+    say_error(program, ": fatal: ", what, why(error));
     TEMPORARY
 }
 
 /// `PROGRAM: warning: WHAT: ERROR`.
 pub(crate) fn warning(program: &str, what: &[&[u8]], error: Errno) {
-    say_error(program, ": warning: ", what, error);
+    warning_because(program, what, why(error));
+}
+
+/// The same, for a reason in other words than the system's.
+pub(crate) fn warning_because(program: &str, what: &[&[u8]], reason: &str) {
+    say_error(program, ": warning: ", what, reason);
 }
 
 /// `PROGRAM: usage: SYNOPSIS`; gives the exit code.

@@ -4,6 +4,7 @@ use crate::diag::{self, TEMPORARY};
 use alloc::vec::Vec;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::{Pid, errno, locks};
+use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock};
 
 /// The process that took the lock on this file, if the kernel tells us.
@@ -16,6 +17,13 @@ fn of(file: BorrowedFd<'_>) -> Option<Pid> {
         text.extend_from_slice(part.get(..n)?);
     }
     locks::holder(&text, (major, minor), inode)
+}
+
+/// Whether the process that took the lock has ended, so that only a child of it can still hold it.
+pub(crate) fn is_dead(file: BorrowedFd<'_>) -> bool {
+    let holder = of(file).map(Handle::open);
+    // Where it is not told, or cannot be looked at, it may well live.
+    holder.is_some_and(|found| found.is_ok_and(|found| found.is_none_or(|h| h.has_ended())))
 }
 
 /// Says that the lock cannot be taken, and who has it; gives the exit code. `what` is everything

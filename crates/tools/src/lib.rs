@@ -21,6 +21,7 @@ mod environment;
 mod envuidgid;
 mod fghack;
 mod holder;
+mod identity;
 mod multilog;
 mod options;
 mod paths;

@@ -59,6 +59,8 @@ impl StateDir<'_> {
     ///
     /// # Errors
     /// What `with` says; ENAMETOOLONG.
+    // The room is not to become part of the frame of a supervise, which has another use for a page.
+    #[inline(never)]
     pub(crate) fn file<T>(&self, name: &str, with: impl FnOnce(&CStr) -> Result<T>) -> Result<T> {
         let mut room = [0; PATH_MAX];
         with(join(&mut room, &self.0, name.as_bytes()).ok_or(Errno::NAMETOOLONG)?)

@@ -4,21 +4,24 @@
 //! waits for a signal, a command or the machine's deadline, hands it to the machine of
 //! `daemontools-core`, and performs what comes back.
 
+mod files;
+
 use crate::children::reap;
-use crate::diag::{self, TEMPORARY};
-use crate::holder;
-use crate::state_dir::StateDir;
+use crate::diag;
+use crate::identity;
 use crate::time::{instant, now};
 use core::ffi::CStr;
 use core::time::Duration;
+use daemontools_core::Pid;
 use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::decimal::Decimal;
-use daemontools_core::status::Record;
+use daemontools_core::status::Want;
 use daemontools_core::supervise::{Effect, Event, Machine, State};
-use daemontools_core::{Pid, errno};
+use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Forked, Strings};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, lock, poll};
+use daemontools_sys::{Result, fd, fs, poll};
+use files::{Beginning, Files, Locked};
 
 /// After a status that could not be written, how long until the next try.
 const RETRY_STATUS: Duration = Duration::from_secs(5);
@@ -42,24 +45,20 @@ struct Supervisor {
     signals: Signals,
     files: Files,
     machine: Machine,
+    /// The process, if it was started by another supervise and is not our child.
+    adopted: Option<Handle>,
     /// What the last commands chose, while there may be more of the same message.
     decoder: Decoder,
-    /// The machine's record is newer than the file.
+    /// Something that others read is newer than its file.
     unpublished: bool,
-    /// The file could not be written the last time, which was said then.
+    /// What the status says is wanted.
+    shown_want: Want,
+    /// The status could not be written the last time, which was said then.
     status_trouble: bool,
-}
-
-/// What is open in the state directory.
-struct Files {
-    shown: Shown,
-    state: OwnedFd,
-    control: OwnedFd,
-    /// Held open, never used: as long as they are, we are alone, and svok says yes, and the FIFO
-    /// has no end.
-    _lock: OwnedFd,
-    _ok: Option<OwnedFd>,
-    _control_writer: OwnedFd,
+    /// Whether we are leaving, as the identity record says, if that is right otherwise.
+    recorded: Option<bool>,
+    /// The identity record could not be written the last time, which was said then.
+    record_trouble: bool,
 }
 
 impl Supervisor {
@@ -73,20 +72,25 @@ impl Supervisor {
         let locked = Locked::take(shown)?;
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
-        let machine = Machine::new(!down, now());
-        let files = locked.open_files()?;
-        // The status is there before ok, which tells others that it is.
-        let written = files.write_status(&machine.record(), false);
-        let files = files.open_ok()?;
-        Ok(Self {
+        let mut files = locked.open_files()?;
+        let Beginning { machine, adopted, recorded } = files.begin(!down)?;
+        let mut supervisor = Self {
             dir: shown,
             signals,
             files,
+            shown_want: machine.record().want,
             machine,
+            adopted,
             decoder: Decoder::default(),
-            unpublished: !written,
-            status_trouble: !written,
-        })
+            unpublished: true,
+            status_trouble: false,
+            recorded,
+            record_trouble: false,
+        };
+        // The status is there before ok, which tells others that it is.
+        supervisor.publish();
+        supervisor.files.open_ok()?;
+        Ok(supervisor)
     }
 
     /// From the first start to the last end.
@@ -96,10 +100,15 @@ impl Supervisor {
             if self.unpublished {
                 self.publish();
             }
-            let [signalled, commanded] =
-                poll::readable([self.signals.fd(), self.files.control.as_fd()], self.timeout());
+            let signals = self.signals.fd();
+            let adopted = self.adopted.as_ref().map_or(signals, Handle::fd);
+            let events = [signals, self.files.control(), adopted];
+            let [signalled, commanded, ended] = poll::readable(events, self.timeout());
             if signalled {
                 self.take_signals();
+            }
+            if ended {
+                self.take_end();
             }
             if self.machine.deadline().is_some() {
                 self.step(Event::Tick);
@@ -143,10 +152,17 @@ impl Supervisor {
         }
     }
 
+    /// The end of a process that is not our child.
+    fn take_end(&mut self) {
+        if let Some(process) = self.adopted.take_if(|process| process.has_ended()) {
+            self.step(Event::Ended(identity::end_of(&process)));
+        }
+    }
+
     fn take_commands(&mut self) {
         let mut bytes = [0; 512];
         // An error or a false alarm is an empty message; the next wait will tell.
-        let n = fd::read(self.files.control.as_fd(), &mut bytes).unwrap_or(0);
+        let n = fd::read(self.files.control(), &mut bytes).unwrap_or(0);
         for &byte in bytes.iter().take(n) {
             // Without encore's log script, commands for it are for nobody.
             if let Some((Target::Main, command, scope)) = self.decoder.feed(byte) {
@@ -166,21 +182,22 @@ impl Supervisor {
         while let Some(event) = next.take() {
             for effect in self.machine.step(event, now()) {
                 match effect {
-                    Effect::Spawn => match self.spawn() {
-                        Ok(pid) => next = Some(Event::Spawned(pid)),
-                        Err(error) => {
-                            refusal = Some(error);
-                            next = Some(Event::SpawnFailed);
+                    Effect::Spawn => {
+                        // Whoever finds the process knows by what wish it was started.
+                        if self.shown_want != self.machine.record().want {
+                            self.publish();
                         }
-                    },
+                        match self.spawn() {
+                            Ok(pid) => next = Some(Event::Spawned(pid)),
+                            Err(error) => {
+                                refusal = Some(error);
+                                next = Some(Event::SpawnFailed);
+                            }
+                        }
+                    }
+                    // Whom it does not reach any more, it need not reach.
                     Effect::Signal(pid, signal, scope) => {
-                        // The process is not reaped, so that the number is still its own. A
-                        // process group that does not exist gets nothing.
-                        let number = signal_number(signal);
-                        let _ = match scope {
-                            Scope::Process => process::kill(pid, number),
-                            Scope::Group => process::kill_group(pid, number),
-                        };
+                        let _ = self.signal(pid, signal_number(signal), scope);
                     }
                     Effect::Publish => self.unpublished = true,
                     // The loop sees the state.
@@ -196,11 +213,31 @@ impl Supervisor {
         }
     }
 
+    fn signal(&self, pid: Pid, number: i32, scope: Scope) -> Result<()> {
+        match (scope, &self.adopted) {
+            // Our child, not yet reaped, so that the number is still its own. A process group that
+            // does not exist gets nothing.
+            (Scope::Process, None) => process::kill(pid, number),
+            (Scope::Group, None) => process::kill_group(pid, number),
+            (Scope::Process, Some(adopted)) => adopted.signal(number),
+            // Others reap it: then the number may be that of another group.
+            (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
+            (Scope::Group, Some(_)) => process::kill_group(pid, number),
+        }
+    }
+
     /// Starts `./run`.
     fn spawn(&self) -> Result<Pid> {
         match process::fork()? {
             Forked::Parent(pid) => Ok(pid),
             Forked::Child => {
+                // It is known to others before it is the service. If there is trouble with the
+                // record, we write it later. First of all, because a limit of file size sends a
+                // signal.
+                if !self.record_trouble {
+                    let leaving = self.machine.is_leaving();
+                    self.files.write_record(leaving, Some(process::id()), false);
+                }
                 self.signals.give_back();
                 let args = Strings::of([c"./run"]);
                 let error = process::exec(c"./run", &args, &Strings::own_environment());
@@ -210,178 +247,35 @@ impl Supervisor {
         }
     }
 
-    /// Writes the machine's record. What fails is said once, and tried again later.
+    /// Writes the status, and the identity record if the process has not done it. What fails is
+    /// said once, and tried again later.
     fn publish(&mut self) {
-        let written = self.files.write_status(&self.machine.record(), self.status_trouble);
-        self.unpublished = !written;
+        let leaving = self.machine.is_leaving();
+        // What is wanted at the end of a supervise is not for the next one, which has to know that
+        // before it can read it; otherwise the record says that the status is to be believed.
+        if self.machine.state() == State::Gone {
+            self.files.remove_record();
+        } else if leaving {
+            self.record(leaving);
+        }
+        let record = self.machine.record();
+        let written = self.files.write_status(&record, self.status_trouble);
+        self.shown_want = record.want;
         self.status_trouble = !written;
-    }
-}
-
-/// The state directory, ours alone.
-struct Locked {
-    shown: Shown,
-    state: OwnedFd,
-    lock: OwnedFd,
-}
-
-impl Locked {
-    /// Makes the state directory if it is missing, and takes its lock.
-    fn take(dir: &'static [u8]) -> core::result::Result<Self, i32> {
-        let shown = Shown::find(dir)
-            .map_err(|e| diag::fatal("supervise", &[b"unable to find directory of ", dir], e))?;
-        shown.make_dir()?;
-        let state = shown
-            .state
-            .with_path(|path| fs::reach_dir(fs::HERE, path))
-            .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
-        let lock = fs::open_append(state.as_fd(), c"lock")
-            .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
-        if let Err(error) = lock::try_lock(lock.as_fd()) {
-            let what =
-                [b"unable to acquire ", shown.dir, shown.slash, shown.state.path(), b"/lock"];
-            return Err(holder::refuse("supervise", &what, &lock, error));
+        if !leaving {
+            self.record(leaving);
         }
-        Ok(Self { shown, state, lock })
+        self.unpublished = !written || self.recorded.is_none();
     }
 
-    /// Opens the control FIFO, making it if it is missing.
-    fn open_files(self) -> core::result::Result<Files, i32> {
-        let Self { shown, state, lock } = self;
-        let at = state.as_fd();
-        // If it cannot be made, opening it tells why.
-        let _ = fs::mkfifo(at, c"control", 0o600);
-        let control =
-            fs::open_read(at, c"control").map_err(|e| shown.fatal(b"read", b"/control", e))?;
-        shown.check_fifo(&control, b"/control")?;
-        let control_writer =
-            fs::open_write(at, c"control").map_err(|e| shown.fatal(b"write", b"/control", e))?;
-        Ok(Files { shown, state, control, _lock: lock, _ok: None, _control_writer: control_writer })
-    }
-}
-
-impl Files {
-    /// Opens the FIFO that says we are here, making it if it is missing.
-    fn open_ok(self) -> core::result::Result<Self, i32> {
-        let at = self.state.as_fd();
-        let _ = fs::mkfifo(at, c"ok", 0o600);
-        let ok = fs::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
-        self.shown.check_fifo(&ok, b"/ok")?;
-        Ok(Self { _ok: Some(ok), ..self })
-    }
-
-    /// Replaces `status` in one step, so that a reader always sees a whole record; on a full disk
-    /// or in a directory that cannot be written, overwrites it, which is one small write as well.
-    /// Says what is wrong unless it was `said`.
-    fn write_status(&self, record: &Record, said: bool) -> bool {
-        let bytes = record.to_bytes();
-        let at = self.state.as_fd();
-        let replaced = match fs::open_trunc(at, c"status.new") {
-            Err(error) => Err(("open", "", why(error))),
-            Ok(file) => match fd::write(file.as_fd(), &bytes) {
-                Err(error) => Err(("write", "", why(error))),
-                Ok(n) if n < bytes.len() => Err(("write", "", "partial write")),
-                Ok(_) => fs::rename(at, c"status.new", c"status")
-                    .map_err(|error| ("rename", " to status", why(error))),
-            },
-        };
-        let Err((verb, tail, why)) = replaced else {
-            return true;
-        };
-        let overwritten = fs::open_write(at, c"status")
-            .and_then(|file| fd::write(file.as_fd(), &bytes))
-            .is_ok_and(|n| n == bytes.len());
-        if !overwritten && !said {
-            diag::say(&[
-                b"supervise: warning: unable to ",
-                verb.as_bytes(),
-                b" ",
-                self.shown.dir,
-                self.shown.slash,
-                self.shown.state.path(),
-                b"/status.new",
-                tail.as_bytes(),
-                b": ",
-                why.as_bytes(),
-            ]);
+    fn record(&mut self, leaving: bool) {
+        if self.recorded == Some(leaving) {
+            return;
         }
-        overwritten
+        let written = self.files.write_record(leaving, self.machine.pid(), self.record_trouble);
+        self.recorded = written.then_some(leaving);
+        self.record_trouble = !written;
     }
-}
-
-/// The state directory, and how messages name it: below the argument, or by its own path if
-/// SUPERVISEDIR chose it.
-struct Shown {
-    dir: &'static [u8],
-    slash: &'static [u8],
-    state: StateDir<'static>,
-}
-
-impl Shown {
-    fn find(dir: &'static [u8]) -> Result<Self> {
-        let state = StateDir::of_current_dir()?;
-        let (dir, slash) = state.shown_below(dir);
-        Ok(Self { dir, slash, state })
-    }
-
-    fn fatal(&self, verb: &[u8], file: &[u8], error: Errno) -> i32 {
-        let path = [self.dir, self.slash, self.state.path(), file];
-        let [a, b, c, d] = path;
-        diag::fatal("supervise", &[b"unable to ", verb, b" ", a, b, c, d], error)
-    }
-
-    /// Makes the directory, ignoring failures, which show when the lock is opened. A link
-    /// `supervise` that leads nowhere is Debian's way to put the state elsewhere: its target is
-    /// made.
-    fn make_dir(&self) -> core::result::Result<(), i32> {
-        let made = self.state.with_path(|path| fs::mkdir(fs::HERE, path, 0o700));
-        if made.is_ok() || !self.state.is_default() {
-            return Ok(());
-        }
-        let mut room = [0; 256];
-        let target = match fs::readlink(fs::HERE, c"supervise", &mut room) {
-            Ok(target) => target.len(),
-            Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
-            Err(error) => return Err(unreadable_link(why(error))),
-        };
-        match room.get_mut(target) {
-            // The room is full: the target may be longer.
-            None => Err(unreadable_link(errno::text(-1))),
-            Some(end) => {
-                *end = 0;
-                if let Ok(path) = CStr::from_bytes_until_nul(&room) {
-                    let _ = fs::mkdir(fs::HERE, path, 0o700);
-                }
-                Ok(())
-            }
-        }
-    }
-
-    /// A file of another kind would always be readable, and never bring a command.
-    fn check_fifo(&self, file: &OwnedFd, name: &[u8]) -> core::result::Result<(), i32> {
-        if fs::is_fifo(file.as_fd()) {
-            return Ok(());
-        }
-        diag::say(&[
-            b"supervise: fatal: unable to use ",
-            self.dir,
-            self.slash,
-            self.state.path(),
-            name,
-            b": not a FIFO; remove it",
-        ]);
-        Err(TEMPORARY)
-    }
-}
-
-const fn why(error: Errno) -> &'static str {
-    errno::text(error.raw_os_error())
-}
-
-/// Without a program name, as Debian's patch has it.
-fn unreadable_link(why: &str) -> i32 {
-    diag::say(&[b"unable to readlink ./supervise: ", why.as_bytes()]);
-    TEMPORARY
 }
 
 const fn signal_number(signal: Signal) -> i32 {

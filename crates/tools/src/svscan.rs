@@ -102,6 +102,9 @@ impl Scanner {
                 .map_err(|e| diag::fatal("svscan", &[b"unable to chdir to ", shown], e))?;
         }
         let lock = holder::lock_scan_dir("svscan", shown)?;
+        // A service whose supervise is killed becomes our child until the next one has taken it
+        // over, and after: then we are the one who reaps it.
+        process::adopt_orphans();
         let blind = lock.as_ref().is_some_and(|dir| dir::changes_unseen(dir.as_fd()));
         let watch = match Watch::current_dir() {
             Ok(watch) => Some(watch),

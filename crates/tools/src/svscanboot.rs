@@ -201,7 +201,7 @@ impl Boot {
                 });
                 let until = instant() + LEFTOVER_TIME;
                 self.each_control(log, |control| {
-                    poll::no_reader_left(control.as_fd(), until.after(instant()));
+                    poll::hung_up(control.as_fd(), until.after(instant()));
                 });
             }
         }

@@ -163,7 +163,7 @@ impl Store for LogDir<'_> {
 
     fn open_current(&mut self) -> Result<u64> {
         let current = fs::open_append(self.at(), c"current")?;
-        let inode = fs::inode(current.as_fd())?;
+        let inode = fs::open_inode(current.as_fd())?;
         self.current = Some(current);
         Ok(inode)
     }

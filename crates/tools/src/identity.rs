@@ -1,0 +1,129 @@
+//! The identity record in a state directory, and the processes that such records name.
+//!
+//! A new process writes the record itself before it becomes the service. As long as it has not
+//! become the service it shares the lock that its supervise took, so that no other supervise can
+//! begin meanwhile: whoever has the lock finds the record of every service process there is.
+
+use crate::children::ended;
+use crate::diag::why;
+use crate::paths::join;
+use core::time::Duration;
+use daemontools_core::decimal::{self, Decimal};
+use daemontools_core::identity::{BOOT_LEN, Directory, Found, LEN, Place, Process, Record};
+use daemontools_core::{Ended, Pid};
+use daemontools_sys::pidfd::Handle;
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, process};
+
+/// How long the parent of a process that has ended may take to reap it, if we are to know how it
+/// ended.
+const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What is needed to write the record.
+pub(crate) struct Register {
+    file: OwnedFd,
+    here: Place,
+}
+
+/// What could not be used, and why.
+pub(crate) enum Trouble {
+    /// The record.
+    Record(Errno),
+    /// `/proc`, which may also be that of others.
+    Proc(Errno),
+}
+
+impl Register {
+    /// Opens the record of a state directory, making it if it is missing, and tells what it says.
+    ///
+    /// # Errors
+    /// What could not be used, and why.
+    pub(crate) fn open(state: BorrowedFd<'_>) -> core::result::Result<(Self, Found), Trouble> {
+        let here = here(state)?;
+        let file = fs::open_update(state, c"process").map_err(Trouble::Record)?;
+        let mut room = [0; LEN];
+        let n = fd::read(file.as_fd(), &mut room).map_err(Trouble::Record)?;
+        let found = Found::judge(room.get(..n).unwrap_or_default(), &here);
+        Ok((Self { file, here }, found))
+    }
+
+    /// Writes the record: of this process, or of none.
+    ///
+    /// # Errors
+    /// What reading /proc and writing say, in words.
+    pub(crate) fn write(
+        &self,
+        leaving: bool,
+        pid: Option<Pid>,
+    ) -> core::result::Result<(), &'static str> {
+        let process = match pid.map(identify) {
+            None | Some(Err(Errno::NOENT | Errno::SRCH)) => None,
+            Some(Err(error)) => return Err(why(error)),
+            Some(Ok(process)) => Some(process),
+        };
+        let text = Record { place: self.here, leaving, process }.to_text();
+        match fs::write_at_start(self.file.as_fd(), &text) {
+            Ok(LEN) => Ok(()),
+            Ok(_) => Err("partial write"),
+            Err(error) => Err(why(error)),
+        }
+    }
+}
+
+/// Where we are.
+fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
+    let mut room = [0; 32];
+    let own = fs::readlink(fs::HERE, c"/proc/self", &mut room).map_err(Trouble::Proc)?;
+    // The numbers in a /proc of another namespace are not ours.
+    if decimal::parse(own) != Some(process::id().get().unsigned_abs().into()) {
+        return Err(Trouble::Proc(Errno::SRCH));
+    }
+    let mut boot = [0; BOOT_LEN];
+    let id = fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut boot);
+    if id.map_err(Trouble::Proc)?.len() != BOOT_LEN {
+        return Err(Trouble::Proc(Errno::INVAL));
+    }
+    let namespace = fs::inode(fs::HERE, c"/proc/self/ns/pid").map_err(Trouble::Proc)?;
+    let init = Pid::new(1).and_then(|init| identify(init).ok()).map_or(0, |init| init.start);
+    let directory = match fs::look(state, c".") {
+        Ok(fs::Found::Dir(id)) => Directory {
+            device: id.device,
+            inode: id.inode,
+            born: u64::try_from(id.born).unwrap_or(0),
+        },
+        Ok(fs::Found::Other) => return Err(Trouble::Record(Errno::NOTDIR)),
+        Err(error) => return Err(Trouble::Record(error)),
+    };
+    Ok(Place { boot, namespace, init, directory })
+}
+
+/// The process that has this number now.
+fn identify(pid: Pid) -> Result<Process> {
+    let digits = Decimal::new(pid.get().unsigned_abs().into());
+    let mut room = [0; 32];
+    let dir = join(&mut room, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
+    let mut path = [0; 48];
+    let path = join(&mut path, dir.to_bytes(), b"stat").ok_or(Errno::NAMETOOLONG)?;
+    let mut text = [0; 320];
+    Process::from_stat(fs::read_start(fs::HERE, path, &mut text)?).ok_or(Errno::INVAL)
+}
+
+/// Takes hold of a recorded process; gives nothing if it has ended.
+///
+/// # Errors
+/// When it cannot be found out, or there are no more descriptors.
+pub(crate) fn take_hold(process: Process) -> Result<Option<Handle>> {
+    let Some(handle) = Handle::open(process.pid)? else {
+        return Ok(None);
+    };
+    // Looked at after we have hold of it: if the number is the right process's now, it was then.
+    match identify(process.pid) {
+        Ok(found) if found == process && !handle.has_ended() => Ok(Some(handle)),
+        Ok(_) | Err(Errno::NOENT | Errno::SRCH) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// How a process ended that is not our child.
+pub(crate) fn end_of(process: &Handle) -> Ended {
+    process.how_it_ended(PATIENCE).map_or(Ended::Unknown, ended)
+}

@@ -1,0 +1,324 @@
+//! What supervise keeps in the state directory: its lock, its FIFOs, the status and the identity
+//! record.
+
+use crate::diag::{self, TEMPORARY, why};
+use crate::holder;
+use crate::identity::{self, Register, Trouble};
+use crate::state_dir::StateDir;
+use crate::time::{now, since_boot};
+use core::ffi::CStr;
+use core::time::Duration;
+use daemontools_core::decimal::Decimal;
+use daemontools_core::identity::{Found, Record as IdentityRecord, succeed};
+use daemontools_core::status::{self, Record};
+use daemontools_core::supervise::Machine;
+use daemontools_core::{Pid, errno};
+use daemontools_sys::pidfd::Handle;
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll};
+
+/// A lock whose holder is dead is held by what that one was just starting, and only for a moment:
+/// how often and how long we wait for it.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(10);
+
+/// The state directory, ours alone.
+pub(super) struct Locked {
+    shown: Shown,
+    state: OwnedFd,
+    lock: OwnedFd,
+}
+
+impl Locked {
+    /// Makes the state directory if it is missing, and takes its lock.
+    pub(super) fn take(dir: &'static [u8]) -> core::result::Result<Self, i32> {
+        let shown = Shown::find(dir)
+            .map_err(|e| diag::fatal("supervise", &[b"unable to find directory of ", dir], e))?;
+        shown.make_dir()?;
+        let state = shown
+            .state
+            .with_path(|path| fs::reach_dir(fs::HERE, path))
+            .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
+        let lock = fs::open_append(state.as_fd(), c"lock")
+            .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
+        if let Err(error) = take_lock(&lock) {
+            let what =
+                [b"unable to acquire ", shown.dir, shown.slash, shown.state.path(), b"/lock"];
+            return Err(holder::refuse("supervise", &what, &lock, error));
+        }
+        Ok(Self { shown, state, lock })
+    }
+
+    /// Opens the control FIFO, making it if it is missing.
+    pub(super) fn open_files(self) -> core::result::Result<Files, i32> {
+        let Self { shown, state, lock } = self;
+        let at = state.as_fd();
+        // If it cannot be made, opening it tells why.
+        let _ = fs::mkfifo(at, c"control", 0o600);
+        let control =
+            fs::open_read(at, c"control").map_err(|e| shown.fatal(b"read", b"/control", e))?;
+        shown.check_fifo(&control, b"/control")?;
+        let control_writer =
+            fs::open_write(at, c"control").map_err(|e| shown.fatal(b"write", b"/control", e))?;
+        Ok(Files {
+            shown,
+            state,
+            control,
+            register: None,
+            _lock: lock,
+            _ok: None,
+            _control_writer: control_writer,
+        })
+    }
+}
+
+/// Takes the lock. A process that is not yet the service shares it with its supervise, and holds it
+/// alone if that is killed; it lets go of it when it becomes the service.
+fn take_lock(lock: &OwnedFd) -> Result<()> {
+    for _ in 0..LOCK_TRIES {
+        match lock::try_lock(lock.as_fd()) {
+            Err(Errno::AGAIN) if holder::is_dead(lock.as_fd()) => poll::pause(LOCK_PAUSE),
+            done => return done,
+        }
+    }
+    Err(Errno::AGAIN)
+}
+
+/// What is open in the state directory.
+pub(super) struct Files {
+    shown: Shown,
+    state: OwnedFd,
+    control: OwnedFd,
+    /// None where processes cannot be identified, which was said.
+    register: Option<Register>,
+    /// Held open, never used: as long as they are, we are alone, and svok says yes, and the FIFO
+    /// has no end.
+    _lock: OwnedFd,
+    _ok: Option<OwnedFd>,
+    _control_writer: OwnedFd,
+}
+
+/// How a supervise begins.
+pub(super) struct Beginning {
+    pub(super) machine: Machine,
+    /// The service's process, if another supervise has started it.
+    pub(super) adopted: Option<Handle>,
+    /// Whether we are leaving, as the identity record says, if that is right as it is.
+    pub(super) recorded: Option<bool>,
+}
+
+impl Files {
+    /// The FIFO from which commands are read.
+    pub(super) fn control(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
+    /// Opens the FIFO that says we are here, making it if it is missing.
+    pub(super) fn open_ok(&mut self) -> core::result::Result<(), i32> {
+        let at = self.state.as_fd();
+        let _ = fs::mkfifo(at, c"ok", 0o600);
+        let ok = fs::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
+        self.shown.check_fifo(&ok, b"/ok")?;
+        self._ok = Some(ok);
+        Ok(())
+    }
+
+    /// Goes on from what the last supervise left behind, if it could not leave in order; otherwise
+    /// begins anew.
+    pub(super) fn begin(&mut self, normally_up: bool) -> core::result::Result<Beginning, i32> {
+        let now = now();
+        let Some(record) = self.open_record() else {
+            let machine = Machine::new(normally_up, now);
+            return Ok(Beginning { machine, adopted: None, recorded: None });
+        };
+        let pid = record.process.map_or(0, |process| process.pid.get().unsigned_abs());
+        let digits = Decimal::new(pid.into());
+        let dir = self.shown.dir;
+        let adopted = match record.process.map(identity::take_hold).transpose() {
+            Ok(handle) => handle.flatten(),
+            // What cannot be watched is not to be doubled either.
+            Err(error) => {
+                let what = [b"unable to watch process ", digits.as_bytes(), b" of ", dir];
+                return Err(diag::fatal("supervise", &what, error));
+            }
+        };
+        let lives = adopted.is_some();
+        let status = self.read_status();
+        if !lives && !record.leaving && pid != 0 && status.is_some_and(|s| s.pid == pid) {
+            let start = b"supervise: warning: process ";
+            diag::say(&[start, digits.as_bytes(), b" of ", dir, b" has ended unseen"]);
+        }
+        let machine = succeed(&record, lives, status, normally_up, now, since_boot());
+        let recorded = (!record.leaving).then_some(false);
+        Ok(Beginning { machine, adopted, recorded })
+    }
+
+    /// Opens the identity record, and gives it if it speaks of us.
+    fn open_record(&mut self) -> Option<IdentityRecord> {
+        match Register::open(self.state.as_fd()) {
+            Ok((register, found)) => {
+                self.register = Some(register);
+                match found {
+                    Found::Ours(record) => return Some(record),
+                    Found::Nothing => {}
+                    Found::Foreign(foreign) => {
+                        if let Some(reason) = foreign.reason() {
+                            let [a, b, c] = self.shown.path();
+                            let start = b"supervise: warning: ignoring ";
+                            diag::say(&[start, a, b, c, b"/process: ", reason.as_bytes()]);
+                        }
+                    }
+                }
+            }
+            Err(Trouble::Record(error)) => self.shown.warn(b"open", b"/process", why(error)),
+            Err(Trouble::Proc(error)) => {
+                diag::warning("supervise", &[b"unable to use /proc"], error);
+            }
+        }
+        None
+    }
+
+    fn read_status(&self) -> Option<Record> {
+        let mut room = [0; status::LEN];
+        let bytes = fs::read_start(self.state.as_fd(), c"status", &mut room).ok()?;
+        Record::from_bytes(bytes)
+    }
+
+    /// Writes the identity record, of this process or of none. Says what is wrong unless it was
+    /// `said`.
+    pub(super) fn write_record(&self, leaving: bool, pid: Option<Pid>, said: bool) -> bool {
+        let Some(register) = &self.register else {
+            return true;
+        };
+        let written = register.write(leaving, pid);
+        if let Err(why) = written
+            && !said
+        {
+            self.shown.warn(b"write", b"/process", why);
+        }
+        written.is_ok()
+    }
+
+    /// Removes the identity record: we leave in order. If that fails, it says that we were leaving,
+    /// which comes to the same.
+    pub(super) fn remove_record(&self) {
+        let _ = fs::unlink(self.state.as_fd(), c"process");
+    }
+
+    /// Replaces `status` in one step, so that a reader always sees a whole record; on a full disk
+    /// or in a directory that cannot be written, overwrites it, which is one small write as well.
+    /// Says what is wrong unless it was `said`.
+    pub(super) fn write_status(&self, record: &Record, said: bool) -> bool {
+        let bytes = record.to_bytes();
+        let at = self.state.as_fd();
+        let replaced = match fs::open_trunc(at, c"status.new") {
+            Err(error) => Err(("open", "", why(error))),
+            Ok(file) => match fd::write(file.as_fd(), &bytes) {
+                Err(error) => Err(("write", "", why(error))),
+                Ok(n) if n < bytes.len() => Err(("write", "", "partial write")),
+                Ok(_) => fs::rename(at, c"status.new", c"status")
+                    .map_err(|error| ("rename", " to status", why(error))),
+            },
+        };
+        let Err((verb, tail, why)) = replaced else {
+            return true;
+        };
+        let overwritten = fs::open_write(at, c"status")
+            .and_then(|file| fd::write(file.as_fd(), &bytes))
+            .is_ok_and(|n| n == bytes.len());
+        if !overwritten && !said {
+            diag::say(&[
+                b"supervise: warning: unable to ",
+                verb.as_bytes(),
+                b" ",
+                self.shown.dir,
+                self.shown.slash,
+                self.shown.state.path(),
+                b"/status.new",
+                tail.as_bytes(),
+                b": ",
+                why.as_bytes(),
+            ]);
+        }
+        overwritten
+    }
+}
+
+/// The state directory, and how messages name it: below the argument, or by its own path if
+/// SUPERVISEDIR chose it.
+struct Shown {
+    dir: &'static [u8],
+    slash: &'static [u8],
+    state: StateDir<'static>,
+}
+
+impl Shown {
+    fn find(dir: &'static [u8]) -> Result<Self> {
+        let state = StateDir::of_current_dir()?;
+        let (dir, slash) = state.shown_below(dir);
+        Ok(Self { dir, slash, state })
+    }
+
+    /// Its path, in parts.
+    fn path(&self) -> [&[u8]; 3] {
+        [self.dir, self.slash, self.state.path()]
+    }
+
+    fn fatal(&self, verb: &[u8], file: &[u8], error: Errno) -> i32 {
+        let [a, b, c] = self.path();
+        diag::fatal("supervise", &[b"unable to ", verb, b" ", a, b, c, file], error)
+    }
+
+    fn warn(&self, verb: &[u8], file: &[u8], why: &str) {
+        let [a, b, c] = self.path();
+        diag::warning_because("supervise", &[b"unable to ", verb, b" ", a, b, c, file], why);
+    }
+
+    /// Makes the directory, ignoring failures, which show when the lock is opened. A link
+    /// `supervise` that leads nowhere is Debian's way to put the state elsewhere: its target is
+    /// made.
+    fn make_dir(&self) -> core::result::Result<(), i32> {
+        let made = self.state.with_path(|path| fs::mkdir(fs::HERE, path, 0o700));
+        if made.is_ok() || !self.state.is_default() {
+            return Ok(());
+        }
+        let mut room = [0; 256];
+        let target = match fs::readlink(fs::HERE, c"supervise", &mut room) {
+            Ok(target) => target.len(),
+            Err(Errno::NOENT | Errno::INVAL) => return Ok(()),
+            Err(error) => return Err(unreadable_link(why(error))),
+        };
+        match room.get_mut(target) {
+            // The room is full: the target may be longer.
+            None => Err(unreadable_link(errno::text(-1))),
+            Some(end) => {
+                *end = 0;
+                if let Ok(path) = CStr::from_bytes_until_nul(&room) {
+                    let _ = fs::mkdir(fs::HERE, path, 0o700);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// A file of another kind would always be readable, and never bring a command.
+    fn check_fifo(&self, file: &OwnedFd, name: &[u8]) -> core::result::Result<(), i32> {
+        if fs::is_fifo(file.as_fd()) {
+            return Ok(());
+        }
+        diag::say(&[
+            b"supervise: fatal: unable to use ",
+            self.dir,
+            self.slash,
+            self.state.path(),
+            name,
+            b": not a FIFO; remove it",
+        ]);
+        Err(TEMPORARY)
+    }
+}
+
+/// Without a program name, as Debian's patch has it.
+fn unreadable_link(why: &str) -> i32 {
+    diag::say(&[b"unable to readlink ./supervise: ", why.as_bytes()]);
+    TEMPORARY
+}

@@ -19,11 +19,11 @@ fn of(file: BorrowedFd<'_>) -> Option<Pid> {
     locks::holder(&text, (major, minor), inode)
 }
 
-/// Whether the process that took the lock has ended, so that only a child of it can still hold it.
-pub(crate) fn is_dead(file: BorrowedFd<'_>) -> bool {
-    let holder = of(file).map(Handle::open);
-    // Where it is not told, or cannot be looked at, it may well live.
-    holder.is_some_and(|found| found.is_ok_and(|found| found.is_none_or(|h| h.has_ended())))
+/// Whether the process that took the lock lives, so far as that can be told; if not, a child of it
+/// holds the lock. Nothing is told of a lock that nobody holds any more.
+pub(crate) fn lives(file: BorrowedFd<'_>) -> Option<bool> {
+    let found = Handle::open(of(file)?).ok()?;
+    Some(found.is_some_and(|process| !process.has_ended()))
 }
 
 /// Says that the lock cannot be taken, and who has it; gives the exit code. `what` is everything

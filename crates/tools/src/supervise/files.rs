@@ -76,8 +76,14 @@ impl Locked {
 fn take_lock(lock: &OwnedFd) -> Result<()> {
     for _ in 0..LOCK_TRIES {
         match lock::try_lock(lock.as_fd()) {
-            Err(Errno::AGAIN) if holder::is_dead(lock.as_fd()) => poll::pause(LOCK_PAUSE),
+            Err(Errno::AGAIN) => {}
             done => return done,
+        }
+        match holder::lives(lock.as_fd()) {
+            Some(false) => poll::pause(LOCK_PAUSE),
+            Some(true) => break,
+            // It may just have let go.
+            None => return lock::try_lock(lock.as_fd()),
         }
     }
     Err(Errno::AGAIN)

@@ -3,7 +3,9 @@
 
 use crate::process::{Ended, Pid};
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, poll, process};
+use core::mem::MaybeUninit;
 use core::time::Duration;
+use rustix::event::{Timespec, epoll};
 use rustix::ioctl::{Updater, ioctl, opcode};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 
@@ -53,6 +55,42 @@ impl Handle {
             poll::hung_up(self.fd(), patience);
             Info::exit_of(self.fd()).ok()?
         })
+    }
+}
+
+/// Tells of the ends of many processes.
+pub struct Ends(OwnedFd);
+
+impl Ends {
+    /// Of none so far.
+    ///
+    /// # Errors
+    /// EMFILE and ENFILE when there are no more descriptors.
+    pub fn new() -> Result<Self> {
+        epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
+    }
+
+    /// Adds a process, until its handle is dropped; `key` will name it.
+    ///
+    /// # Errors
+    /// ENOMEM and ENOSPC when the kernel has no room for more.
+    pub fn add(&self, process: &Handle, key: u64) -> Result<()> {
+        epoll::add(&self.0, process.fd(), epoll::EventData::new_u64(key), epoll::EventFlags::IN)
+    }
+
+    /// The key of a process that has ended and whose handle is still there.
+    #[must_use]
+    pub fn next(&self) -> Option<u64> {
+        let mut events = [const { MaybeUninit::<epoll::Event>::uninit() }; 1];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let (found, _) = epoll::wait(&self.0, &mut events, Some(&now)).ok()?;
+        found.first().map(|event| event.data.u64())
+    }
+
+    /// To wait for, until it is readable.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

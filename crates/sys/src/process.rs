@@ -7,7 +7,7 @@ use core::ffi::{CStr, c_char};
 use core::marker::PhantomData;
 use core::num::NonZeroI32;
 use core::ptr::null;
-use rustix::process::{WaitOptions, wait, waitpid};
+use rustix::process::{WaitId, WaitIdOptions, WaitOptions, wait, waitid, waitpid};
 
 /// A process id.
 pub type Pid = NonZeroI32;
@@ -290,6 +290,13 @@ pub fn reap() -> Option<(Pid, Ended)> {
     let ended = rustix::io::retry_on_intr(|| wait(WaitOptions::NOHANG));
     let (pid, status) = ended.ok()??;
     Some((pid.as_raw_nonzero(), Ended::from_wait(status.as_raw())))
+}
+
+/// Whether this process is a child of ours, ended or not.
+#[must_use]
+pub fn is_child(pid: Pid) -> bool {
+    let looking = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    rustix_pid(pid).is_ok_and(|pid| waitid(WaitId::Pid(pid), looking).is_ok())
 }
 
 /// Waits until this child has ended.

@@ -26,6 +26,14 @@ pub(crate) fn lives(file: BorrowedFd<'_>) -> Option<bool> {
     Some(found.is_some_and(|process| !process.has_ended()))
 }
 
+/// The process that took the lock, if it lives, and a hold on it.
+pub(crate) fn hold(file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+    let pid = of(file)?;
+    let handle = Handle::open(pid).ok()??;
+    // Looked at again after we have hold of it: then the number was still its own.
+    (of(file) == Some(pid) && !handle.has_ended()).then_some((pid, handle))
+}
+
 /// Says that the lock cannot be taken, and who has it; gives the exit code. `what` is everything
 /// between the program's name and the reason.
 pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno) -> i32 {

@@ -69,6 +69,18 @@ impl Register {
     }
 }
 
+/// The process that the record of a state directory names, if it speaks of it truly and the process
+/// lives.
+pub(crate) fn living(state: BorrowedFd<'_>) -> Option<Pid> {
+    let mut room = [0; LEN];
+    let text = fs::read_start(state, c"process", &mut room).ok()?;
+    let Found::Ours(record) = Found::judge(text, &here(state).ok()?) else {
+        return None;
+    };
+    let process = record.process?;
+    take_hold(process).ok()?.map(|_| process.pid)
+}
+
 /// Where we are.
 fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
     let mut room = [0; 32];

@@ -40,6 +40,7 @@ mod svscanboot;
 mod svstat;
 mod tai64n;
 mod tai64nlocal;
+mod takeover;
 mod time;
 
 use daemontools_sys::process;

@@ -7,8 +7,10 @@ use crate::chain::exec;
 use crate::children::reap;
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
+use crate::identity;
 use crate::options::{complain, options};
 use crate::paths::{PATH_MAX, join};
+use crate::takeover::{self, Found};
 use crate::time::instant;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
@@ -21,12 +23,13 @@ use daemontools_core::getopt::Opt;
 use daemontools_core::roster::{Action, Contents, Effect, Event, Role, Roster, SlotNo};
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
-use daemontools_sys::fs::{DirId, Found};
+use daemontools_sys::fs::{self, DirId};
 use daemontools_sys::limit::OpenFiles;
+use daemontools_sys::pidfd::{Ends, Handle};
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::watch::{Change, Watch};
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, poll};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, poll};
 
 /// How often the whole directory is looked at although nothing was announced: the safety net.
 const NET_INTERVAL: Duration = Duration::from_secs(60);
@@ -67,6 +70,12 @@ struct Scanner {
     /// Changes may come unannounced.
     blind: bool,
     roster: Roster<DirId>,
+    /// The scan directory, to come back to.
+    home: OwnedFd,
+    /// Supervises that an earlier svscan has started, and that are not our children.
+    adopted: BTreeMap<Pid, Handle>,
+    /// Tells when one of them has ended.
+    ends: Option<Ends>,
     /// What the roster wants done.
     todo: Vec<Effect>,
     /// The pipe to the logger, by slot number: read end, write end.
@@ -102,6 +111,8 @@ impl Scanner {
                 .map_err(|e| diag::fatal("svscan", &[b"unable to chdir to ", shown], e))?;
         }
         let lock = holder::lock_scan_dir("svscan", shown)?;
+        let home = fs::reach_dir(fs::HERE, c".")
+            .map_err(|e| diag::fatal("svscan", &[b"unable to open ", shown], e))?;
         // A service whose supervise is killed becomes our child until the next one has taken it
         // over, and after: then we are the one who reaps it.
         process::adopt_orphans();
@@ -117,6 +128,9 @@ impl Scanner {
             signals,
             blind: blind || watch.is_none(),
             watch,
+            home,
+            adopted: BTreeMap::new(),
+            ends: None,
             roster: Roster::new(keep),
             todo: Vec::new(),
             pipes: Vec::new(),
@@ -141,10 +155,16 @@ impl Scanner {
                 self.scan();
                 continue;
             }
-            let watched = self.watch.as_ref().map_or(self.signals.fd(), Watch::fd);
-            let [signalled, changed] = poll::readable([self.signals.fd(), watched], self.timeout());
+            let signals = self.signals.fd();
+            let watched = self.watch.as_ref().map_or(signals, Watch::fd);
+            let ends = self.ends.as_ref().map_or(signals, Ends::fd);
+            let [signalled, changed, ended] =
+                poll::readable([signals, watched, ends], self.timeout());
             if signalled {
                 self.take_signals();
+            }
+            if ended {
+                self.take_ends();
             }
             if changed {
                 self.take_changes();
@@ -177,6 +197,23 @@ impl Scanner {
         }
         if stop {
             self.tell(Event::Stop);
+        }
+    }
+
+    /// Supervises that are not our children.
+    fn take_ends(&mut self) {
+        while let Some(key) = self.ends.as_ref().and_then(Ends::next) {
+            let pid = i32::try_from(key).ok().and_then(Pid::new);
+            let Some((pid, handle)) = pid.and_then(|pid| self.adopted.remove_entry(&pid)) else {
+                return;
+            };
+            let how = identity::end_of(&handle);
+            drop(handle);
+            self.mourn(pid, how);
+            self.tell(Event::Ended(pid, how));
+        }
+        if self.adopted.is_empty() {
+            self.ends = None;
         }
     }
 
@@ -276,7 +313,8 @@ impl Scanner {
     /// What a name leads to, `None` if it is no directory; or the file of it that could not be
     /// looked at, and why.
     fn inspect(name: &CStr) -> core::result::Result<Option<(DirId, Contents)>, Trouble> {
-        let Found::Dir(id) = fs::look(fs::HERE, name).map_err(|error| Trouble("", error))? else {
+        let fs::Found::Dir(id) = fs::look(fs::HERE, name).map_err(|error| Trouble("", error))?
+        else {
             return Ok(None);
         };
         let mut room = [0; PATH_MAX];
@@ -285,7 +323,7 @@ impl Scanner {
             None => Err(Errno::NAMETOOLONG),
         };
         let log = match below(b"log") {
-            Ok(found) => matches!(found, Found::Dir(_)),
+            Ok(found) => matches!(found, fs::Found::Dir(_)),
             Err(Errno::NOENT) => false,
             Err(error) => return Err(Trouble("/log", error)),
         };
@@ -312,13 +350,8 @@ impl Scanner {
                     };
                     self.roster.step(answer, instant(), &mut self.todo);
                 }
-                // Not reaped yet, so that the number is still its own.
-                Effect::For(_, Action::Terminate(pid)) => {
-                    let _ = process::kill(pid, signal::TERM);
-                }
-                Effect::For(_, Action::Finish(pid)) => {
-                    let _ = process::kill(pid, signal::USR1);
-                }
+                Effect::For(_, Action::Terminate(pid)) => self.signal(pid, signal::TERM),
+                Effect::For(_, Action::Finish(pid)) => self.signal(pid, signal::USR1),
                 Effect::For(no, Action::DropPipe | Action::Forget) => self.drop_pipe(no),
                 Effect::For(no, Action::Look) => {
                     let name = self.roster.slot(no).and_then(|s| CString::new(s.name()).ok());
@@ -331,15 +364,70 @@ impl Scanner {
         self.todo.clear();
     }
 
-    /// Starts a supervise. What fails is said here.
+    /// Whom it does not reach any more, it need not reach.
+    fn signal(&self, pid: Pid, number: i32) {
+        let _ = match self.adopted.get(&pid) {
+            Some(handle) => handle.signal(number),
+            // Our child, not reaped yet, so that the number is still its own.
+            None => process::kill(pid, number),
+        };
+    }
+
+    /// Who is there already for a service, or for its logger.
+    fn find(&self, name: &CStr, inside: bool) -> Found {
+        let found =
+            match fs::chdir(name).and_then(|()| if inside { fs::chdir(c"log") } else { Ok(()) }) {
+                Ok(()) => Found::here(),
+                Err(_) => Found::default(),
+            };
+        if let Err(error) = fs::fchdir(self.home.as_fd()) {
+            diag::warning("svscan", &[b"unable to switch to scan directory"], error);
+        }
+        found
+    }
+
+    /// Takes over a supervise that runs already.
+    fn adopt(&mut self, pid: Pid, handle: Handle) -> bool {
+        // After an upgrade it is still our child.
+        if process::is_child(pid) {
+            return true;
+        }
+        let ends = match &self.ends {
+            Some(ends) => ends,
+            None => match Ends::new() {
+                Ok(ends) => self.ends.insert(ends),
+                Err(_) => return false,
+            },
+        };
+        if ends.add(&handle, pid.get().unsigned_abs().into()).is_err() {
+            return false;
+        }
+        self.adopted.insert(pid, handle);
+        true
+    }
+
+    /// Starts a supervise, or takes over the one that runs already. What fails is said here.
     fn spawn(&mut self, no: SlotNo, role: Role) -> Option<Pid> {
         let slot = self.roster.slot(no)?;
         let name = CString::new(slot.name()).ok()?;
         let (logged, own) = (slot.is_logged(), slot.is_own_logger());
         let shown = name.to_bytes();
-        if logged && let Err(error) = self.make_pipe(no) {
-            diag::warning("svscan", &[b"unable to create pipe for ", shown], error);
-            return None;
+        let there = self.find(&name, role == Role::Log && !own);
+        if logged && !self.has_pipe(no) {
+            let other = self.find(&name, role == Role::Main);
+            let pipe = match role {
+                Role::Main => takeover::pipe_between(&there, &other),
+                Role::Log => takeover::pipe_between(&other, &there),
+            };
+            if let Err(error) = self.make_pipe(no, pipe) {
+                diag::warning("svscan", &[b"unable to create pipe for ", shown], error);
+                return None;
+            }
+        }
+        if let Some((pid, handle)) = there.supervise
+            && self.adopt(pid, handle)
+        {
+            return Some(pid);
         }
         let pipe = self.pipes.get(no.0).and_then(Option::as_ref).filter(|_| logged);
         // The logger of our own messages is reached by its name, others as `log` from inside
@@ -385,13 +473,17 @@ impl Scanner {
         }
     }
 
-    /// Makes the pipe between a service and its logger, unless there is one.
-    fn make_pipe(&mut self, no: SlotNo) -> Result<()> {
+    fn has_pipe(&self, no: SlotNo) -> bool {
+        self.pipes.get(no.0).is_some_and(Option::is_some)
+    }
+
+    /// Makes the pipe between a service and its logger, unless it is there.
+    fn make_pipe(&mut self, no: SlotNo, there: Option<(OwnedFd, OwnedFd)>) -> Result<()> {
         if self.pipes.len() <= no.0 {
             self.pipes.resize_with(no.0 + 1, || None);
         }
         if let Some(place @ None) = self.pipes.get_mut(no.0) {
-            let made = match fd::pipe() {
+            let made = match there.map_or_else(fd::pipe, Ok) {
                 Err(Errno::MFILE) if self.open_files.is_none() => {
                     self.open_files = OpenFiles::raise();
                     fd::pipe()
@@ -420,7 +512,7 @@ impl Scanner {
     /// encore's second argument: a service which gets everything that we, the supervises and the
     /// services without a logger say. Left out if there is no such directory.
     fn start_own_logger(&mut self, name: &CStr) {
-        let Ok(Found::Dir(id)) = fs::look(fs::HERE, name) else {
+        let Ok(fs::Found::Dir(id)) = fs::look(fs::HERE, name) else {
             return;
         };
         let now = instant();

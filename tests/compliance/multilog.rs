@@ -1,6 +1,6 @@
 //! multilog: selecting lines, and keeping logs.
 
-use harness::{Cmd, DEADLINE, Output, Process, Signal, Tree, is_root, process, wait_until};
+use harness::{Cmd, DEADLINE, Output, Process, Signal, Tree, is_root, process, skip, wait_until};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
@@ -1974,4 +1974,153 @@ fn root_is_not_needed() {
     assert_eq!(whole(&tree, "d"), numbered(500, 16).as_bytes());
     let owner = fs::metadata(tree.path("d")).expect("a directory").uid();
     assert_eq!(owner == 0, is_root());
+}
+
+/// The wrapper in which a shell script may mount.
+const MOUNTING: [&str; 3] = ["unshare", "--map-root-user", "--mount"];
+
+/// Whether one may mount here.
+fn may_mount(tree: &Tree) -> bool {
+    tree.mkdir("m");
+    let trial = tree.sh("mount -t tmpfs none m").under(MOUNTING).run();
+    if trial.code != Some(0) {
+        skip(&format!("nothing can be mounted: {trial}"));
+    }
+    trial.code == Some(0)
+}
+
+#[test]
+fn a_file_system_which_can_only_be_read_is_fatal() {
+    let tree = Tree::new();
+    if !may_mount(&tree) {
+        return;
+    }
+    for (script, what) in [
+        ("./m/d", "unable to lock directory ./m/d: read-only file system"),
+        ("./m/new", "unable to open directory ./m/new: file does not exist"),
+        ("=m/status ./d", "unable to create m/status: read-only file system"),
+    ] {
+        let shell = "mount -t tmpfs none m && echo 1 | multilog ./m/d &&
+                     mount --bind m m && mount -o remount,bind,ro m && exec multilog";
+        let output = tree.sh(&format!("{shell} {script}")).under(MOUNTING).run();
+        output.is(111, "", format!("multilog: fatal: {what}\n"));
+    }
+}
+
+/// Lets a small disk be full while it logs, and sees that it goes on where it was.
+#[track_caller]
+fn bears_a_full_disk(script: &str, options: &str, hog: &str, message: &str) {
+    let tree = Tree::new();
+    if !may_mount(&tree) {
+        return;
+    }
+    let shell = format!(
+        "mount -t tmpfs -o {options} none m && mkdir m/hog && {hog} || exit 1
+         exec multilog {script} ./m/d"
+    );
+    let mut logger = start_command(&tree, tree.sh(&shell).under(MOUNTING));
+    let lines = numbered(1500, 16);
+    logger.send(&lines);
+    let told = logger.process.wait_stderr("\n");
+    assert!(told.starts_with(&format!("multilog: warning: {message}: ")), "{told}");
+    // Its mounts can be seen from here.
+    let mounted = format!("/proc/{}/root{}", logger.process.pid(), tree.path("m").display());
+    fs::remove_dir_all(format!("{mounted}/hog")).expect("make room");
+    let all = || {
+        let dir = format!("{mounted}/d");
+        let names = fs::read_dir(&dir).expect("the log directory");
+        let mut names: Vec<_> = names.map(|entry| entry.expect("an entry").path()).collect();
+        names.retain(|name| name.display().to_string().contains("/@"));
+        names.sort();
+        names.push(format!("{dir}/current").into());
+        names.iter().flat_map(|name| fs::read(name).unwrap_or_default()).collect::<Vec<u8>>()
+    };
+    wait_until("all is there", DEADLINE, || all().len() == lines.len());
+    assert!(all() == lines.as_bytes(), "something is lost or doubled");
+    assert_eq!(logger.end().code, Some(0));
+}
+
+#[test]
+fn a_full_disk_is_told_and_waited_for() {
+    let hog = "head -c 40k /dev/zero >m/hog/a";
+    let message = "unable to write to ./m/d/current, pausing";
+    bears_a_full_disk("s1000000", "size=60k", hog, message);
+    bears_a_full_disk("s4096 n1000", "size=60k", hog, message);
+}
+
+#[test]
+fn a_disk_which_takes_no_more_files_is_told_and_waited_for() {
+    // Room for the directory, lock, state and current is made again.
+    let hog = "{ i=0; while touch m/hog/$i 2>/dev/null; do i=$((i+1)); done; } &&
+               rm m/hog/0 m/hog/1 m/hog/2 m/hog/3";
+    let message = "unable to create ./m/d/current, pausing";
+    bears_a_full_disk("s4096 n1000", "nr_inodes=60", hog, message);
+}
+
+/// Lets a system call of multilog's fail.
+fn failing<'t>(command: Cmd<'t>, rule: &str) -> Cmd<'t> {
+    let options = ["strace", "-qq", "-o", "/dev/null"];
+    command.under(options.into_iter().chain(["-e", &format!("inject={rule}")]))
+}
+
+#[test]
+fn a_full_file_which_does_not_get_to_disk_is_told_and_waited_for() {
+    let tree = Tree::new();
+    let command = failing(multilog(&tree, &["s4096", "./d"]), "fsync:error=EIO:when=1");
+    let mut logger = start_command(&tree, command);
+    let lines = numbered(300, 16);
+    logger.send(&lines);
+    let line =
+        "multilog: warning: unable to write ./d/current to disk, pausing: input/output error\n";
+    assert_eq!(logger.process.wait_stderr("\n"), line);
+    assert_eq!(finished(&tree, "d"), [""; 0]);
+    logger.end().is(0, "", line);
+    assert_eq!(whole(&tree, "d"), lines.as_bytes());
+}
+
+#[test]
+fn an_input_which_breaks_is_the_end_after_what_was_read() {
+    let tree = Tree::new();
+    let lines = numbered(1000, 16);
+    let input = tree.write("in", &lines);
+    let options = ["strace", "-qq", "-o", "/dev/null", "-P"].map(str::to_owned);
+    let rule = ["-e", "inject=read:error=EIO:when=3"].map(str::to_owned);
+    let wrapper: Vec<String> =
+        options.into_iter().chain([input.display().to_string()]).chain(rule).collect();
+    let file = fs::File::open(&input).expect("open the input");
+    multilog(&tree, &["./d"]).under(wrapper).stdin_from(file).run().is(0, "", "");
+    let kept = tree.text("d/current");
+    assert!(lines.starts_with(&kept) && kept.len() >= 2048, "{} bytes", kept.len());
+    assert_eq!(tree.mode("d/current"), 0o744);
+}
+
+#[test]
+fn a_current_file_which_is_gone_is_told_and_waited_for() {
+    let tree = Tree::new();
+    let mut logger = start(&tree, &["./d"]);
+    logger.log("one\n");
+    tree.remove("d/current");
+    logger.signal(Signal::ALARM);
+    let line = "multilog: warning: unable to rename current to previous in directory ./d, pausing: file does not exist\n";
+    assert!(logger.process.wait_stderr("\n").starts_with(line));
+    // Anything will do.
+    tree.write("d/current", "mine\n");
+    let name = wait_finished(&tree, "d", 1).pop().expect("a file");
+    assert_eq!(tree.text(name), "mine\n");
+    logger.log("two\n");
+    assert_eq!(logger.end().code, Some(0));
+}
+
+#[test]
+fn a_directory_may_be_moved_while_it_is_written() {
+    let tree = Tree::new();
+    let mut logger = start(&tree, &["./d"]);
+    logger.log("one\n");
+    tree.rename("d", "e");
+    logger.signal(Signal::ALARM);
+    let name = wait_finished(&tree, "e", 1).pop().expect("a file");
+    assert_eq!(tree.text(name), "one\n");
+    logger.send("two\n");
+    logger.end().is(0, "", "");
+    assert_eq!((tree.text("e/current"), tree.exists("d")), ("two\n".into(), false));
 }

@@ -1,11 +1,11 @@
 //! multilog: what the original does not do.
 
-use harness::{Cmd, DEADLINE, Signal, Tree, process, wait_until};
+use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_until};
 use std::fs;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::thread;
-use system::{PROMPT, assert_calm, tree};
+use system::{PROMPT, Terminal, assert_calm, tree};
 
 fn multilog<'t>(tree: &'t Tree, script: &[&str]) -> Cmd<'t> {
     tree.cmd("multilog").args(script)
@@ -182,6 +182,86 @@ fn a_signal_ends_a_pause() {
     logger.signal(Signal::TERM);
     assert_eq!(logger.wait_within(PROMPT).code, Some(0));
     assert_eq!(tree.text("d/current"), line);
+}
+
+/// Starts it with its input a pipe.
+#[track_caller]
+fn start(command: Cmd<'_>) -> (Process, PipeWriter) {
+    let (reader, input) = open_pipe();
+    (command.stdin_from(reader).start(), input)
+}
+
+/// Lets a signal come while it pauses, and then there is room again.
+#[track_caller]
+fn in_a_pause(signal: Signal) -> (Tree, Process, PipeWriter) {
+    let tree = tree();
+    let limit = ["prlimit", "--fsize=100:100000"];
+    let (logger, mut input) = start(multilog(&tree, &["./d"]).under(limit));
+    input.write_all(&[b'x'; 200]).expect("write");
+    input.write_all(b"\n").expect("write");
+    logger.wait_stderr("unable to write to ./d/current, pausing: file too big\n");
+    logger.signal(signal);
+    let pid = logger.pid().to_string();
+    let raise = tree.cmd("prlimit").args(["--pid", &pid, "--fsize=100000:100000"]);
+    raise.run().is(0, "", "");
+    (tree, logger, input)
+}
+
+#[test]
+fn term_in_a_pause_is_obeyed_without_more_input() {
+    let (tree, logger, _input) = in_a_pause(Signal::TERM);
+    assert_eq!(logger.wait().code, Some(0));
+    assert_eq!(tree.text("d/current"), "x".repeat(200) + "\n");
+    assert_eq!(tree.mode("d/current"), 0o744);
+}
+
+#[test]
+fn alrm_in_a_pause_is_obeyed_without_more_input() {
+    let (tree, _logger, _input) = in_a_pause(Signal::ALARM);
+    wait_until("there is an old file", DEADLINE, || finished(&tree, "d").len() == 1);
+    let name = finished(&tree, "d").remove(0);
+    assert_eq!(tree.text(format!("d/{name}")), "x".repeat(200) + "\n");
+}
+
+#[test]
+fn old_names_of_all_kinds_are_removed_or_left_and_nothing_is_said() {
+    let tree = tree();
+    let name = |digit: &str| format!("@{}.s", digit.repeat(24));
+    tree.mkdir(format!("d/{}/below", name("1")));
+    tree.write(format!("d/{}", name("2")), "unreadable");
+    tree.chmod(format!("d/{}", name("2")), 0);
+    symlink("nowhere", tree.path(format!("d/{}", name("3")))).expect("a link");
+    tree.fifo(format!("d/{}", name("0")), 0o600);
+    tree.write(format!("d/@{}.s{}", "2".repeat(24), "x".repeat(200)), "a long name");
+    tree.write(format!("d/{}", name("f")), "of the future");
+    for short in ["@", "@short", "@40000000123456780000000"] {
+        tree.write(format!("d/{short}"), "no old file");
+    }
+    let lines = "x".repeat(63) + "\n";
+    let logger = multilog(&tree, &["s4096", "n4", "./d"]);
+    logger.stdin(lines.repeat(200)).run().is(0, "", "");
+    let left = finished(&tree, "d");
+    // Three, and the directory, which cannot be removed.
+    let old: Vec<&String> = left.iter().filter(|name| name.len() >= 25).collect();
+    assert_eq!(old.len(), 4, "{left:?}");
+    assert_eq!((old[0], old[3]), (&name("1"), &name("f")));
+    let kept = old[1..3].iter().map(|name| tree.text(format!("d/{name}")));
+    let kept = kept.collect::<String>() + &tree.text("d/current");
+    assert!(kept.len() > 4000 && lines.repeat(200).ends_with(&kept));
+    assert_eq!(left.len(), 7);
+}
+
+#[test]
+fn a_terminal_is_an_input_like_others() {
+    let tree = tree();
+    let (mut user, terminal) = Terminal::open();
+    let logger = multilog(&tree, &["./d"]).stdin_from(terminal).start();
+    user.types(b"one\ntwo\n");
+    wait_until("both lines are there", DEADLINE, || tree.text("d/current") == "one\ntwo\n");
+    // The first end of file only ends the piece, as everywhere.
+    user.types(b"thr\x04ee\n\x04");
+    logger.wait().is(0, "", "");
+    assert_eq!(tree.text("d/current"), "one\ntwo\nthree\n");
 }
 
 // KILL

@@ -527,3 +527,25 @@ proptest! {
         prop_assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{}", disk.listing());
     }
 }
+
+#[test]
+fn names_do_not_go_back_with_the_clock() {
+    let settings = Settings { name: b".", size: 4096, files: 1000, processor: None };
+    let mut disk = Disk { left: usize::MAX, ..Disk::new(true) };
+    let mut directory = Directory::new(&settings);
+    let mut seconds = 1_000_000_000;
+    let mut now = || {
+        // Back by an hour, on by a little, and sometimes not at all.
+        seconds += [-3600, 1, 0, 7, -1, 3600, 0][usize::try_from(seconds % 7).expect("small")];
+        Tai64n::from_unix(seconds, 500)
+    };
+    directory.recover(&mut disk, now()).expect("an empty directory");
+    for _ in 0..50 {
+        directory.add(&[vec![b'x'; 3000], b"\n".to_vec()].concat());
+        let progress = directory.work(&mut disk, now()).expect("nothing fails");
+        assert_eq!(progress, Progress::Done);
+    }
+    // In the order of their names they are in order, and nothing is missing.
+    assert_eq!(disk.old().len(), 50);
+    assert_eq!(disk.everything(), (0..disk.written).collect::<Data>());
+}

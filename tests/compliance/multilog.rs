@@ -2057,16 +2057,17 @@ fn a_disk_which_takes_no_more_files_is_told_and_waited_for() {
     bears_a_full_disk("s4096 n1000", "nr_inodes=60", hog, message);
 }
 
-/// Lets a system call of multilog's fail.
-fn failing<'t>(command: Cmd<'t>, rule: &str) -> Cmd<'t> {
-    let options = ["strace", "-qq", "-o", "/dev/null"];
-    command.under(options.into_iter().chain(["-e", &format!("inject={rule}")]))
+/// Lets a system call of multilog's on a file of the tree fail.
+fn failing<'t>(tree: &Tree, command: Cmd<'t>, file: &str, rule: &str) -> Cmd<'t> {
+    let (file, rule) = (tree.path(file).display().to_string(), format!("inject={rule}"));
+    command.under(["strace", "-qq", "-o", "/dev/null", "-P", &file, "-e", &rule])
 }
 
 #[test]
 fn a_full_file_which_does_not_get_to_disk_is_told_and_waited_for() {
     let tree = Tree::new();
-    let command = failing(multilog(&tree, &["s4096", "./d"]), "fsync:error=EIO:when=1");
+    let command = multilog(&tree, &["s4096", "./d"]);
+    let command = failing(&tree, command, "d/current", "fsync:error=EIO:when=1");
     let mut logger = start_command(&tree, command);
     let lines = numbered(300, 16);
     logger.send(&lines);
@@ -2083,12 +2084,9 @@ fn an_input_which_breaks_is_the_end_after_what_was_read() {
     let tree = Tree::new();
     let lines = numbered(1000, 16);
     let input = tree.write("in", &lines);
-    let options = ["strace", "-qq", "-o", "/dev/null", "-P"].map(str::to_owned);
-    let rule = ["-e", "inject=read:error=EIO:when=3"].map(str::to_owned);
-    let wrapper: Vec<String> =
-        options.into_iter().chain([input.display().to_string()]).chain(rule).collect();
     let file = fs::File::open(&input).expect("open the input");
-    multilog(&tree, &["./d"]).under(wrapper).stdin_from(file).run().is(0, "", "");
+    let command = multilog(&tree, &["./d"]).stdin_from(file);
+    failing(&tree, command, "in", "read:error=EIO:when=3").run().is(0, "", "");
     let kept = tree.text("d/current");
     assert!(lines.starts_with(&kept) && kept.len() >= 2048, "{} bytes", kept.len());
     assert_eq!(tree.mode("d/current"), 0o744);

@@ -1297,6 +1297,15 @@ fn a_long_line_is_written_before_its_end_comes() {
 }
 
 #[test]
+fn a_line_is_written_when_all_that_the_script_sees_has_come() {
+    let tree = Tree::new();
+    let mut logger = start(&tree, &["./d"]);
+    logger.log("x".repeat(1000));
+    logger.send("\n");
+    logger.end().is(0, "", "");
+}
+
+#[test]
 fn part_of_a_short_line_waits_for_its_end() {
     let tree = Tree::new();
     let mut logger = start(&tree, &["./a", "-no*", "./d"]);
@@ -2077,6 +2086,20 @@ fn a_full_file_which_does_not_get_to_disk_is_told_and_waited_for() {
     assert_eq!(finished(&tree, "d"), [""; 0]);
     logger.end().is(0, "", line);
     assert_eq!(whole(&tree, "d"), lines.as_bytes());
+}
+
+#[test]
+fn a_last_file_which_does_not_get_to_disk_is_told_and_waited_for() {
+    let tree = Tree::new();
+    let command = multilog(&tree, &["./d"]).stdin("one\n");
+    let command = failing(&tree, command, "d/current", "fsync:error=EIO:when=1");
+    let line =
+        "multilog: warning: unable to write ./d/current to disk, pausing: input/output error\n";
+    let logger = command.start();
+    assert_eq!(logger.wait_stderr("\n"), line);
+    assert_eq!(tree.mode("d/current"), 0o644);
+    logger.wait().is(0, "", line);
+    assert_eq!((tree.text("d/current"), tree.mode("d/current")), ("one\n".into(), 0o744));
 }
 
 #[test]

@@ -147,6 +147,10 @@ impl Store for Model {
         self.operation()
     }
 
+    fn sync_names(&mut self) -> Result<(), Fault> {
+        self.operation()
+    }
+
     fn set_mode_of_current(&mut self, complete: bool) -> Result<(), Fault> {
         self.operation()?;
         let current = self.current.expect("current is open");

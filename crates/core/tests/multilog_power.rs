@@ -2,12 +2,13 @@
 //!
 //! The model keeps beside what a program sees what may be on disk. Writing, until the file is
 //! synced, may be lost from its end on. What is done to the directory and to modes is lost from
-//! the end on as well, in order, as file systems with a journal do it, and syncing a file writes
-//! the journal. Whatever the moment: what was in `current` when it was synced is there, nothing is
-//! there twice or out of order, and files called safe are whole.
+//! the end on as well, in order, as file systems with a journal do it. Syncing a file may or may
+//! not write the journal. Whatever the moment: what was in `current` when it was synced is there,
+//! nothing is there twice or out of order, and files called safe are whole.
 
+use daemontools_core::multilog::batch::Mark;
 use daemontools_core::multilog::directory::{
-    Directory, File, OldName, Progress, Stat, Step, Store, surplus,
+    Code, Directory, File, Keep, OldName, Progress, Stat, Step, Store, surplus,
 };
 use daemontools_core::multilog::script::Settings;
 use daemontools_core::tai::Tai64n;
@@ -133,7 +134,7 @@ impl Disk {
             journal.most.remove(&node);
         }
         if self.names_follow_files {
-            self.sync_names();
+            self.commit();
         }
     }
 
@@ -145,7 +146,7 @@ impl Disk {
     }
 
     /// What fsync does to a directory.
-    fn sync_names(&mut self) {
+    fn commit(&mut self) {
         self.journal.drain(..self.journal.len() - 1);
     }
 
@@ -244,13 +245,16 @@ impl Store for Disk {
             complete: self.is_complete(n),
             links: self.seen().names.values().filter(|other| **other == n).count() as u64,
             size: self.nodes[n].data.len() as u64,
+            inode: n as u64 + 1,
+            modified: 0,
         }))
     }
 
-    fn open_current(&mut self) -> Result<(), Fault> {
+    fn open_current(&mut self) -> Result<u64, Fault> {
         self.operation()?;
-        self.current = Some(self.create(File::Current));
-        Ok(())
+        let current = self.create(File::Current);
+        self.current = Some(current);
+        Ok(current as u64 + 1)
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Fault> {
@@ -270,6 +274,13 @@ impl Store for Disk {
         if self.names_follow_files {
             self.promise();
         }
+        Ok(())
+    }
+
+    fn sync_names(&mut self) -> Result<(), Fault> {
+        self.operation()?;
+        self.commit();
+        self.promise();
         Ok(())
     }
 
@@ -301,9 +312,12 @@ impl Store for Disk {
         self.operation()?;
         let node = self.node(file).expect("it is there");
         let on_disk = self.nodes[node].synced == self.nodes[node].data;
-        assert!(on_disk || !name.ends_with(b".s"), "{file:?} is called safe and is not on disk");
+        assert!(
+            on_disk || name.code == Code::Unfinished,
+            "{file:?} is called safe and is not on disk"
+        );
         self.enter(|journal| {
-            assert_eq!(journal.names.insert(name.to_vec(), node), None, "the name is new");
+            assert_eq!(journal.names.insert(name.text(b"s"), node), None, "the name is new");
         });
         Ok(())
     }
@@ -335,12 +349,23 @@ impl Store for Disk {
         Ok(())
     }
 
-    fn prune(&mut self, limit: u64, kept: Option<&OldName>) -> Result<(), Fault> {
+    fn prune(&mut self, keep: &Keep) -> Result<(), Fault> {
         self.operation()?;
-        for name in surplus(self.seen().names.keys().cloned().collect(), limit, kept) {
+        let files = self.seen().names.keys().map(|name| (name.clone(), 0)).collect();
+        let kept = keep.name.map(|name| name.text(b"s"));
+        for name in surplus(files, keep, kept.as_deref()) {
             self.unlink(&name);
         }
         Ok(())
+    }
+
+    // No pipe outlives the power.
+    fn mark(&mut self, _: &Mark, _: Option<&[u8]>) -> Result<(), Fault> {
+        self.operation()
+    }
+
+    fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>, Fault> {
+        self.operation().map(|()| None)
     }
 
     fn start_processor(&mut self) -> Result<(), Fault> {
@@ -410,7 +435,8 @@ fn live(disk: &mut Disk, settings: &Settings<'_>, lines: &[Vec<u8>], clock: &mut
             work(&mut directory, disk, clock)?;
         }
         // As the program does it, whatever becomes of it.
-        if disk.sync_current() == Err(Fault::Dead) {
+        let synced = [disk.sync_current(), disk.sync_names()];
+        if synced.contains(&Err(Fault::Dead)) {
             return Err(Fault::Dead);
         }
         disk.set_mode_of_current(true)
@@ -496,13 +522,14 @@ proptest! {
         lines in lines(),
         size in 4096_u64..9000,
         processor in any::<bool>(),
+        names_follow_files in any::<bool>(),
         ends in ends(),
         failing in prop::collection::vec(0_usize..200, 0..4),
     ) {
         // More files than there will be, so that nothing is removed for its age.
         let command: Option<&[u8]> = processor.then_some(b"cat");
-        let settings = Settings { name: b".", size, files: 1000, processor: command };
-        let mut disk = Disk { failing, ..Disk::new(true) };
+        let settings = Settings { size, files: 1000, processor: command, ..Settings::default_for(b".") };
+        let mut disk = Disk { failing, ..Disk::new(names_follow_files) };
         let fault = through(&mut disk, &settings, &lines, &ends, |disk| disk.fault(size));
         prop_assert_eq!(fault, None);
     }
@@ -515,7 +542,7 @@ proptest! {
         ends in ends(),
     ) {
         let command: Option<&[u8]> = processor.then_some(b"cat");
-        let settings = Settings { name: b".", size: 4096, files, processor: command };
+        let settings = Settings { size: 4096, files, processor: command, ..Settings::default_for(b".") };
         let mut disk = Disk::new(true);
         let fault = through(&mut disk, &settings, &lines, &ends, |disk| {
             // One more while the one that is finished has its name and the oldest is not removed.
@@ -530,7 +557,7 @@ proptest! {
 
 #[test]
 fn names_do_not_go_back_with_the_clock() {
-    let settings = Settings { name: b".", size: 4096, files: 1000, processor: None };
+    let settings = Settings { size: 4096, files: 1000, ..Settings::default_for(b".") };
     let mut disk = Disk { left: usize::MAX, ..Disk::new(true) };
     let mut directory = Directory::new(&settings);
     let mut seconds = 1_000_000_000;

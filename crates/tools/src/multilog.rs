@@ -335,7 +335,7 @@ impl<'a> Multilog<'a> {
             self.wait_for_processors(None);
             self.flush();
         }
-        self.sinks.logs.iter_mut().for_each(Log::close);
+        self.work(Log::close);
     }
 }
 

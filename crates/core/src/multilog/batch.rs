@@ -58,7 +58,7 @@ pub struct Mark {
 /// The length of a mark in its file, in front of what is held.
 pub const MARK_LEN: usize = 88;
 
-/// The longest beginning of a line that is held; of a longer one the script has seen enough.
+/// Beginnings of lines are held if they are shorter; of others the script has seen enough.
 pub const LONGEST_HELD: usize = super::router::HEAD;
 
 const MAGIC: [u8; 16] = *b"multilog batch 1";

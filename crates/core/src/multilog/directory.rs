@@ -128,6 +128,11 @@ pub trait Store {
     /// # Errors
     /// What fsync says.
     fn sync_current(&mut self) -> Result<(), Self::Error>;
+    /// Makes sure that what was done to the names in the directory is on disk.
+    ///
+    /// # Errors
+    /// What fsync says of the directory.
+    fn sync_names(&mut self) -> Result<(), Self::Error>;
     /// Sets the mode of the open `current`.
     ///
     /// # Errors
@@ -201,6 +206,8 @@ pub enum Step {
     Write,
     /// Bringing a file to disk.
     Sync(File),
+    /// Bringing the names in the directory to disk.
+    SyncNames,
     /// Setting a file's mode.
     Mode(File),
     /// Renaming `current` or `newstate`.
@@ -251,6 +258,7 @@ enum Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Rotation {
     Sync,
+    SyncNames,
     Spare,
     MarkOld,
     Rename,
@@ -645,6 +653,12 @@ impl Directory {
         self.job = Job::Rotate(match rotation {
             Rotation::Sync => {
                 store.sync_current().map_err(trouble(Step::Sync(File::Current)))?;
+                Rotation::SyncNames
+            }
+            Rotation::SyncNames => {
+                // Its own name: it was made after the last time. Where syncing a file writes the
+                // whole journal, nothing is left to be done.
+                store.sync_names().map_err(trouble(Step::SyncNames))?;
                 Rotation::Spare
             }
             Rotation::Spare => {

@@ -157,7 +157,7 @@ impl<'a> Router<'a> {
             let room = HEAD.saturating_sub(self.head.len());
             let (part, behind) = line.split_at(body.len().min(room));
             self.head.extend_from_slice(part);
-            if behind.is_empty() {
+            if behind.is_empty() && self.head.len() < HEAD {
                 return next;
             }
             rest = behind;
@@ -182,8 +182,9 @@ impl<'a> Router<'a> {
         let stamp = self.stamp;
         let stamp = stamp.as_bytes();
         let (body, ended) = without_end(line);
-        let seen = body.len().min(HEAD.saturating_sub(stamp.len()));
-        if !ended && seen == body.len() {
+        let room = HEAD.saturating_sub(stamp.len());
+        let seen = body.len().min(room);
+        if !ended && seen < room {
             self.head.extend_from_slice(stamp);
             self.head.extend_from_slice(line);
             self.place = Place::Head;

@@ -124,7 +124,7 @@ impl Intake {
             return Input::Piece(lines::cut(text).0.len());
         }
         match lines::whole(text).len() {
-            0 if length <= LONGEST_HELD => Input::Beginning(length),
+            0 if length < LONGEST_HELD => Input::Beginning(length),
             0 => Input::Piece(length),
             whole => Input::Batch(whole),
         }

@@ -181,7 +181,8 @@ impl<'a> Log<'a> {
     }
 
     /// The end: everything is written, and marked as complete.
-    pub(super) fn close(&mut self) {
-        self.store.close_complete();
+    pub(super) fn close(&mut self) -> Work {
+        let closed = self.store.close_complete();
+        self.worked(closed.map(|()| Progress::Done))
     }
 }

@@ -48,9 +48,13 @@ impl<'a> LogDir<'a> {
         let fatal = |what: &[u8], error| diag::fatal("multilog", &[what, name], error);
         let path = CString::new(name).unwrap_or_default();
         // If it cannot be made, opening it tells why.
-        let _ = fs::mkdir(fs::HERE, &path, 0o700);
+        let made = fs::mkdir(fs::HERE, &path, 0o700).is_ok();
         let dir =
             paths::open_searchable(&path).map_err(|e| fatal(b"unable to open directory ", e))?;
+        if made && let Ok(above) = fs::open_dir(dir.as_fd(), c"..") {
+            // Its own name has to be on disk as well.
+            let _ = fs::sync(above.as_fd());
+        }
         let lock = fs::open_append(dir.as_fd(), c"lock")
             .map_err(|e| fatal(b"unable to lock directory ", e))?;
         if let Err(error) = lock::try_lock(lock.as_fd()) {
@@ -77,16 +81,22 @@ impl<'a> LogDir<'a> {
         self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
     }
 
-    /// The end: what was written goes to disk, and the file is marked as complete.
-    pub(super) fn close_complete(&mut self) {
+    /// The end: what was written goes to disk, and then the file is marked as complete.
+    ///
+    /// # Errors
+    /// What fsync or fchmod says; then this is to be called again.
+    pub(super) fn close_complete(&mut self) -> core::result::Result<(), Trouble<Errno>> {
+        let trouble = |step| move |error| Trouble { step, error };
         if let Ok(current) = self.current() {
-            let _ = fs::sync(current);
-            let _ = fs::fchmod(current, 0o744);
+            fs::sync(current).map_err(trouble(Step::Sync(File::Current)))?;
+            let _ = fs::sync(self.at());
+            fs::fchmod(current, 0o744).map_err(trouble(Step::Mode(File::Current)))?;
         }
         self.current = None;
         if self.marks.take().is_some() {
             let _ = fs::unlink(self.at(), MARKS);
         }
+        Ok(())
     }
 
     /// Says why the directory cannot be used; gives the exit code.
@@ -116,6 +126,7 @@ impl<'a> LogDir<'a> {
             Step::WriteState => file("write to", File::State),
             Step::Write => file("write to", File::Current),
             Step::Sync(f) => [&file("write", f)[..], b" to disk"].concat(),
+            Step::SyncNames => [&on("write")[..], b" to disk"].concat(),
             Step::Mode(f) => file("set mode of", f),
             Step::Rename(File::Current) => on("rename current to previous in directory"),
             Step::Rename(_) => on("rename newstate to state in directory"),
@@ -178,6 +189,14 @@ impl Store for LogDir<'_> {
 
     fn sync_current(&mut self) -> Result<()> {
         fs::sync(self.current()?)
+    }
+
+    fn sync_names(&mut self) -> Result<()> {
+        match fs::sync(self.at()) {
+            // A file system that does not know of it.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
+            other => other,
+        }
     }
 
     fn set_mode_of_current(&mut self, complete: bool) -> Result<()> {

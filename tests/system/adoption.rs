@@ -508,17 +508,55 @@ fn without_proc_a_service_runs_all_the_same() {
     let line = "supervise: warning: unable to use /proc: file does not exist\n";
     assert_eq!(supervise.wait_stderr(line), line);
     finish(&tree, supervise, "a");
+    // Where there may be one to take over, there is none to be started.
+    let first = tree.supervise("a");
+    tree.wait_lines("a/started", 2);
+    kill(first);
+    let line = "supervise: fatal: unable to use /proc: file does not exist\n";
+    tree.sh(script).under(namespace).run().is(111, "", line);
+    assert_eq!(tree.text("a/started").lines().count(), 2);
 }
 
 #[test]
-fn a_record_that_cannot_be_opened_is_said_and_does_no_harm() {
+fn a_record_that_cannot_be_read_is_reason_not_to_start_anything() {
     let tree = tree();
     tree.idle_service("a");
     tree.mkdir("a/supervise/process");
-    let supervise = tree.supervise("a");
+    let line = "supervise: fatal: unable to open a/supervise/process: is a directory\n";
+    tree.cmd("supervise").arg("a").run().is(111, "", line);
+    // Too few descriptors for everything: it comes back when there are more.
+    tree.idle_service("b");
+    let first = tree.supervise("b");
+    let pid = tree.wait_up("b");
+    kill(first);
+    for limit in 3..30 {
+        let limit = format!("--nofile={limit}");
+        let mut poor = tree.cmd("supervise").arg("b").under(["prlimit", &limit]).start();
+        wait_until("it takes over or leaves", DEADLINE, || {
+            poor.has_ended() || process::has_open(poor.pid(), &tree.path("b/supervise/ok"))
+        });
+        if poor.has_ended() {
+            assert_eq!(poor.wait().code, Some(111));
+        } else {
+            kill(poor);
+        }
+        assert_eq!(tree.wait_up("b"), pid);
+        assert_eq!(others(&tree, &[]), [pid]);
+    }
+}
+
+#[test]
+fn a_record_that_cannot_be_made_is_said_and_does_no_harm() {
+    let tree = tree();
+    tree.idle_service("a");
+    finish(&tree, tree.supervise("a"), "a");
+    tree.chmod("a/supervise", 0o500);
+    let supervise = tree.cmd("supervise").arg("a").unprivileged().start();
     tree.wait_lines("a/started", 1);
-    let line = "supervise: warning: unable to open a/supervise/process: is a directory\n";
-    assert_eq!(supervise.stderr(), line);
+    let line = "supervise: warning: unable to open a/supervise/process: access denied\n";
+    assert_eq!(supervise.wait_stderr(line), line);
+    tree.chmod("a/supervise", 0o700);
+    tree.wait_supervised("a");
     finish(&tree, supervise, "a");
 }
 

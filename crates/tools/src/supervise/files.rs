@@ -132,7 +132,7 @@ impl Files {
     /// begins anew.
     pub(super) fn begin(&mut self, normally_up: bool) -> core::result::Result<Beginning, i32> {
         let now = now();
-        let Some(record) = self.open_record() else {
+        let Some(record) = self.open_record()? else {
             let machine = Machine::new(normally_up, now);
             return Ok(Beginning { machine, adopted: None, recorded: None });
         };
@@ -158,29 +158,35 @@ impl Files {
         Ok(Beginning { machine, adopted, recorded })
     }
 
-    /// Opens the identity record, and gives it if it speaks of us.
-    fn open_record(&mut self) -> Option<IdentityRecord> {
-        match Register::open(self.state.as_fd()) {
+    /// Opens the identity record, and gives it if it speaks of us. Without one there is a service
+    /// all the same; but one that is there and cannot be read may name a process that lives.
+    fn open_record(&mut self) -> core::result::Result<Option<IdentityRecord>, i32> {
+        let [a, b, c] = self.shown.path();
+        let trouble = match Register::open(self.state.as_fd()) {
             Ok((register, found)) => {
                 self.register = Some(register);
-                match found {
-                    Found::Ours(record) => return Some(record),
-                    Found::Nothing => {}
-                    Found::Foreign(foreign) => {
-                        if let Some(reason) = foreign.reason() {
-                            let [a, b, c] = self.shown.path();
-                            let start = b"supervise: warning: ignoring ";
-                            diag::say(&[start, a, b, c, b"/process: ", reason.as_bytes()]);
-                        }
-                    }
+                if let Found::Foreign(foreign) = found
+                    && let Some(reason) = foreign.reason()
+                {
+                    let start = b"supervise: warning: ignoring ";
+                    diag::say(&[start, a, b, c, b"/process: ", reason.as_bytes()]);
                 }
+                return Ok(match found {
+                    Found::Ours(record) => Some(record),
+                    Found::Nothing | Found::Foreign(_) => None,
+                });
             }
-            Err(Trouble::Record(error)) => self.shown.warn(b"open", b"/process", why(error)),
-            Err(Trouble::Proc(error)) => {
-                diag::warning("supervise", &[b"unable to use /proc"], error);
-            }
+            Err(trouble) => trouble,
+        };
+        let (what, error) = match trouble {
+            Trouble::Record(error) => ([b"unable to open ", a, b, c, b"/process"], error),
+            Trouble::Proc(error) => ([&b"unable to use /proc"[..], b"", b"", b"", b""], error),
+        };
+        if fs::exists(self.state.as_fd(), c"process") != Ok(false) {
+            return Err(diag::fatal("supervise", &what, error));
         }
-        None
+        diag::warning("supervise", &what, error);
+        Ok(None)
     }
 
     fn read_status(&self) -> Option<Record> {

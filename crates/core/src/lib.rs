@@ -17,6 +17,7 @@ pub mod envfile;
 pub mod envini;
 pub mod errno;
 pub mod getopt;
+pub mod handover;
 pub mod identity;
 pub mod limits;
 pub mod lines;

@@ -239,6 +239,14 @@ pub struct Slot<Id> {
 }
 
 impl<Id> Slot<Id> {
+    /// What its directory is.
+    pub const fn id(&self) -> Id
+    where
+        Id: Copy,
+    {
+        self.id
+    }
+
     /// The name it was last seen under.
     pub const fn name(&self) -> &[u8] {
         &self.name
@@ -614,6 +622,11 @@ impl<Id: Ord + Copy> Roster<Id> {
     #[must_use]
     pub fn service_of(&self, pid: Pid) -> Option<(SlotNo, Role)> {
         self.by_pid.get(&pid).copied()
+    }
+
+    /// All supervises that run.
+    pub fn supervises(&self) -> impl Iterator<Item = Pid> {
+        self.by_pid.keys().copied()
     }
 
     /// Whether [`Event::Stop`] has come.

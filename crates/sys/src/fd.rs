@@ -1,6 +1,6 @@
 //! Descriptors: the first three, reading and writing.
 
-use crate::{BorrowedFd, Errno, OwnedFd, Result};
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result};
 use core::mem::ManuallyDrop;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, IoSlice};
@@ -130,6 +130,53 @@ pub fn pipe_for_children() -> Result<(OwnedFd, OwnedFd)> {
     let (read_end, write_end) = pipe()?;
     rustix::io::fcntl_setfd(&write_end, FdFlags::empty())?;
     Ok((read_end, write_end))
+}
+
+/// A file in memory with this content, read from its beginning, which the program that we become
+/// inherits.
+///
+/// # Errors
+/// EMFILE and ENFILE when there are no more descriptors, ENOSYS where there are no such files.
+pub fn memory_for_children(content: &[u8]) -> Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(c"handover", rustix::fs::MemfdFlags::empty())?;
+    write_all(file.as_fd(), content)?;
+    rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// The number of a descriptor.
+#[must_use]
+pub fn number(fd: BorrowedFd<'_>) -> i32 {
+    use rustix::fd::AsRawFd as _;
+    fd.as_raw_fd()
+}
+
+/// Lets the program that we become inherit a descriptor, or not.
+pub fn set_inherited(fd: BorrowedFd<'_>, inherited: bool) {
+    let flags = if inherited { FdFlags::empty() } else { FdFlags::CLOEXEC };
+    // Cannot fail with an open descriptor.
+    let _ = rustix::io::fcntl_setfd(fd, flags);
+}
+
+/// Takes a descriptor that the program before us, which was this same process, has handed over:
+/// one that is open, inherited and none of the first three. To be called before anything is
+/// opened, once for each number, so that nobody else can own it.
+#[must_use]
+pub fn take_inherited(number: i32) -> Option<OwnedFd> {
+    use rustix::fd::FromRawFd as _;
+    if number <= 2 {
+        return None;
+    }
+    // SAFETY: only looked at, and a number without a file says so.
+    let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) });
+    // What we open ourselves has the flag, and so does what was taken before.
+    if flags != Ok(FdFlags::empty()) {
+        return None;
+    }
+    // SAFETY: it is open, and nobody in this program owns it, see above.
+    let owned = unsafe { OwnedFd::from_raw_fd(number) };
+    set_inherited(owned.as_fd(), false);
+    Some(owned)
 }
 
 /// Opens one more copy, which the program that we become inherits: it is never closed by us.

@@ -44,6 +44,19 @@ impl OpenFiles {
         setrlimit(Resource::Nofile, raised).ok().map(|()| Self(inherited))
     }
 
+    /// The soft limit that our children get.
+    #[must_use]
+    pub fn inherited(self) -> u64 {
+        self.0.current.unwrap_or(u64::MAX)
+    }
+
+    /// Ours was raised before this program was run in our process; children get this soft limit.
+    #[must_use]
+    pub fn raised_from(soft: u64) -> Self {
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        Self(Rlimit { current: Some(soft).filter(|soft| *soft != u64::MAX), maximum })
+    }
+
     /// In a child, before it runs another program: the limit as we found it.
     pub fn put_back(self) {
         // Lowering a limit is always allowed.

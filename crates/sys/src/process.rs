@@ -20,6 +20,8 @@ struct Start {
     /// How many of the arguments, from the first on, have been handed out as `CStr`; the program's
     /// name counts from the beginning.
     handed_out: Cell<usize>,
+    /// How many entries of the environment have been taken out.
+    taken_out: Cell<usize>,
 }
 
 struct StartCell(UnsafeCell<Start>);
@@ -35,6 +37,7 @@ static START: StartCell = StartCell(UnsafeCell::new(Start {
     argv: null(),
     envp: null(),
     handed_out: Cell::new(1),
+    taken_out: Cell::new(0),
 }));
 
 /// Keeps the arguments for [`args`] and [`env()`].
@@ -44,7 +47,10 @@ static START: StartCell = StartCell(UnsafeCell::new(Start {
 /// NUL-terminated strings that live as long as the process.
 pub(crate) unsafe fn remember(argc: usize, argv: *const *const c_char, envp: *const *const c_char) {
     // SAFETY: nothing else runs yet.
-    unsafe { *START.0.get() = Start { argc, argv, envp, handed_out: Cell::new(1) } };
+    unsafe {
+        *START.0.get() =
+            Start { argc, argv, envp, handed_out: Cell::new(1), taken_out: Cell::new(0) }
+    };
 }
 
 fn start() -> &'static Start {
@@ -81,9 +87,10 @@ pub fn executed_path() -> Option<&'static CStr> {
     if envp.is_null() {
         return None;
     }
-    // The auxiliary vector follows the NULL behind the environment: pairs of words, key and value,
-    // up to a key of zero.
-    let mut at = envp.wrapping_add(environ().count() + 1).cast::<[usize; 2]>();
+    // The auxiliary vector follows the NULL behind the environment as it was: pairs of words, key
+    // and value, up to a key of zero.
+    let entries = environ().count() + start().taken_out.get();
+    let mut at = envp.wrapping_add(entries + 1).cast::<[usize; 2]>();
     loop {
         // SAFETY: the vector lies on the initial stack, and the loop stops at its end.
         let [key, value] = unsafe { at.read() };
@@ -132,6 +139,30 @@ pub fn env(name: &str) -> Option<&'static CStr> {
         let rest = entry.to_bytes_with_nul().strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
         CStr::from_bytes_with_nul(rest).ok()
     })
+}
+
+/// Takes a variable out of the environment, in place: from now on nobody finds it, and no program
+/// that we run gets it. Gives its value.
+#[must_use]
+pub fn take_env(name: &str) -> Option<&'static CStr> {
+    let value = env(name)?;
+    let entry = environ().position(|entry| {
+        let rest = entry.to_bytes().strip_prefix(name.as_bytes());
+        rest.is_some_and(|rest| rest.starts_with(b"="))
+    })?;
+    let mut place = start().envp.cast_mut().wrapping_add(entry);
+    loop {
+        // SAFETY: `place` is before the NULL at the end of the array, so that there is a next one.
+        let next = unsafe { place.wrapping_add(1).read() };
+        // SAFETY: the array is our own writable memory, and nobody holds a reference to it: what
+        // was given out are the strings.
+        unsafe { place.write(next) };
+        if next.is_null() {
+            start().taken_out.set(start().taken_out.get() + 1);
+            return Some(value);
+        }
+        place = place.wrapping_add(1);
+    }
 }
 
 /// A NULL-terminated array of strings, as exec wants it, that borrows the strings.

@@ -63,6 +63,15 @@ impl Signals {
     /// # Errors
     /// EMFILE, ENFILE and ENOMEM when there are no more descriptors or memory.
     pub fn take_over(wanted: &[i32]) -> Result<Self> {
+        Self::take_over_again(wanted, None)
+    }
+
+    /// The same in a program that goes on in the process of another, which had taken over signals
+    /// too, and had found this mask.
+    ///
+    /// # Errors
+    /// As above.
+    pub fn take_over_again(wanted: &[i32], mask: Option<u64>) -> Result<Self> {
         let ends_ignored = kernel::is_ignored(CHLD);
         // An ignored SIGCHLD would let children vanish unseen. Their stops are of no interest.
         kernel::default_disposition(CHLD, nr::SA_NOCLDSTOP)?;
@@ -73,9 +82,16 @@ impl Signals {
                 set |= bit(signal);
             }
         }
-        let inherited = kernel::set_mask(nr::SIG_BLOCK, set)?;
+        let found = kernel::set_mask(nr::SIG_BLOCK, set)?;
+        let inherited = mask.unwrap_or(found);
         let fd = kernel::signalfd(set, nr::O_CLOEXEC | nr::O_NONBLOCK)?;
         Ok(Self { fd, inherited, ends_ignored })
+    }
+
+    /// The mask as we found it.
+    #[must_use]
+    pub const fn inherited_mask(&self) -> u64 {
+        self.inherited
     }
 
     /// The signals that have come, each once, without waiting.

@@ -135,6 +135,12 @@ pub(crate) fn take_hold(process: Process) -> Result<Option<Handle>> {
     }
 }
 
+/// Whether a recorded process is a child of ours, ended or not: we have become another program
+/// since it was started.
+pub(crate) fn is_ours(process: Process) -> bool {
+    process::is_child(process.pid) && identify(process.pid) == Ok(process)
+}
+
 /// How a process ended that is not our child.
 pub(crate) fn end_of(process: &Handle) -> Ended {
     process.how_it_ended(PATIENCE).map_or(Ended::Unknown, ended)

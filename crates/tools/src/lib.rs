@@ -42,6 +42,7 @@ mod tai64n;
 mod tai64nlocal;
 mod takeover;
 mod time;
+mod upgrade;
 
 use daemontools_sys::process;
 

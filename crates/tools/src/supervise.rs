@@ -10,18 +10,21 @@ use crate::children::reap;
 use crate::diag;
 use crate::identity;
 use crate::time::{instant, now};
+use crate::upgrade;
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
 use daemontools_core::Pid;
 use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::decimal::Decimal;
+use daemontools_core::handover::Handover;
 use daemontools_core::status::Want;
 use daemontools_core::supervise::{Effect, Event, Machine, State};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Forked, Strings};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{Result, fd, fs, poll};
-use files::{Beginning, Files, Locked};
+use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, fs, poll};
+use files::{Beginning, Files, Handed, Locked};
 
 /// After a status that could not be written, how long until the next try.
 const RETRY_STATUS: Duration = Duration::from_secs(5);
@@ -31,8 +34,10 @@ pub(crate) fn main() -> i32 {
     let (Some(dir), None) = (process::arg(1), process::arg(2)) else {
         return diag::usage("supervise", "supervise dir");
     };
+    let handover = upgrade::handed_over();
+    let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
-    match Supervisor::begin(dir) {
+    match Supervisor::begin(dir, handover.as_ref(), handed) {
         Ok(mut supervisor) => supervisor.run(),
         Err(code) => code,
     }
@@ -45,6 +50,8 @@ struct Supervisor {
     signals: Signals,
     files: Files,
     machine: Machine,
+    /// Where we were started.
+    home: Option<OwnedFd>,
     /// The process, if it was started by another supervise and is not our child.
     adopted: Option<Handle>,
     /// What the last commands chose, while there may be more of the same message.
@@ -63,13 +70,20 @@ struct Supervisor {
 
 impl Supervisor {
     /// Everything that has to work before the first start.
-    fn begin(dir: &'static CStr) -> core::result::Result<Self, i32> {
+    fn begin(
+        dir: &'static CStr,
+        handover: Option<&Handover>,
+        handed: Option<Handed>,
+    ) -> core::result::Result<Self, i32> {
+        const WANTED: [i32; 5] =
+            [signal::TERM, signal::INT, signal::HUP, signal::USR1, signal::USR2];
         let shown = dir.to_bytes();
         let fatal = |what: &[&[u8]], error| diag::fatal("supervise", what, error);
-        let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP, signal::USR1])
+        let signals = Signals::take_over_again(&WANTED, handover.map(|handover| handover.mask))
             .map_err(|e| fatal(&[b"unable to create pipe for ", shown], e))?;
+        let home = fs::reach_dir(fs::HERE, c".").ok();
         fs::chdir(dir).map_err(|e| fatal(&[b"unable to chdir to ", shown], e))?;
-        let locked = Locked::take(shown)?;
+        let locked = Locked::take(shown, handed)?;
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
@@ -80,6 +94,7 @@ impl Supervisor {
             files,
             shown_want: machine.record().want,
             machine,
+            home,
             adopted,
             decoder: Decoder::default(),
             unpublished: true,
@@ -90,12 +105,17 @@ impl Supervisor {
         // The status is there before ok, which tells others that it is.
         supervisor.publish();
         supervisor.files.open_ok()?;
+        if handover.is_some_and(|handover| handover.leaving) {
+            supervisor.step(Event::Command(Command::Exit, Scope::Process));
+        }
         Ok(supervisor)
     }
 
     /// From the first start to the last end.
     fn run(&mut self) -> i32 {
         self.step(Event::Begin);
+        // Our child before an upgrade may have ended in between.
+        self.reap();
         while self.machine.state() != State::Gone {
             if self.unpublished {
                 self.publish();
@@ -131,12 +151,14 @@ impl Supervisor {
 
     fn take_signals(&mut self) {
         let mut asked = [None; 2];
+        let mut upgrade = false;
         for signal in self.signals.pending() {
             match signal {
                 signal::TERM | signal::INT => asked = [Some(Command::Down), Some(Command::Exit)],
                 // USR1 is what svscan tells a logger's supervise whose end of file is near. HUP
                 // comes from a terminal that is closed, and the service gets it as well.
                 signal::HUP | signal::USR1 => asked = [asked[0], Some(Command::Exit)],
+                signal::USR2 => upgrade = true,
                 _ => {}
             }
         }
@@ -144,12 +166,44 @@ impl Supervisor {
         for command in asked.into_iter().flatten() {
             self.step(Event::Command(command, Scope::Process));
         }
+        self.reap();
+        if upgrade {
+            self.upgrade();
+        }
+    }
+
+    fn reap(&mut self) {
         while let Some((pid, how)) = reap() {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
                 self.step(Event::Ended(how));
             }
         }
+    }
+
+    /// Becomes the newly installed program, with the same service. What we know, it finds in the
+    /// status and the identity record. Comes back if that fails.
+    fn upgrade(&mut self) {
+        if self.machine.state() == State::Gone {
+            return;
+        }
+        self.publish();
+        let Ok(here) = fs::reach_dir(fs::HERE, c".") else {
+            return;
+        };
+        let (names, kept): (Vec<_>, Vec<_>) = self.files.to_hand_over().unzip();
+        let numbered = names.iter().zip(&kept).map(|(name, fd)| (name.to_vec(), fd::number(*fd)));
+        let handover = Handover {
+            mask: self.signals.inherited_mask(),
+            leaving: self.machine.is_leaving(),
+            descriptors: numbered.collect(),
+            ..Handover::default()
+        };
+        // Our arguments are seen from there.
+        if self.home.as_ref().is_some_and(|home| fs::fchdir(home.as_fd()).is_ok()) {
+            upgrade::run("supervise", &handover, &kept);
+        }
+        let _ = fs::fchdir(here.as_fd());
     }
 
     /// The end of a process that is not our child.

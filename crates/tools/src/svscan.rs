@@ -12,6 +12,7 @@ use crate::options::{complain, options};
 use crate::paths::{PATH_MAX, join};
 use crate::takeover::{self, Found};
 use crate::time::instant;
+use crate::upgrade;
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::ffi::CString;
@@ -20,6 +21,7 @@ use core::ffi::CStr;
 use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::getopt::Opt;
+use daemontools_core::handover::{Handover, Pipe};
 use daemontools_core::roster::{Action, Contents, Effect, Event, Role, Roster, SlotNo};
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
@@ -40,26 +42,92 @@ const BLIND_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Exit code: 0 after TERM, 100 for bad usage, 111 when the directory cannot be scanned.
 pub(crate) fn main() -> i32 {
-    let mut keep = false;
-    let mut options = options(b"k");
+    let (mut keep, mut upgrade) = (false, false);
+    let mut options = options(b"ku");
     for option in options.by_ref() {
-        if option != Opt::Letter(b'k') {
-            complain(option);
-            return diag::usage("svscan", "svscan [-k] [dir [logservice]]");
+        match option {
+            Opt::Letter(b'k') => keep = true,
+            Opt::Letter(_) => upgrade = true,
+            _ => {
+                complain(option);
+                return diag::usage("svscan", "svscan [-ku] [dir [logservice]]");
+            }
         }
-        keep = true;
     }
     let scan_dir = process::arg(options.operand());
     let log_service = process::arg(options.operand() + 1);
+    if upgrade {
+        return ask_for_upgrade(scan_dir);
+    }
 
+    let handover = upgrade::handed_over();
+    let inherited = handover.as_ref().map(Inherited::take).unwrap_or_default();
     fd::fill_missing(fd::Missing::NullForChildren);
-    match Scanner::begin(keep, scan_dir, log_service) {
+    match Scanner::begin(keep, scan_dir, log_service, inherited) {
         Ok(mut scanner) => {
             scanner.run();
             0
         }
         Err(code) => code,
     }
+}
+
+/// Tells the svscan of a directory to become the newly installed program.
+fn ask_for_upgrade(scan_dir: Option<&CStr>) -> i32 {
+    let path = scan_dir.unwrap_or(c".");
+    let shown = path.to_bytes();
+    let dir = match fs::open_dir(fs::HERE, path) {
+        Ok(dir) => dir,
+        Err(error) => return diag::fatal("svscan", &[b"unable to open ", shown], error),
+    };
+    let Some((_, svscan)) = holder::hold(dir.as_fd()) else {
+        diag::say(&[b"svscan: fatal: no svscan runs on ", shown]);
+        return diag::PERMANENT;
+    };
+    match svscan.signal(signal::USR2) {
+        Ok(()) => 0,
+        Err(error) => diag::fatal("svscan", &[b"unable to signal the svscan of ", shown], error),
+    }
+}
+
+/// What the svscan before us in this process has handed over.
+#[derive(Default)]
+struct Inherited {
+    mask: Option<u64>,
+    lock: Option<OwnedFd>,
+    open_files: Option<OpenFiles>,
+    /// Its pipes, by service directory.
+    pipes: Vec<([u64; 4], (OwnedFd, OwnedFd))>,
+}
+
+impl Inherited {
+    fn take(handover: &Handover) -> Self {
+        let pipe = |pipe: &Pipe| {
+            Some((
+                pipe.directory,
+                (fd::take_inherited(pipe.read)?, fd::take_inherited(pipe.write)?),
+            ))
+        };
+        Self {
+            mask: Some(handover.mask),
+            lock: handover.descriptor(b"lock").and_then(fd::take_inherited),
+            open_files: handover.open_files.map(OpenFiles::raised_from),
+            pipes: handover.pipes.iter().filter_map(pipe).collect(),
+        }
+    }
+
+    /// The pipe of this service.
+    fn pipe_of(&mut self, id: DirId) -> Option<(OwnedFd, OwnedFd)> {
+        let wanted = numbers(id);
+        let at = self.pipes.iter().position(|(id, _)| *id == wanted)?;
+        Some(self.pipes.swap_remove(at).1)
+    }
+}
+
+/// What a directory is, in numbers.
+fn numbers(id: DirId) -> [u64; 4] {
+    let (major, minor) = id.device;
+    [major.into(), minor.into(), id.inode, u64::try_from(id.born).unwrap_or(0)]
 }
 
 /// A `svscan` at work.
@@ -93,7 +161,10 @@ struct Scanner {
     /// Our children's limit of open files, if we had to raise ours.
     open_files: Option<OpenFiles>,
     leaving: bool,
-    _lock: Option<OwnedFd>,
+    lock: Option<OwnedFd>,
+    /// Where we were started.
+    start: Option<OwnedFd>,
+    inherited: Inherited,
 }
 
 impl Scanner {
@@ -102,15 +173,21 @@ impl Scanner {
         keep: bool,
         scan_dir: Option<&CStr>,
         log_service: Option<&CStr>,
+        mut inherited: Inherited,
     ) -> core::result::Result<Self, i32> {
+        const WANTED: [i32; 4] = [signal::TERM, signal::INT, signal::HUP, signal::USR2];
         let shown = scan_dir.map_or(&b"."[..], CStr::to_bytes);
-        let signals = Signals::take_over(&[signal::TERM, signal::INT, signal::HUP])
+        let signals = Signals::take_over_again(&WANTED, inherited.mask)
             .map_err(|e| diag::fatal("svscan", &[b"unable to take signals"], e))?;
+        let start = fs::reach_dir(fs::HERE, c".").ok();
         if let Some(scan_dir) = scan_dir {
             fs::chdir(scan_dir)
                 .map_err(|e| diag::fatal("svscan", &[b"unable to chdir to ", shown], e))?;
         }
-        let lock = holder::lock_scan_dir("svscan", shown)?;
+        let lock = match inherited.lock.take() {
+            None => holder::lock_scan_dir("svscan", shown)?,
+            lock => lock,
+        };
         let home = fs::reach_dir(fs::HERE, c".")
             .map_err(|e| diag::fatal("svscan", &[b"unable to open ", shown], e))?;
         // A service whose supervise is killed becomes our child until the next one has taken it
@@ -139,9 +216,11 @@ impl Scanner {
             scans: 0,
             unreadable: false,
             own_groups: process::in_foreground(),
-            open_files: None,
+            open_files: inherited.open_files,
             leaving: false,
-            _lock: lock,
+            lock,
+            start,
+            inherited,
         };
         if let Some(name) = log_service {
             scanner.start_own_logger(name);
@@ -181,13 +260,14 @@ impl Scanner {
     }
 
     fn take_signals(&mut self) {
-        let mut stop = false;
+        let (mut stop, mut upgrade) = (false, false);
         for signal in self.signals.pending() {
             match signal {
                 signal::TERM | signal::INT => stop = true,
                 // The terminal in whose foreground we are has gone.
                 signal::HUP if self.own_groups => stop = true,
                 signal::HUP => self.next_scan = instant(),
+                signal::USR2 => upgrade = true,
                 _ => {}
             }
         }
@@ -197,7 +277,44 @@ impl Scanner {
         }
         if stop {
             self.tell(Event::Stop);
+        } else if upgrade && !self.roster.is_stopping() {
+            self.upgrade();
         }
+    }
+
+    /// Becomes the newly installed program, and so does every supervise. The next svscan finds them
+    /// as after our death, but they stay our children. Comes back if that fails.
+    fn upgrade(&mut self) {
+        for pid in self.roster.supervises() {
+            self.signal(pid, signal::USR2);
+        }
+        let mut kept = Vec::new();
+        let mut handover = Handover {
+            mask: self.signals.inherited_mask(),
+            open_files: self.open_files.map(OpenFiles::inherited),
+            ..Handover::default()
+        };
+        if let Some(lock) = &self.lock {
+            handover.descriptors.push((b"lock".to_vec(), fd::number(lock.as_fd())));
+            kept.push(lock.as_fd());
+        }
+        for (no, pipe) in self.pipes.iter().enumerate() {
+            let Some(((read, write), slot)) = pipe.as_ref().zip(self.roster.slot(SlotNo(no)))
+            else {
+                continue;
+            };
+            handover.pipes.push(Pipe {
+                read: fd::number(read.as_fd()),
+                write: fd::number(write.as_fd()),
+                directory: numbers(slot.id()),
+            });
+            kept.extend([read.as_fd(), write.as_fd()]);
+        }
+        // Our arguments are seen from there.
+        if self.start.as_ref().is_some_and(|start| fs::fchdir(start.as_fd()).is_ok()) {
+            upgrade::run("svscan", &handover, &kept);
+        }
+        let _ = fs::fchdir(self.home.as_fd());
     }
 
     /// Supervises that are not our children.
@@ -252,6 +369,10 @@ impl Scanner {
     fn scan(&mut self) {
         self.roster.begin_scan();
         self.scans += 1;
+        if self.scans > 1 {
+            // Of services that have gone meanwhile.
+            self.inherited.pipes.clear();
+        }
         let read = dir::names_here(|name| self.look(name));
         match read {
             Ok(()) => {
@@ -414,11 +535,14 @@ impl Scanner {
         let shown = name.to_bytes();
         let there = self.find(&name, role == Role::Log && !own);
         if logged && !self.has_pipe(no) {
-            let other = self.find(&name, role == Role::Main);
-            let pipe = match role {
-                Role::Main => takeover::pipe_between(&there, &other),
-                Role::Log => takeover::pipe_between(&other, &there),
-            };
+            let inherited = self.inherited.pipe_of(self.roster.slot(no)?.id());
+            let pipe = inherited.or_else(|| {
+                let other = self.find(&name, role == Role::Main);
+                match role {
+                    Role::Main => takeover::pipe_between(&there, &other),
+                    Role::Log => takeover::pipe_between(&other, &there),
+                }
+            });
             if let Err(error) = self.make_pipe(no, pipe) {
                 diag::warning("svscan", &[b"unable to create pipe for ", shown], error);
                 return None;

@@ -9,6 +9,7 @@ use crate::time::{now, since_boot};
 use core::ffi::CStr;
 use core::time::Duration;
 use daemontools_core::decimal::Decimal;
+use daemontools_core::handover::Handover;
 use daemontools_core::identity::{Found, Record as IdentityRecord, succeed};
 use daemontools_core::status::{self, Record};
 use daemontools_core::supervise::Machine;
@@ -21,16 +22,41 @@ use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, loc
 const LOCK_TRIES: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(10);
 
+/// What an upgrade leaves open, so that nobody comes in between and no command is lost.
+pub(super) struct Handed {
+    lock: OwnedFd,
+    control: OwnedFd,
+    control_writer: OwnedFd,
+    ok: OwnedFd,
+}
+
+impl Handed {
+    /// What was handed over; `None` unless it is all there.
+    pub(super) fn take(handover: &Handover) -> Option<Self> {
+        let take = |name: &[u8]| fd::take_inherited(handover.descriptor(name)?);
+        Some(Self {
+            lock: take(b"lock")?,
+            control: take(b"control")?,
+            control_writer: take(b"control-writer")?,
+            ok: take(b"ok")?,
+        })
+    }
+}
+
 /// The state directory, ours alone.
 pub(super) struct Locked {
     shown: Shown,
     state: OwnedFd,
     lock: OwnedFd,
+    handed: Option<(OwnedFd, OwnedFd, OwnedFd)>,
 }
 
 impl Locked {
     /// Makes the state directory if it is missing, and takes its lock.
-    pub(super) fn take(dir: &'static [u8]) -> core::result::Result<Self, i32> {
+    pub(super) fn take(
+        dir: &'static [u8],
+        handed: Option<Handed>,
+    ) -> core::result::Result<Self, i32> {
         let shown = Shown::find(dir)
             .map_err(|e| diag::fatal("supervise", &[b"unable to find directory of ", dir], e))?;
         shown.make_dir()?;
@@ -40,17 +66,26 @@ impl Locked {
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
         let lock = fs::open_append(state.as_fd(), c"lock")
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
+        let same =
+            |handed: &Handed| lock::identity(handed.lock.as_fd()) == lock::identity(lock.as_fd());
+        if let Some(Handed { lock, control, control_writer, ok }) = handed.filter(same) {
+            return Ok(Self { shown, state, lock, handed: Some((control, control_writer, ok)) });
+        }
         if let Err(error) = take_lock(&lock) {
             let what =
                 [b"unable to acquire ", shown.dir, shown.slash, shown.state.path(), b"/lock"];
             return Err(holder::refuse("supervise", &what, &lock, error));
         }
-        Ok(Self { shown, state, lock })
+        Ok(Self { shown, state, lock, handed: None })
     }
 
     /// Opens the control FIFO, making it if it is missing.
     pub(super) fn open_files(self) -> core::result::Result<Files, i32> {
-        let Self { shown, state, lock } = self;
+        let Self { shown, state, lock, handed } = self;
+        if let Some((control, control_writer, ok)) = handed {
+            let ok = Some(ok);
+            return Ok(Files { shown, state, control, register: None, lock, ok, control_writer });
+        }
         let at = state.as_fd();
         // If it cannot be made, opening it tells why.
         let _ = fs::mkfifo(at, c"control", 0o600);
@@ -59,15 +94,7 @@ impl Locked {
         shown.check_fifo(&control, b"/control")?;
         let control_writer =
             fs::open_write(at, c"control").map_err(|e| shown.fatal(b"write", b"/control", e))?;
-        Ok(Files {
-            shown,
-            state,
-            control,
-            register: None,
-            _lock: lock,
-            _ok: None,
-            _control_writer: control_writer,
-        })
+        Ok(Files { shown, state, control, register: None, lock, ok: None, control_writer })
     }
 }
 
@@ -96,11 +123,11 @@ pub(super) struct Files {
     control: OwnedFd,
     /// None where processes cannot be identified, which was said.
     register: Option<Register>,
-    /// Held open, never used: as long as they are, we are alone, and svok says yes, and the FIFO
-    /// has no end.
-    _lock: OwnedFd,
-    _ok: Option<OwnedFd>,
-    _control_writer: OwnedFd,
+    /// Held open, not used: as long as they are, we are alone, and svok says yes, and the FIFO has
+    /// no end.
+    lock: OwnedFd,
+    ok: Option<OwnedFd>,
+    control_writer: OwnedFd,
 }
 
 /// How a supervise begins.
@@ -120,12 +147,27 @@ impl Files {
 
     /// Opens the FIFO that says we are here, making it if it is missing.
     pub(super) fn open_ok(&mut self) -> core::result::Result<(), i32> {
+        if self.ok.is_some() {
+            return Ok(());
+        }
         let at = self.state.as_fd();
         let _ = fs::mkfifo(at, c"ok", 0o600);
         let ok = fs::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
         self.shown.check_fifo(&ok, b"/ok")?;
-        self._ok = Some(ok);
+        self.ok = Some(ok);
         Ok(())
+    }
+
+    /// What an upgrade leaves open, by the names in the handover.
+    pub(super) fn to_hand_over(&self) -> impl Iterator<Item = (&'static [u8], BorrowedFd<'_>)> {
+        [
+            (&b"lock"[..], Some(&self.lock)),
+            (b"control", Some(&self.control)),
+            (b"control-writer", Some(&self.control_writer)),
+            (b"ok", self.ok.as_ref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, fd)| Some((name, fd?.as_fd())))
     }
 
     /// Goes on from what the last supervise left behind, if it could not leave in order; otherwise
@@ -139,7 +181,9 @@ impl Files {
         let pid = record.process.map_or(0, |process| process.pid.get().unsigned_abs());
         let digits = Decimal::new(pid.into());
         let dir = self.shown.dir;
-        let adopted = match record.process.map(identity::take_hold).transpose() {
+        let own = record.process.is_some_and(identity::is_ours);
+        let foreign = record.process.filter(|_| !own);
+        let adopted = match foreign.map(identity::take_hold).transpose() {
             Ok(handle) => handle.flatten(),
             // What cannot be watched is not to be doubled either.
             Err(error) => {
@@ -147,7 +191,8 @@ impl Files {
                 return Err(diag::fatal("supervise", &what, error));
             }
         };
-        let lives = adopted.is_some();
+        // An end of our own child that we were not told of yet, we shall be.
+        let lives = own || adopted.is_some();
         let status = self.read_status();
         if !lives && !record.leaving && pid != 0 && status.is_some_and(|s| s.pid == pid) {
             let start = b"supervise: warning: process ";

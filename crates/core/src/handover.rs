@@ -1,0 +1,143 @@
+//! What a program hands to the next version of itself when it is upgraded in place.
+//!
+//! Everything that can be found again is not in it: only what a process has and nobody else knows.
+//! It is a text of `key=value` lines. A program that does not know its version goes without, as
+//! after a KILL.
+
+use crate::decimal::{self, Decimal};
+use alloc::vec::Vec;
+
+/// The version of the text.
+const VERSION: u64 = 1;
+
+/// What is handed over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Handover {
+    /// The signals that were blocked when the first version was started.
+    pub mask: u64,
+    /// supervise: it was told to leave as soon as its service is down.
+    pub leaving: bool,
+    /// Descriptors, by what they are: a name of small letters, and their number.
+    pub descriptors: Vec<(Vec<u8>, i32)>,
+    /// svscan: its pipes.
+    pub pipes: Vec<Pipe>,
+    /// svscan: how many files its children may have open, if that is another number than for
+    /// itself.
+    pub open_files: Option<u64>,
+}
+
+/// The pipe between a service and its logger.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pipe {
+    /// The read end.
+    pub read: i32,
+    /// The write end.
+    pub write: i32,
+    /// The service directory: device, major and minor, inode, and time of birth.
+    pub directory: [u64; 4],
+}
+
+impl Handover {
+    /// The text.
+    #[must_use]
+    pub fn to_text(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        let mut line = |key: &[u8], numbers: &[u64]| {
+            text.extend_from_slice(key);
+            for (n, number) in numbers.iter().enumerate() {
+                text.push(if n == 0 { b'=' } else { b' ' });
+                text.extend_from_slice(Decimal::new(*number).as_bytes());
+            }
+            text.push(b'\n');
+        };
+        line(b"version", &[VERSION]);
+        line(b"mask", &[self.mask]);
+        line(b"leaving", &[u64::from(self.leaving)]);
+        if let Some(limit) = self.open_files {
+            line(b"open-files", &[limit]);
+        }
+        for (name, number) in &self.descriptors {
+            line(name, &[u64::from(number.unsigned_abs())]);
+        }
+        for Pipe { read, write, directory: [major, minor, inode, born] } in &self.pipes {
+            let (read, write) = (read.unsigned_abs().into(), write.unsigned_abs().into());
+            line(b"pipe", &[read, write, *major, *minor, *inode, *born]);
+        }
+        text
+    }
+
+    /// What is in a text; `None` if it has another version or form.
+    #[must_use]
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        let mut lines = text.split(|&c| c == b'\n');
+        if lines.next()? != b"version=1" {
+            return None;
+        }
+        let mut handover = Self::default();
+        for line in lines.filter(|line| !line.is_empty()) {
+            let (key, value) = line.split_at(memchr::memchr(b'=', line)?);
+            let numbers = value.get(1..)?.split(|&c| c == b' ').map(decimal::parse);
+            let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
+            let descriptor = |number: u64| i32::try_from(number).ok();
+            match (key, &numbers[..]) {
+                (b"mask", &[mask]) => handover.mask = mask,
+                (b"leaving", &[leaving]) => handover.leaving = leaving != 0,
+                (b"open-files", &[limit]) => handover.open_files = Some(limit),
+                (b"pipe", &[read, write, major, minor, inode, born]) => handover.pipes.push(Pipe {
+                    read: descriptor(read)?,
+                    write: descriptor(write)?,
+                    directory: [major, minor, inode, born],
+                }),
+                (name, &[number]) => {
+                    handover.descriptors.push((name.to_vec(), descriptor(number)?));
+                }
+                _ => return None,
+            }
+        }
+        Some(handover)
+    }
+
+    /// The number of a descriptor.
+    #[must_use]
+    pub fn descriptor(&self, name: &[u8]) -> Option<i32> {
+        self.descriptors.iter().find(|(key, _)| key == name).map(|(_, number)| *number)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn what_is_handed_over_arrives() {
+        let handover = Handover {
+            mask: 1 << 33,
+            leaving: true,
+            descriptors: vec![(b"lock".to_vec(), 4), (b"control".to_vec(), 1000)],
+            pipes: vec![Pipe { read: 7, write: 8, directory: [254, 0, u64::MAX, 5] }],
+            open_files: Some(1024),
+        };
+        let text = handover.to_text();
+        assert_eq!(Handover::parse(&text), Some(handover.clone()));
+        assert_eq!(handover.descriptor(b"control"), Some(1000));
+        assert_eq!(handover.descriptor(b"other"), None);
+        let none = Handover::default();
+        assert_eq!(Handover::parse(&none.to_text()), Some(none));
+    }
+
+    #[test]
+    fn other_versions_and_forms_are_refused() {
+        for text in [
+            &b""[..],
+            b"version=2\nmask=0\n",
+            b"mask=0\n",
+            b"version=1\nmask\n",
+            b"version=1\nmask=x\n",
+            b"version=1\npipe=1 2\n",
+            b"version=1\nlock=4294967296\n",
+        ] {
+            assert_eq!(Handover::parse(text), None);
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Live upgrade: svscan and the supervises become the newly installed program, as the same
+//! processes with the same services.
+
+use harness::{Process, Signal, Suite, Tree, process, wait_until};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, symlink};
+use system::{PROMPT, find_below, leaves, tree, wait_settled};
+
+/// Installs our programs into a directory of their own, from which they can be replaced.
+fn install(tree: &Tree) {
+    tree.mkdir("bin");
+    replace(tree);
+    for entry in fs::read_dir(Suite::get().bin()).expect("our programs").flatten() {
+        let name = entry.file_name();
+        if name != "daemontools" {
+            symlink("daemontools", tree.path("bin").join(name)).expect("a link");
+        }
+    }
+}
+
+/// Installs the executable anew, as another file.
+fn replace(tree: &Tree) {
+    let program = fs::canonicalize(Suite::get().bin().join("svscan")).expect("an executable");
+    fs::copy(program, tree.path("bin/new")).expect("copy");
+    tree.rename("bin/new", "bin/daemontools");
+}
+
+/// Starts svscan of that directory on `s`, which finds its supervise there as well.
+fn svscan(tree: &Tree) -> Process {
+    let path = format!("{}:/usr/bin:/bin", tree.path("bin").display());
+    let program = tree.path("bin/svscan");
+    let command = tree.sh(&format!("exec {} s", program.display()));
+    command.env("PATH", path).start()
+}
+
+/// The inode of what a process runs.
+fn executable(pid: u32) -> Option<u64> {
+    fs::metadata(format!("/proc/{pid}/exe")).ok().map(|file| file.ino())
+}
+
+#[track_caller]
+fn wait_upgraded(tree: &Tree, pids: &[u32]) {
+    let installed = fs::metadata(tree.path("bin/daemontools")).expect("installed").ino();
+    wait_until("all run the new program", PROMPT, || {
+        pids.iter().all(|pid| executable(*pid) == Some(installed))
+    });
+}
+
+/// The signals that a process has blocked.
+fn blocked(pid: u32) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    status.lines().find(|line| line.starts_with("SigBlk")).expect("a mask").to_owned()
+}
+
+#[test]
+fn the_same_processes_run_the_new_program_and_no_line_is_lost() {
+    let tree = tree();
+    install(&tree);
+    tree.service(
+        "s/a",
+        "#!/bin/sh\necho start >>started\nn=0\nwhile :; do echo $n; n=$((n+1)); done\n",
+    );
+    tree.service(
+        "s/a/log",
+        "#!/bin/sh\necho start >>started\nexec multilog s16000000 n1000 ./main\n",
+    );
+    tree.idle_service("s/b");
+    let svscan = svscan(&tree);
+    let services = [tree.wait_up("s/a"), tree.wait_up("s/a/log"), wait_settled(&tree, "s/b")];
+    let since = tree.status("s/b");
+    let supervises = [["supervise", "a"], ["supervise", "b"], ["supervise", "log"]]
+        .map(|arguments| find_below(svscan.pid(), &arguments));
+    let all = [&supervises[..], &[svscan.pid()]].concat();
+    let few: Vec<usize> = all.iter().map(|pid| process::descriptors(*pid).len()).collect();
+    for _ in 0..5 {
+        replace(&tree);
+        tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+        wait_upgraded(&tree, &all);
+    }
+    // Commands come through, and wishes stay.
+    tree.svc("-o", "s/b");
+    tree.wait_want("s/b", 0);
+    replace(&tree);
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    wait_upgraded(&tree, &all);
+    tree.svc("-u", "s/b");
+    tree.wait_want("s/b", b'u');
+    let now = [tree.wait_up("s/a"), tree.wait_up("s/a/log"), tree.wait_up("s/b")];
+    assert_eq!(now, services);
+    assert_eq!(tree.status("s/b"), since);
+    wait_until("no descriptor is left over", PROMPT, || {
+        let counts = all.iter().map(|pid| process::descriptors(*pid).len());
+        counts.eq(few.iter().copied())
+    });
+    // What is started now is as it was before.
+    process::signal(services[2], Signal::KILL);
+    let next = tree.wait_restart("s/b", services[2]);
+    assert_eq!(blocked(next), blocked(std::process::id()));
+    assert!(
+        !process::environment(next)
+            .iter()
+            .any(|entry| { entry.to_string_lossy().starts_with("DAEMONTOOLS_UPGRADE") })
+    );
+    let stderr = svscan.stderr();
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    assert_eq!(stderr, "");
+    for dir in ["s/a/started", "s/a/log/started"] {
+        assert_eq!(tree.text(dir), "start\n");
+    }
+    let entries = fs::read_dir(tree.path("s/a/log/main")).expect("a log").flatten();
+    let mut names: Vec<_> = entries.map(|entry| entry.path()).collect();
+    // Old files, then current.
+    names.retain(|path| path.ends_with("current") || path.to_string_lossy().contains("/@"));
+    names.sort();
+    let text: String = names.iter().map(|path| fs::read_to_string(path).expect("lines")).collect();
+    for (number, line) in text.lines().enumerate() {
+        assert_eq!(line, number.to_string());
+    }
+}
+
+#[test]
+fn a_program_that_cannot_be_run_is_said_and_the_old_one_goes_on() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    let svscan = svscan(&tree);
+    let pid = wait_settled(&tree, "s/a");
+    let supervise = find_below(svscan.pid(), &["supervise", "a"]);
+    let upgrade = || tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    tree.remove("bin/daemontools");
+    upgrade();
+    svscan.wait_stderr("supervise: warning: unable to run ");
+    let said = svscan.wait_stderr("svscan: warning: unable to run ");
+    assert!(said.contains(", going on without upgrade: file does not exist\n"), "{said}");
+    tree.write("bin/daemontools", "\x7fELF of another machine");
+    tree.chmod("bin/daemontools", 0o755);
+    upgrade();
+    svscan.wait_stderr("exec format error");
+    assert_eq!(find_below(svscan.pid(), &["supervise", "a"]), supervise);
+    tree.svc("-t", "s/a");
+    tree.wait_restart("s/a", pid);
+    replace(&tree);
+    upgrade();
+    wait_upgraded(&tree, &[svscan.pid(), supervise]);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+#[test]
+fn a_program_that_dies_at_its_start_harms_no_service() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("a");
+    let supervise = tree.path("bin/supervise");
+    let start = || tree.sh(&format!("exec {} a", supervise.display())).start();
+    let first = start();
+    let pid = wait_settled(&tree, "a");
+    let since = tree.status("a");
+    tree.script("bin/new", "#!/bin/sh\nexit 3\n");
+    tree.rename("bin/new", "bin/daemontools");
+    first.signal(Signal::USR2);
+    assert_eq!(first.wait().code, Some(3));
+    assert!(process::is_alive(pid));
+    replace(&tree);
+    let second = start();
+    wait_until("it is taken over", PROMPT, || tree.is_supervised("a"));
+    assert_eq!(tree.status("a"), since);
+    tree.svc("-dx", "a");
+    leaves(second);
+    assert!(!process::is_alive(pid));
+}
+
+#[test]
+fn one_that_was_leaving_still_leaves() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("a");
+    let supervise = tree.sh(&format!("exec {} a", tree.path("bin/supervise").display())).start();
+    let pid = wait_settled(&tree, "a");
+    tree.svc("-x", "a");
+    let record = |text: &str| tree.text("a/supervise/process").contains(text);
+    wait_until("it knows", PROMPT, || record("leaving=yes"));
+    replace(&tree);
+    supervise.signal(Signal::USR2);
+    wait_upgraded(&tree, &[supervise.pid()]);
+    assert_eq!(tree.wait_up("a"), pid);
+    process::signal(pid, Signal::KILL);
+    leaves(supervise);
+}
+
+#[test]
+fn without_a_svscan_there_is_nothing_to_upgrade() {
+    let tree = tree();
+    tree.mkdir("s");
+    let fatal = "svscan: fatal: no svscan runs on s\n";
+    tree.cmd("svscan").args(["-u", "s"]).run().is(100, "", fatal);
+    let fatal = "svscan: fatal: unable to open none: file does not exist\n";
+    tree.cmd("svscan").args(["-u", "none"]).run().is(111, "", fatal);
+}

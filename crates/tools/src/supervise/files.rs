@@ -173,9 +173,8 @@ impl Files {
     /// Goes on from what the last supervise left behind, if it could not leave in order; otherwise
     /// begins anew.
     pub(super) fn begin(&mut self, normally_up: bool) -> core::result::Result<Beginning, i32> {
-        let now = now();
         let Some(record) = self.open_record()? else {
-            let machine = Machine::new(normally_up, now);
+            let machine = Machine::new(normally_up, now());
             return Ok(Beginning { machine, adopted: None, recorded: None });
         };
         let pid = record.process.map_or(0, |process| process.pid.get().unsigned_abs());
@@ -198,7 +197,7 @@ impl Files {
             let start = b"supervise: warning: process ";
             diag::say(&[start, digits.as_bytes(), b" of ", dir, b" has ended unseen"]);
         }
-        let machine = succeed(&record, lives, status, normally_up, now, since_boot());
+        let machine = succeed(&record, lives, status, normally_up, now(), since_boot());
         let recorded = (!record.leaving).then_some(false);
         Ok(Beginning { machine, adopted, recorded })
     }

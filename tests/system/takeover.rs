@@ -1,0 +1,419 @@
+//! A killed svscan, and the next one on the same directory that goes on with what it finds.
+
+use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_for, wait_until};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use system::{PROMPT, assert_idle, count, leaves, tree, wait_all_gone};
+
+/// A service that writes the numbers from 1 on, one a line, and the newest to the file `newest.PID`
+/// before. Told to end, it does so after a whole line.
+const COUNTER: &str = r#"#!/bin/sh
+echo $$ >>started
+exec perl -e '
+    $SIG{TERM} = sub { $end = 1 };
+    open(NEWEST, ">", "newest.$$") or die;
+    until ($end) {
+        $n++;
+        sysseek(NEWEST, 0, 0);
+        syswrite(NEWEST, sprintf("%09d", $n));
+        syswrite(STDOUT, "$n\n");
+        select(undef, undef, undef, $ARGV[0]) if $ARGV[0];
+    }' PAUSE
+"#;
+
+const MULTILOG: &str = "#!/bin/sh\necho $$ >>started\nexec multilog s16777215 n50 ./main\n";
+
+fn command(tree: &Tree) -> Cmd<'_> {
+    tree.mkdir("s");
+    tree.cmd("svscan").arg("s")
+}
+
+fn svscan(tree: &Tree) -> Process {
+    command(tree).start()
+}
+
+/// Kills a svscan, and waits until it is reaped. What it started goes on.
+#[track_caller]
+fn kill(svscan: Process) {
+    let output = svscan.kill();
+    assert_eq!(output.signal, Some(9), "{output}");
+}
+
+/// The supervise of a service, once there is one.
+#[track_caller]
+fn supervise(tree: &Tree, dir: impl AsRef<Path>) -> u32 {
+    let ok = tree.path(dir).join("supervise/ok");
+    wait_for(&format!("a process that has {} open", ok.display()), DEADLINE, || {
+        tree.processes().into_iter().find(|&pid| process::has_open(pid, &ok))
+    })
+}
+
+fn sorted(mut pids: Vec<u32>) -> Vec<u32> {
+    pids.sort_unstable();
+    pids
+}
+
+/// The processes of which this one holds a pidfd.
+fn watched(pid: u32) -> Vec<u32> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let texts = entries.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    let number =
+        |text: String| text.lines().find_map(|l| l.strip_prefix("Pid:")?.trim().parse().ok());
+    sorted(texts.filter_map(number).collect())
+}
+
+/// Waits until this svscan watches exactly these supervises, which are not its children.
+#[track_caller]
+fn wait_watched(svscan: &Process, supervises: &[u32]) {
+    let wanted = sorted(supervises.to_vec());
+    wait_until(&format!("{wanted:?} are taken over"), DEADLINE, || watched(svscan.pid()) == wanted);
+}
+
+/// The next svscan, when it has taken over these.
+#[track_caller]
+fn next(tree: &Tree, supervises: &[u32]) -> Process {
+    let next = svscan(tree);
+    wait_watched(&next, supervises);
+    next
+}
+
+/// The pipe that a process has as that descriptor, if it is one.
+fn pipe(pid: u32, number: i32) -> Option<PathBuf> {
+    let found = process::descriptors(pid).into_iter().find(|&(n, _)| n == number);
+    found.map(|(_, target)| target).filter(|target| {
+        target.starts_with("pipe:") || target.to_string_lossy().starts_with("pipe:[")
+    })
+}
+
+/// Asks svscan to end, which it must do in order, and without leaving anything behind.
+#[track_caller]
+fn finish(tree: &Tree, svscan: Process) {
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    assert_eq!(tree.processes(), []);
+}
+
+/// A counter with a multilog.
+#[track_caller]
+fn counter(tree: &Tree, dir: impl AsRef<Path>, pause: &str) {
+    let dir = dir.as_ref();
+    tree.service(dir, &COUNTER.replace("PAUSE", pause));
+    tree.service(dir.join("log"), MULTILOG);
+}
+
+/// The numbers in the log of a counter.
+#[track_caller]
+fn numbers(tree: &Tree, dir: impl AsRef<Path>) -> Vec<u32> {
+    let main = tree.path(dir).join("log/main");
+    let mut files: Vec<PathBuf> = fs::read_dir(&main)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "s" || e == "u"))
+        .collect();
+    files.sort();
+    files.push(main.join("current"));
+    let text: String =
+        files.iter().map(|file| fs::read_to_string(file).unwrap_or_default()).collect();
+    let number =
+        |line: &str| line.parse().unwrap_or_else(|_| panic!("{line:?} in {}", main.display()));
+    text.lines().map(number).collect()
+}
+
+/// Waits until a counter has come so far.
+#[track_caller]
+fn wait_counted(tree: &Tree, dir: impl AsRef<Path>, least: u32) {
+    let dir = dir.as_ref();
+    let what = format!("{} counts to {least}", dir.display());
+    wait_until(&what, DEADLINE, || newest(tree, dir) >= least);
+}
+
+/// How far a counter has come that was started `n` times before.
+fn newest_of(tree: &Tree, dir: &Path, n: usize) -> u32 {
+    let started = tree.text(dir.join("started"));
+    let pid = started.lines().nth(n).unwrap_or_default();
+    tree.text(dir.join(format!("newest.{pid}"))).parse().unwrap_or(0)
+}
+
+fn newest(tree: &Tree, dir: impl AsRef<Path>) -> u32 {
+    newest_of(tree, dir.as_ref(), starts(tree, dir.as_ref()).saturating_sub(1))
+}
+
+/// How often a service was started.
+fn starts(tree: &Tree, dir: impl AsRef<Path>) -> usize {
+    tree.text(dir.as_ref().join("started")).lines().count()
+}
+
+/// Asserts that a counter, which has ended in order, ran once, and that all its numbers are in the
+/// log.
+#[track_caller]
+fn assert_all_logged(tree: &Tree, dir: impl AsRef<Path>) {
+    let dir = dir.as_ref();
+    assert_eq!(starts(tree, dir), 1, "{}", dir.display());
+    let numbers = numbers(tree, dir);
+    let wrong = numbers.iter().zip(1..).find(|&(&found, wanted)| found != wanted);
+    assert_eq!(wrong, None, "{}: found and wanted", dir.display());
+    assert_eq!(numbers.len(), newest(tree, dir) as usize, "{}", dir.display());
+}
+
+// svscan alone
+
+#[test]
+fn the_next_svscan_goes_on_with_the_same_processes_and_says_nothing() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    tree.idle_service("s/a/log");
+    tree.idle_service("s/b");
+    let dirs = ["s/a", "s/a/log", "s/b"];
+    let first = svscan(&tree);
+    let pids = dirs.map(|dir| tree.wait_up(dir));
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    let status = dirs.map(|dir| tree.status(dir));
+    kill(first);
+    let there = sorted(tree.processes());
+    let second = next(&tree, &supervises);
+    assert_eq!(dirs.map(|dir| tree.status(dir)), status);
+    let others = tree.processes().into_iter().filter(|&pid| pid != second.pid()).collect();
+    assert_eq!(sorted(others), there, "sorted: {pids:?} {supervises:?}");
+    assert_idle(&[second.pid()], Duration::from_secs(2));
+    assert_eq!((second.stdout(), second.stderr()), (String::new(), String::new()));
+    finish(&tree, second);
+    for dir in dirs {
+        assert_eq!(starts(&tree, dir), 1, "{dir}");
+    }
+}
+
+#[test]
+fn a_hundred_kills_of_svscan_are_not_noticed() {
+    let tree = tree();
+    counter(&tree, "s/a", "0.001");
+    let mut svscan = svscan(&tree);
+    let supervises = ["s/a", "s/a/log"].map(|dir| supervise(&tree, dir));
+    for _ in 0..100 {
+        kill(svscan);
+        svscan = next(&tree, &supervises);
+    }
+    let pipes = process::descriptors(svscan.pid());
+    let pipes = pipes.iter().filter(|(_, to)| Some(to) == pipe(supervises[0], 1).as_ref()).count();
+    assert_eq!(pipes, 2, "both ends, once");
+    assert_eq!(svscan.stderr(), "");
+    finish(&tree, svscan);
+    assert_all_logged(&tree, "s/a");
+    assert_eq!(tree.wait_lines("s/a/log/started", 1).len(), 1);
+}
+
+#[test]
+fn a_supervise_that_was_taken_over_is_started_again_when_it_dies() {
+    let tree = tree();
+    counter(&tree, "s/a", "0.001");
+    let dirs = ["s/a", "s/a/log"];
+    let first = svscan(&tree);
+    let pids = dirs.map(|dir| tree.wait_up(dir));
+    let status = dirs.map(|dir| tree.status(dir));
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    kill(first);
+    let svscan = next(&tree, &supervises);
+    for (dir, old) in dirs.into_iter().zip(supervises) {
+        process::signal(old, Signal::KILL);
+        process::wait_gone(old);
+        let new = supervise(&tree, dir);
+        assert_eq!(process::parent(new), Some(svscan.pid()));
+    }
+    wait_until("none is watched any more", PROMPT, || watched(svscan.pid()).is_empty());
+    assert_eq!(dirs.map(|dir| tree.status(dir)), status);
+    let said = svscan.stderr();
+    // How it ended is known where the kernel tells.
+    assert_eq!(count(&said, "was killed by signal 9"), said.lines().count(), "{said}");
+    // These are its own: their ends are seen, and their orphans reaped.
+    wait_counted(&tree, "s/a", newest(&tree, "s/a") + 100);
+    for (dir, pid) in dirs.into_iter().zip(pids) {
+        let new = supervise(&tree, dir);
+        process::signal(new, Signal::KILL);
+        wait_until("it is reaped", PROMPT, || process::state(new).is_none());
+        let newer = supervise(&tree, dir);
+        assert_eq!(process::parent(newer), Some(svscan.pid()));
+        assert!(process::is_alive(pid));
+    }
+    assert_eq!(dirs.map(|dir| tree.status(dir)), status);
+    finish(&tree, svscan);
+    assert_all_logged(&tree, "s/a");
+}
+
+#[test]
+fn the_next_svscan_ends_everything_in_order() {
+    let tree = tree();
+    for name in ["a", "b"] {
+        tree.service(
+            format!("s/{name}"),
+            "#!/bin/sh\ntrap 'seq 501 1000; echo stop >>order; exit' TERM\nmkfifo idle\n\
+             exec 8<>idle\nseq 500\necho $$ >>started\nwhile :; do read -r line <&8; done\n",
+        );
+        tree.service(
+            format!("s/{name}/log"),
+            "#!/bin/sh\necho $$ >>started\nwhile read -r line; do echo \"$line\"; done >>logged\n\
+             echo end of log >>../order\n",
+        );
+    }
+    let first = svscan(&tree);
+    let dirs = ["s/a", "s/a/log", "s/b", "s/b/log"];
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    for dir in dirs {
+        tree.wait_lines(Path::new(dir).join("started"), 1);
+    }
+    kill(first);
+    let svscan = next(&tree, &supervises);
+    let started = Instant::now();
+    svscan.signal(Signal::TERM);
+    svscan.wait().is(0, "", "");
+    assert!(started.elapsed() < Duration::from_secs(5), "the loggers saw the end of their input");
+    assert_eq!(tree.processes(), []);
+    let wanted: String = (1..=1000).map(|number: u32| format!("{number}\n")).collect();
+    for name in ["a", "b"] {
+        assert_eq!(tree.text(format!("s/{name}/order")), "stop\nend of log\n", "{name}");
+        assert_eq!(tree.text(format!("s/{name}/log/logged")), wanted, "{name}");
+        assert_eq!(tree.wait_lines(format!("s/{name}/log/started"), 1).len(), 1, "{name}");
+    }
+}
+
+#[test]
+fn links_come_and_go_as_before() {
+    let tree = tree();
+    counter(&tree, "real/a", "0.001");
+    tree.idle_service("real/b");
+    tree.idle_service("real/c");
+    for name in ["a", "b"] {
+        tree.symlink(format!("../real/{name}"), format!("s/{name}"));
+    }
+    let first = svscan(&tree);
+    let dirs = ["real/a", "real/a/log", "real/b"];
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    let status = dirs.map(|dir| {
+        tree.wait_up(dir);
+        tree.status(dir)
+    });
+    kill(first);
+    // Renamed while nobody looked.
+    tree.rename("s/b", "s/other");
+    let svscan = next(&tree, &supervises);
+    tree.symlink("../real/c", "s/c");
+    tree.wait_up("real/c");
+    tree.rename("s/other", "s/b");
+    tree.remove("s/a");
+    wait_all_gone(&supervises[..2]);
+    assert_all_logged(&tree, "real/a");
+    assert_eq!(tree.status("real/b"), status[2]);
+    // It can be had again, with the same pipe.
+    tree.symlink("../real/a", "s/a");
+    tree.wait_lines("real/a/started", 2);
+    assert_eq!(svscan.stderr(), "");
+    finish(&tree, svscan);
+}
+
+#[test]
+fn a_link_that_was_removed_meanwhile_leaves_its_service_running() {
+    let tree = tree();
+    for name in ["a", "b"] {
+        tree.idle_service(format!("real/{name}"));
+        tree.symlink(format!("../real/{name}"), format!("s/{name}"));
+    }
+    let first = svscan(&tree);
+    let pids = ["real/a", "real/b"].map(|dir| tree.wait_up(dir));
+    let supervises = ["real/a", "real/b"].map(|dir| supervise(&tree, dir));
+    kill(first);
+    tree.remove("s/a");
+    let svscan = next(&tree, &supervises[1..]);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    assert!(process::is_alive(pids[0]) && !process::is_alive(pids[1]));
+    // Nobody's any more, but svc still reaches it, and so does a svscan that gets a link.
+    tree.symlink("../real/a", "s/a");
+    let svscan = next(&tree, &supervises[..1]);
+    assert_eq!(tree.wait_up("real/a"), pids[0]);
+    finish(&tree, svscan);
+}
+
+// More than svscan
+
+/// Who else is killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Victims {
+    supervise: bool,
+    log_supervise: bool,
+    service: bool,
+    logger: bool,
+}
+
+impl Victims {
+    fn of(mask: u32) -> Self {
+        let bit = |n: u32| mask >> n & 1 == 1;
+        Self { supervise: bit(0), log_supervise: bit(1), service: bit(2), logger: bit(3) }
+    }
+}
+
+#[test]
+fn whoever_dies_with_svscan_no_line_is_lost_and_who_lives_is_not_disturbed() {
+    let tree = tree();
+    let dirs: Vec<String> = (0..16).map(|mask| format!("s/{mask}")).collect();
+    for dir in &dirs {
+        counter(&tree, dir, "0.003");
+    }
+    let first = svscan(&tree);
+    let mut doomed = Vec::new();
+    for (mask, dir) in (0..).zip(&dirs) {
+        wait_counted(&tree, dir, 50);
+        let victims = Victims::of(mask);
+        let log = format!("{dir}/log");
+        let candidates = [
+            (victims.supervise, supervise(&tree, dir)),
+            (victims.log_supervise, supervise(&tree, &log)),
+            (victims.service, tree.wait_up(dir)),
+            (victims.logger, tree.wait_up(&log)),
+        ];
+        doomed.extend(candidates.into_iter().filter(|&(dies, _)| dies).map(|(_, pid)| pid));
+    }
+    kill(first);
+    for &pid in &doomed {
+        process::signal(pid, Signal::KILL);
+    }
+    let svscan = svscan(&tree);
+    for dir in &dirs {
+        let before = numbers(&tree, dir).len();
+        let what = format!("{dir} is logged again");
+        wait_until(&what, DEADLINE, || numbers(&tree, dir).len() > before + 200);
+    }
+    let stopped = Instant::now();
+    svscan.signal(Signal::TERM);
+    let output = svscan.wait();
+    assert_eq!(output.code, Some(0), "{output}");
+    assert_eq!(tree.processes(), []);
+    assert!(stopped.elapsed() < Duration::from_secs(5), "the loggers saw the end of their input");
+    for (mask, dir) in (0..).zip(&dirs) {
+        let dead = Victims::of(mask);
+        // Without anybody who has the pipe open for reading, a service that writes gets SIGPIPE.
+        let deaf = dead.log_supervise && dead.logger;
+        // Without anybody who has it open for writing, the logger sees its end.
+        let mute = dead.supervise && (dead.service || deaf);
+        let (service, logger) = (starts(&tree, dir), starts(&tree, format!("{dir}/log")));
+        let least = 1 + usize::from(dead.service);
+        assert!(service == least || deaf && service > least, "{dir} {dead:?}: {service}");
+        let least = 1 + usize::from(dead.logger);
+        assert!(logger == least || mute && logger > least, "{dir} {dead:?}: {logger}");
+        let numbers = numbers(&tree, dir);
+        let mut runs: Vec<&[u32]> = numbers.chunk_by(|a, b| *b == a + 1).collect();
+        assert!(runs.iter().all(|run| run[0] == 1), "{dir} {dead:?}: {runs:?}");
+        // What was in the pipe is lost with the last who has it open.
+        let gone = deaf && mute;
+        let last = runs.pop().expect("there are numbers");
+        assert_eq!(last.len(), newest(&tree, dir) as usize, "{dir} {dead:?}");
+        assert!(deaf || runs.len() + 1 == service, "{dir} {dead:?}: {runs:?}");
+        for (n, run) in runs.iter().enumerate() {
+            let newest = newest_of(&tree, Path::new(dir), n) as usize;
+            assert!(gone || run.len() + 1 >= newest, "{dir} {dead:?}: {newest} {}", run.len());
+        }
+    }
+    // Nothing is said but how things stand.
+    let said = output.err();
+    assert_eq!(count(&said, "has ended unseen"), said.lines().count(), "{said}");
+}

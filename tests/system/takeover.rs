@@ -1,10 +1,13 @@
 //! A killed svscan, and the next one on the same directory that goes on with what it finds.
 
 use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_for, wait_until};
+use rustix::fs::{OFlags, fcntl_setfl};
 use std::fs;
+use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use system::{PROMPT, assert_idle, count, leaves, tree, wait_all_gone};
+use system::{PROMPT, assert_idle, count, find_below, leaves, tree, wait_all_gone};
 
 /// A service that writes the numbers from 1 on, one a line, and the newest to the file `newest.PID`
 /// before. Told to end, it does so after a whole line.
@@ -416,4 +419,288 @@ fn whoever_dies_with_svscan_no_line_is_lost_and_who_lives_is_not_disturbed() {
     // Nothing is said but how things stand.
     let said = output.err();
     assert_eq!(count(&said, "has ended unseen"), said.lines().count(), "{said}");
+}
+
+// The pipe
+
+/// Asserts that the ends of one pipe are between a service and its logger, and in nobody else's
+/// hands but svscan's.
+#[track_caller]
+fn assert_connected(tree: &Tree, dir: &str) {
+    let log = format!("{dir}/log");
+    let found = pipe(supervise(tree, dir), 1);
+    assert!(found.is_some(), "{dir}");
+    assert_eq!(found, pipe(supervise(tree, &log), 0), "{dir}");
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_any_more_is_not_lost_and_its_content_neither() {
+    let tree = tree();
+    // It says something only when it is asked to.
+    tree.service(
+        "s/a",
+        "#!/bin/sh\ntrap 'echo said' HUP\nmkfifo idle\nexec 8<>idle\necho $$ >>started\n\
+         while :; do read -r line <&8; done\n",
+    );
+    // It reads only when it may.
+    tree.service(
+        "s/a/log",
+        "#!/bin/sh\necho $$ >>started\nuntil [ -e go ]; do sleep .05; done\nexec cat >>logged\n",
+    );
+    let first = svscan(&tree);
+    let dirs = ["s/a", "s/a/log"];
+    let [main, log] = dirs.map(|dir| supervise(&tree, dir));
+    for dir in dirs {
+        tree.wait_lines(Path::new(dir).join("started"), 1);
+    }
+    let status = tree.status("s/a");
+    tree.svc("-h", "s/a");
+    let logger = tree.wait_up("s/a/log");
+    kill(first);
+    for pid in [main, log, logger] {
+        process::signal(pid, Signal::KILL);
+        process::wait_gone(pid);
+    }
+    tree.write("s/a/log/go", "");
+    let svscan = svscan(&tree);
+    tree.wait_text("s/a/log/logged", "said\n");
+    tree.wait_supervised("s/a");
+    assert_eq!(tree.status("s/a"), status);
+    assert_connected(&tree, "s/a");
+    tree.svc("-h", "s/a");
+    tree.wait_text("s/a/log/logged", "said\nsaid\n");
+    assert_eq!(starts(&tree, "s/a"), 1);
+    finish(&tree, svscan);
+}
+
+/// A pipe, of which the test has the end for reading.
+struct Ear(io::PipeReader);
+
+impl Ear {
+    fn new() -> (Self, io::PipeWriter) {
+        let (reader, writer) = io::pipe().expect("make a pipe");
+        fcntl_setfl(&reader, OFlags::NONBLOCK).expect("set its flags");
+        (Self(reader), writer)
+    }
+
+    /// Waits until exactly this has come.
+    #[track_caller]
+    fn hears(&mut self, text: &str) {
+        let mut heard = Vec::new();
+        wait_until(&format!("{text:?} is heard"), DEADLINE, || {
+            // It ends with "would block".
+            let _ = self.0.read_to_end(&mut heard);
+            assert!(text.as_bytes().starts_with(&heard), "{:?}", String::from_utf8_lossy(&heard));
+            heard == text.as_bytes()
+        });
+    }
+}
+
+/// Lets svscan die while its output goes into a pipe, and its messages too if `both`, and start
+/// again with the same pipe or with another; meanwhile, the service has got a logger.
+#[track_caller]
+fn output_is_not_taken_for_a_log(both: bool, another: bool) {
+    let tree = tree();
+    tree.service(
+        "s/a",
+        "#!/bin/sh\ntrap 'echo said' HUP\n[ -p idle ] || mkfifo idle\nexec 8<>idle\n\
+         echo $$ >>started\nwhile :; do read -r line <&8; done\n",
+    );
+    let (mut ear, writer) = Ear::new();
+    let (mut other_ear, other_writer) = Ear::new();
+    let begin = |writer: &io::PipeWriter| {
+        let writer = || writer.try_clone().expect("another descriptor");
+        let svscan = command(&tree).stdout_to(writer());
+        if both { svscan.stderr_to(writer()) } else { svscan }.start()
+    };
+    let first = begin(&writer);
+    tree.wait_lines("s/a/started", 1);
+    let main = supervise(&tree, "s/a");
+    kill(first);
+    tree.service("s/a/log", "#!/bin/sh\nexec cat >>logged\n");
+    let svscan = begin(if another { &other_writer } else { &writer });
+    drop((writer, other_writer));
+    tree.wait_up("s/a/log");
+    wait_watched(&svscan, &[main]);
+    assert_ne!(pipe(main, 1), pipe(supervise(&tree, "s/a/log"), 0));
+    for _ in 0..50 {
+        tree.svc("-h", "s/a");
+        ear.hears("said\n");
+    }
+    // It has its logger from the next supervise on.
+    tree.svc("-dx", "s/a");
+    tree.wait_lines("s/a/started", 2);
+    assert_connected(&tree, "s/a");
+    tree.svc("-h", "s/a");
+    tree.wait_text("s/a/log/logged", "said\n");
+    finish(&tree, svscan);
+    ear.hears("");
+    other_ear.hears("");
+}
+
+#[test]
+fn a_pipe_for_output_and_messages_is_not_taken_for_that_to_a_logger() {
+    output_is_not_taken_for_a_log(true, false);
+    output_is_not_taken_for_a_log(true, true);
+}
+
+#[test]
+fn a_service_may_do_with_its_output_what_it_likes() {
+    for (habit, redirection) in [
+        ("closed", "exec 1>&-"),
+        ("to a file", "exec 1>out"),
+        ("to another program", "mkfifo to; cat <to >>out & exec 3>&1 1>to; rm to"),
+    ] {
+        let tree = tree();
+        let text = format!(
+            "#!/bin/sh\n{redirection}\ntrap 'echo said 2>&-' HUP\n[ -p idle ] || mkfifo idle\n\
+             exec 8<>idle\necho $$ >>started\nwhile :; do read -r line <&8; done\n"
+        );
+        tree.service("s/a", &text);
+        tree.service("s/a/log", "#!/bin/sh\necho $$ >>started\nexec cat >>logged\n");
+        let mut svscan = svscan(&tree);
+        let dirs = ["s/a", "s/a/log"];
+        for dir in dirs {
+            tree.wait_lines(Path::new(dir).join("started"), 1);
+        }
+        let status = tree.wait_status("s/a", "up", |s| s.pid() != 0);
+        let mut lines = 0;
+        // Its logger and nobody; all of its supervision; all but itself.
+        for (n, last) in [(0, false), (2, false), (2, true)] {
+            let logger = tree.wait_up("s/a/log");
+            let supervises = dirs.map(|dir| supervise(&tree, dir));
+            let before = starts(&tree, "s/a/log");
+            kill(svscan);
+            for &pid in &supervises[..n] {
+                process::signal(pid, Signal::KILL);
+                process::wait_gone(pid);
+            }
+            if last {
+                process::signal(logger, Signal::KILL);
+                process::wait_gone(logger);
+            }
+            svscan = command(&tree).start();
+            for (dir, &old) in dirs.iter().zip(&supervises) {
+                wait_until("it has a supervise", DEADLINE, || tree.is_supervised(dir));
+                assert!(n == 0 || supervise(&tree, dir) != old);
+            }
+            tree.wait_lines("s/a/log/started", before + usize::from(last));
+            assert_eq!(tree.wait_status("s/a", habit, |s| s.pid() != 0), status, "{habit}");
+            for _ in 0..20 {
+                tree.svc("-h", "s/a");
+                lines += 1;
+                if habit == "closed" {
+                    continue;
+                }
+                tree.wait_lines("s/a/out", lines);
+            }
+        }
+        assert_eq!(tree.text("s/a/log/logged"), "", "{habit}");
+        // What it says later is for the logger again.
+        tree.service("s/a", "#!/bin/sh\necho $$ >>started\necho later\nexec sleep 1000\n");
+        tree.svc("-t", "s/a");
+        tree.svc("-k", "s/a");
+        tree.wait_text("s/a/log/logged", "later\n");
+        svscan.signal(Signal::TERM);
+        leaves(svscan);
+    }
+}
+
+// svscan's own logger
+
+#[test]
+fn the_log_service_of_svscan_goes_on_with_the_next_one() {
+    let tree = tree();
+    tree.script("s/.all/run", "#!/bin/sh\necho $$ >>started\nexec cat >>logged\n");
+    tree.service(
+        "s/a",
+        "#!/bin/sh\ntrap 'echo said' HUP\nmkfifo idle\nexec 8<>idle\n\
+         echo $$ >>started\nwhile :; do read -r line <&8; done\n",
+    );
+    let begin = || command(&tree).arg(".all").start();
+    let mut svscan = begin();
+    tree.wait_lines("s/a/started", 1);
+    let dirs = ["s/.all", "s/a"];
+    let status = dirs.map(|dir| {
+        tree.wait_up(dir);
+        tree.status(dir)
+    });
+    // Nobody else; everybody; and again after each of these.
+    let rounds = [false, true, false, true];
+    for (n, all) in (1..).zip(rounds) {
+        let supervises = dirs.map(|dir| supervise(&tree, dir));
+        kill(svscan);
+        if all {
+            for pid in supervises {
+                process::signal(pid, Signal::KILL);
+                process::wait_gone(pid);
+            }
+        }
+        svscan = begin();
+        wait_until("the next svscan is heard", DEADLINE, || {
+            count(&tree.text("s/.all/logged"), "svscan: info: starting") == n + 1
+        });
+        for (dir, &old) in dirs.iter().zip(&supervises) {
+            assert_eq!(supervise(&tree, dir) != old, all);
+        }
+        tree.svc("-h", "s/a");
+        wait_until("the service is heard", DEADLINE, || {
+            count(&tree.text("s/.all/logged"), "said") == n
+        });
+        assert_eq!(dirs.map(|dir| tree.status(dir)), status);
+    }
+    finish(&tree, svscan);
+}
+
+// svscanboot
+
+#[test]
+fn svscanboot_starts_the_next_svscan_and_no_service_notices() {
+    let tree = tree();
+    counter(&tree, "s/a", "0.001");
+    tree.service(
+        "s/b",
+        "#!/bin/sh\ntrap 'echo said' HUP\nmkfifo idle\nexec 8<>idle\necho $$ >>started\n\
+         while :; do read -r line <&8; done\n",
+    );
+    let mut path = tree.suite().bin().as_os_str().as_bytes().to_vec();
+    path.extend(b":/usr/bin:/bin\n");
+    tree.write("env/PATH", path);
+    let boot = tree.cmd("svscanboot").args(["-e", "env", "-l", "log", "s"]).start();
+    let dirs = ["s/a", "s/a/log", "s/b"];
+    let mut svscan = find_below(boot.pid(), &["svscan", "s"]);
+    for dir in dirs {
+        tree.wait_lines(Path::new(dir).join("started"), 1);
+    }
+    let status = dirs.map(|dir| tree.wait_status(dir, "up", |s| s.pid() != 0));
+    for all in [false, true] {
+        let supervises = dirs.map(|dir| supervise(&tree, dir));
+        process::signal(svscan, Signal::KILL);
+        if all {
+            for pid in supervises {
+                process::signal(pid, Signal::KILL);
+            }
+        }
+        svscan = wait_for("the next svscan", DEADLINE, || {
+            let found = tree.find(&["svscan", "s"]);
+            found.into_iter().find(|&pid| pid != svscan && process::is_alive(pid))
+        });
+        for dir in dirs {
+            tree.wait_supervised(dir);
+        }
+        tree.svc("-h", "s/b");
+        wait_until("it is heard", DEADLINE, || {
+            count(&tree.text("log"), "said") == 1 + usize::from(all)
+        });
+    }
+    for (dir, status) in dirs.into_iter().zip(status) {
+        assert_eq!(tree.status(dir), Some(status));
+    }
+    boot.signal(Signal::TERM);
+    leaves(boot);
+    assert_eq!(tree.processes(), []);
+    assert_all_logged(&tree, "s/a");
+    let said = tree.text("log");
+    assert_eq!(count(&said, "svscan was killed by signal 9; it is started again"), 2, "{said}");
+    assert_eq!(said.lines().count(), 4, "{said}");
 }

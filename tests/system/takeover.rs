@@ -57,13 +57,18 @@ fn sorted(mut pids: Vec<u32>) -> Vec<u32> {
     pids
 }
 
-/// The processes of which this one holds a pidfd.
+/// The processes whose end this one waits for by a pidfd. While it looks for them it has some
+/// pidfds as well, so those count which it polls.
 fn watched(pid: u32) -> Vec<u32> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
-    let texts = entries.filter_map(|entry| fs::read_to_string(entry.path()).ok());
-    let number =
-        |text: String| text.lines().find_map(|l| l.strip_prefix("Pid:")?.trim().parse().ok());
-    sorted(texts.filter_map(number).collect())
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let texts: Vec<String> =
+        infos.filter_map(|entry| fs::read_to_string(entry.path()).ok()).collect();
+    let polled = texts.iter().flat_map(|text| text.lines()).filter_map(|line| {
+        let mut words = line.strip_prefix("tfd:")?.split_whitespace();
+        words.find(|&word| word == "data:")?;
+        u32::from_str_radix(words.next()?, 16).ok()
+    });
+    sorted(polled.collect())
 }
 
 /// Waits until this svscan watches exactly these supervises, which are not its children.
@@ -445,7 +450,7 @@ fn a_pipe_that_nobody_reads_any_more_is_not_lost_and_its_content_neither() {
     // It reads only when it may.
     tree.service(
         "s/a/log",
-        "#!/bin/sh\necho $$ >>started\nuntil [ -e go ]; do sleep .05; done\nexec cat >>logged\n",
+        "#!/bin/sh\necho $$ >>started\n[ -e go ] || exec sleep 1000\nexec cat >>logged\n",
     );
     let first = svscan(&tree);
     let dirs = ["s/a", "s/a/log"];

@@ -1,6 +1,8 @@
 //! A killed svscan, and the next one on the same directory that goes on with what it finds.
 
-use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_for, wait_until};
+use harness::{
+    Cmd, DEADLINE, Process, Signal, Tree, account, is_root, process, wait_for, wait_until,
+};
 use rustix::fs::{OFlags, fcntl_setfl};
 use std::fs;
 use std::io::{self, Read as _};
@@ -550,11 +552,21 @@ fn a_pipe_for_output_and_messages_is_not_taken_for_that_to_a_logger() {
 }
 
 #[test]
+fn a_pipe_for_output_alone_is_not_taken_for_that_to_a_logger() {
+    output_is_not_taken_for_a_log(false, false);
+    output_is_not_taken_for_a_log(false, true);
+}
+
+#[test]
 fn a_service_may_do_with_its_output_what_it_likes() {
     for (habit, redirection) in [
         ("closed", "exec 1>&-"),
         ("to a file", "exec 1>out"),
         ("to another program", "mkfifo to; cat <to >>out & exec 3>&1 1>to; rm to"),
+        (
+            "through a pipe",
+            "exec perl -e 'pipe(R, W); $p = fork; if (!$p) { close W; open(O, \">>\", \"out\"); while (<R>) { syswrite(O, $_) } exit } close R; open(STDOUT, \">&W\"); $| = 1; $SIG{HUP} = sub { print \"said\\n\" }; open(S, \">>\", \"started\"); print S \"$$\\n\"; close S; sleep 1000 while 1'",
+        ),
     ] {
         let tree = tree();
         let text = format!(
@@ -630,9 +642,16 @@ fn the_log_service_of_svscan_goes_on_with_the_next_one() {
         tree.wait_up(dir);
         tree.status(dir)
     });
-    // Nobody else; everybody; and again after each of these.
-    let rounds = [false, true, false, true];
-    for (n, all) in (1..).zip(rounds) {
+    // Nobody else; everybody; and the same when the logger's supervise has the pipe as its output,
+    // because it was started again.
+    let rounds = [(false, false), (true, false), (false, true), (true, true)];
+    for (n, (all, again)) in (1..).zip(rounds) {
+        if again {
+            let old = supervise(&tree, "s/.all");
+            process::signal(old, Signal::KILL);
+            process::wait_gone(old);
+            tree.wait_supervised("s/.all");
+        }
         let supervises = dirs.map(|dir| supervise(&tree, dir));
         kill(svscan);
         if all {
@@ -708,4 +727,71 @@ fn svscanboot_starts_the_next_svscan_and_no_service_notices() {
     let said = tree.text("log");
     assert_eq!(count(&said, "svscan was killed by signal 9; it is started again"), 2, "{said}");
     assert_eq!(said.lines().count(), 4, "{said}");
+}
+
+// What cannot be had
+
+/// Without the right to look at the processes of other users, and with services that are others'.
+#[test]
+fn a_pipe_that_cannot_be_had_back_is_said_with_the_remedy() {
+    if !is_root() {
+        return;
+    }
+    let tree = tree();
+    let (account, ..) = account();
+    tree.chmod("", 0o777);
+    let run = COUNTER
+        .replace("PAUSE", "0.001")
+        .replace("exec perl", &format!("exec setuidgid {account} perl"));
+    tree.service("s/a", &run);
+    tree.chmod("s/a", 0o777);
+    tree.service(
+        "s/a/log",
+        &format!(
+            "#!/bin/sh\necho $$ >>started\nexec setuidgid {account} multilog s16777215 n50 ./main\n"
+        ),
+    );
+    tree.chmod("s/a/log", 0o777);
+    let begin = || {
+        let without = ["setpriv", "--inh-caps=-sys_ptrace", "--bounding-set=-sys_ptrace", "--"];
+        command(&tree).under(without).start()
+    };
+    let first = begin();
+    wait_counted(&tree, "s/a", 100);
+    let dirs = ["s/a", "s/a/log"];
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    kill(first);
+    // As long as one of the supervises lives, nothing is missing.
+    process::signal(supervises[0], Signal::KILL);
+    process::wait_gone(supervises[0]);
+    let second = begin();
+    wait_until("another", DEADLINE, || tree.is_supervised("s/a"));
+    assert_connected(&tree, "s/a");
+    assert_eq!(second.stderr(), "");
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    kill(second);
+    for pid in supervises {
+        process::signal(pid, Signal::KILL);
+        process::wait_gone(pid);
+    }
+    let third = begin();
+    for dir in dirs {
+        wait_until("another", DEADLINE, || tree.is_supervised(dir));
+    }
+    let line = "svscan: warning: unable to get back the pipe from a to its logger: access denied; \
+                to connect them anew: svc -x a/log; svc -dx a\n";
+    assert_eq!(third.stderr(), line);
+    // Nothing has happened yet: they still have the old one.
+    let pid = tree.wait_up("s/a");
+    wait_counted(&tree, "s/a", newest(&tree, "s/a") + 100);
+    assert_eq!((starts(&tree, "s/a"), starts(&tree, "s/a/log")), (1, 1));
+    tree.svc("-x", "s/a/log");
+    tree.svc("-dx", "s/a");
+    process::wait_gone(pid);
+    tree.wait_lines("s/a/started", 2);
+    tree.wait_lines("s/a/log/started", 2);
+    wait_counted(&tree, "s/a", 100);
+    assert_connected(&tree, "s/a");
+    assert_eq!(third.stderr(), line);
+    finish(&tree, third);
 }

@@ -23,15 +23,15 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<Durati
 }
 
 /// Sleeps until the other side has gone, for at most `timeout`: until nobody has the read end of
-/// this FIFO or pipe open any more, or the parent has reaped this process.
-pub fn hung_up(fd: BorrowedFd<'_>, timeout: Duration) {
+/// this FIFO or pipe open any more, or the parent has reaped this process. Tells whether that is so.
+pub fn hung_up(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
     // Asking for nothing: the kernel always tells of an error or a hang-up, which this is.
     let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
     };
-    let _ = rustix::event::poll(&mut polled, Some(&timeout));
+    rustix::event::poll(&mut polled, Some(&timeout)).is_ok_and(|ready| ready > 0)
 }
 
 /// Sleeps for so long, whatever happens but a signal that we have not taken over.

@@ -5,7 +5,7 @@
 
 use crate::chain::exec;
 use crate::children::reap;
-use crate::diag::{self, TEMPORARY};
+use crate::diag::{self, TEMPORARY, why};
 use crate::holder;
 use crate::identity;
 use crate::options::{complain, options};
@@ -535,14 +535,27 @@ impl Scanner {
         let shown = name.to_bytes();
         let there = self.find(&name, role == Role::Log && !own);
         if logged && !self.has_pipe(no) {
-            let inherited = self.inherited.pipe_of(self.roster.slot(no)?.id());
-            let pipe = inherited.or_else(|| {
+            let mut pipe = self.inherited.pipe_of(self.roster.slot(no)?.id());
+            if pipe.is_none() {
                 let other = self.find(&name, role == Role::Main);
-                match role {
-                    Role::Main => takeover::pipe_between(&there, &other),
-                    Role::Log => takeover::pipe_between(&other, &there),
-                }
-            });
+                let found = match role {
+                    Role::Main => takeover::pipe_between(Some(&there), &other),
+                    Role::Log => takeover::pipe_between((!own).then_some(&other), &there),
+                };
+                pipe = found.unwrap_or_else(|error| {
+                    diag::say(&[
+                        b"svscan: warning: unable to get back the pipe from ",
+                        shown,
+                        b" to its logger: ",
+                        why(error).as_bytes(),
+                        b"; to connect them anew: svc -x ",
+                        shown,
+                        b"/log; svc -dx ",
+                        shown,
+                    ]);
+                    None
+                });
+            }
             if let Err(error) = self.make_pipe(no, pipe) {
                 diag::warning("svscan", &[b"unable to create pipe for ", shown], error);
                 return None;

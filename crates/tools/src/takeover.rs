@@ -6,10 +6,12 @@
 use crate::holder;
 use crate::identity;
 use crate::state_dir::StateDir;
+use core::ffi::CStr;
+use core::time::Duration;
 use daemontools_core::Pid;
 use daemontools_core::decimal::Decimal;
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, fs};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll};
 
 use crate::paths::join;
 
@@ -42,20 +44,44 @@ impl Found {
     }
 }
 
-/// The pipe between a service and its logger, read end first: what the logger, or its supervise,
-/// has as its standard input, or the service, or its supervise, as its standard output.
-pub(crate) fn pipe_between(main: &Found, log: &Found) -> Option<(OwnedFd, OwnedFd)> {
-    let pid = |found: &Found| found.supervise.as_ref().map(|(pid, _)| *pid);
-    let readers = [pid(log), log.process].map(|pid| (pid, 0));
-    let writers = [pid(main), main.process].map(|pid| (pid, 1));
-    // A supervise that has nothing else to write to than its messages was started without a logger.
-    let messages = pid(main).and_then(|pid| Pipe::of(pid, 2));
+/// The pipe between a service and its logger, read end first: what the logger's supervise, or the
+/// logger, has as its standard input; else, if nobody reads it, what the service's supervise, or
+/// the service, has as its standard output. Our own messages have a logger and no service.
+///
+/// # Errors
+/// Nothing was found, and one of these may not be looked at.
+pub(crate) fn pipe_between(
+    main: Option<&Found>,
+    log: &Found,
+) -> Result<Option<(OwnedFd, OwnedFd)>> {
+    let supervise = |found: &Found| found.supervise.as_ref().map(|(pid, _)| *pid);
+    let mut refused = None;
+    for reader in [supervise(log), log.process].into_iter().flatten() {
+        match Pipe::of(reader, 0).and_then(|pipe| pipe.map(|pipe| pipe.open()).transpose()) {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(error) => refused = Some(error),
+        }
+    }
+    // What goes where its messages go was started without a logger; and what somebody else reads
+    // is something else: output that svscan was started with, or a pipe that the service has made.
+    let messages = main.and_then(supervise).and_then(|pid| Pipe::of(pid, 2).ok()?);
     let not_it = [Pipe::own(1), Pipe::own(2), messages];
-    let users = readers.into_iter().chain(writers);
-    users
-        .filter_map(|(pid, number)| Pipe::of(pid?, number))
-        .filter(|pipe| !not_it.iter().flatten().any(|other| other.name() == pipe.name()))
-        .find_map(|pipe| pipe.open().ok())
+    let writers = main.map(|main| [supervise(main), main.process]);
+    for writer in writers.into_iter().flatten().flatten() {
+        let opened = match Pipe::of(writer, 1) {
+            Ok(Some(pipe)) if !not_it.iter().flatten().any(|it| it.name() == pipe.name()) => {
+                pipe.open_unread()
+            }
+            other => other.map(|_| None),
+        };
+        match opened {
+            Ok(None) => {}
+            Ok(found) => return Ok(found),
+            Err(error) => refused = Some(error),
+        }
+    }
+    refused.map_or(Ok(None), Err)
 }
 
 /// A pipe that a process has open.
@@ -69,32 +95,53 @@ struct Pipe {
 
 impl Pipe {
     /// The pipe, if it is one, that a process has as its descriptor of this number.
-    fn of(pid: Pid, number: u8) -> Option<Self> {
+    fn of(pid: Pid, number: u8) -> Result<Option<Self>> {
         Self::below(Decimal::new(pid.get().unsigned_abs().into()).as_bytes(), number)
     }
 
     fn own(number: u8) -> Option<Self> {
-        Self::below(b"self", number)
+        Self::below(b"self", number).ok()?
     }
 
-    fn below(process: &[u8], number: u8) -> Option<Self> {
+    fn below(process: &[u8], number: u8) -> Result<Option<Self>> {
         let mut pipe = Self { path: [0; 32], target: [0; 32], length: 0 };
         let name = [&b"fd/"[..], &[b'0' + number]].concat();
         let mut dir = [0; 32];
-        let dir = join(&mut dir, b"/proc", process)?;
-        let path = join(&mut pipe.path, dir.to_bytes(), &name)?;
-        pipe.length = fs::readlink(fs::HERE, path, &mut pipe.target).ok()?.len();
-        pipe.name().starts_with(b"pipe:[").then_some(pipe)
+        let dir = join(&mut dir, b"/proc", process).ok_or(Errno::NAMETOOLONG)?;
+        let path = join(&mut pipe.path, dir.to_bytes(), &name).ok_or(Errno::NAMETOOLONG)?;
+        pipe.length = match fs::readlink(fs::HERE, path, &mut pipe.target) {
+            Ok(target) => target.len(),
+            // It is closed, or the process has gone.
+            Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        Ok(pipe.name().starts_with(b"pipe:[").then_some(pipe))
     }
 
     fn name(&self) -> &[u8] {
         self.target.get(..self.length).unwrap_or_default()
     }
 
+    fn path(&self) -> &CStr {
+        CStr::from_bytes_until_nul(&self.path).unwrap_or_default()
+    }
+
     /// Opens both ends, as they were made.
     fn open(&self) -> Result<(OwnedFd, OwnedFd)> {
-        let path = core::ffi::CStr::from_bytes_until_nul(&self.path).unwrap_or_default();
-        let ends = (fs::open_read(fs::HERE, path)?, fs::open_write(fs::HERE, path)?);
+        self.open_with(fs::open_write(fs::HERE, self.path())?)
+    }
+
+    /// The same, unless somebody has the end for reading open.
+    fn open_unread(&self) -> Result<Option<(OwnedFd, OwnedFd)>> {
+        let write_end = fs::open_write(fs::HERE, self.path())?;
+        if !poll::hung_up(write_end.as_fd(), Duration::ZERO) {
+            return Ok(None);
+        }
+        self.open_with(write_end).map(Some)
+    }
+
+    fn open_with(&self, write_end: OwnedFd) -> Result<(OwnedFd, OwnedFd)> {
+        let ends = (fs::open_read(fs::HERE, self.path())?, write_end);
         for end in [&ends.0, &ends.1] {
             fd::set_blocking(end.as_fd(), true)?;
         }

@@ -795,3 +795,43 @@ fn a_pipe_that_cannot_be_had_back_is_said_with_the_remedy() {
     assert_eq!(third.stderr(), line);
     finish(&tree, third);
 }
+
+#[test]
+fn there_may_be_more_to_take_over_than_descriptors() {
+    for logged in [false, true] {
+        more_than_descriptors(logged);
+    }
+}
+
+fn more_than_descriptors(logged: bool) {
+    let tree = tree();
+    let dirs: Vec<String> = (0..60).map(|n| format!("s/{n}")).collect();
+    for (n, dir) in dirs.iter().enumerate() {
+        tree.idle_service(dir);
+        if logged && n % 3 == 0 {
+            tree.idle_service(format!("{dir}/log"));
+        }
+    }
+    let begin = || command(&tree).under(["prlimit", "--nofile=32:"]).start();
+    let first = begin();
+    let mut all = dirs.clone();
+    let logged = dirs.iter().filter(|dir| tree.exists(format!("{dir}/log")));
+    all.extend(logged.map(|dir| format!("{dir}/log")));
+    for dir in &all {
+        tree.wait_up(dir);
+    }
+    let status: Vec<_> = all.iter().map(|dir| tree.status(dir)).collect();
+    let supervises: Vec<u32> = all.iter().map(|dir| supervise(&tree, dir)).collect();
+    kill(first);
+    let svscan = begin();
+    wait_watched(&svscan, &supervises);
+    assert_eq!(svscan.stderr(), "");
+    assert_eq!(all.iter().map(|dir| tree.status(dir)).collect::<Vec<_>>(), status);
+    // What it starts later has the limit that svscan was started with.
+    process::signal(supervises[0], Signal::KILL);
+    process::wait_gone(supervises[0]);
+    let pid = supervise(&tree, "s/0").to_string();
+    let limit = ["--noheadings", "--raw", "--output=SOFT", "--nofile", "--pid"];
+    tree.cmd("prlimit").args(limit).arg(&pid).run().is(0, "32\n", "");
+    finish(&tree, svscan);
+}

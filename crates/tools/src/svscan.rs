@@ -516,7 +516,11 @@ impl Scanner {
         let ends = match &self.ends {
             Some(ends) => ends,
             None => match Ends::new() {
-                Ok(ends) => self.ends.insert(ends),
+                Ok(ends) => {
+                    // There may be more like it than we have descriptors.
+                    self.open_files = self.open_files.or_else(OpenFiles::raise);
+                    self.ends.insert(ends)
+                }
                 Err(_) => return false,
             },
         };

@@ -48,8 +48,13 @@ impl Process {
 
     /// How long ago it was started, the boot having been so long ago; rather less than more.
     fn age(self, since_boot: Duration) -> Duration {
-        let end_of_tick = self.start.saturating_add(1).saturating_mul(TICK);
-        since_boot.saturating_sub(Duration::from_millis(end_of_tick))
+        since_boot.saturating_sub(self.started_by())
+    }
+
+    /// How long after the boot it was there for certain.
+    #[must_use]
+    pub const fn started_by(self) -> Duration {
+        Duration::from_millis(self.start.saturating_add(1).saturating_mul(TICK))
     }
 }
 

@@ -1,7 +1,11 @@
 //! Locks that keep a second supervisor away, and naming the process that holds one.
 
 use crate::diag::{self, TEMPORARY};
+use crate::identity;
+use crate::time::since_boot;
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::{Pid, errno, locks};
 use daemontools_sys::pidfd::Handle;
@@ -10,13 +14,50 @@ use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock};
 /// The process that took the lock on this file, if the kernel tells us.
 fn of(file: BorrowedFd<'_>) -> Option<Pid> {
     let (major, minor, inode) = lock::identity(file)?;
+    locks::holder(&all()?, (major, minor), inode)
+}
+
+/// The text of /proc/locks.
+fn all() -> Option<Vec<u8>> {
     let table = fs::open_read(fs::HERE, c"/proc/locks").ok()?;
     let mut text = Vec::new();
-    let mut part = [0; 1024];
+    let mut part = [0; 4096];
     while let Ok(n @ 1..) = fd::read(table.as_fd(), &mut part) {
         text.extend_from_slice(part.get(..n)?);
     }
-    locks::holder(&text, (major, minor), inode)
+    Some(text)
+}
+
+/// Who held which lock at one moment. Reading that takes the longer the more locks there are, so
+/// that it is read once for many.
+pub(crate) struct Table {
+    holders: BTreeMap<locks::File, Pid>,
+    /// That moment, after the boot.
+    read: Duration,
+}
+
+impl Table {
+    /// The locks of now; nothing if the kernel does not tell us.
+    pub(crate) fn read() -> Option<Self> {
+        let read = since_boot();
+        Some(Self { holders: locks::holders(&all()?).collect(), read })
+    }
+
+    /// The process that took the lock, if it lives, and a hold on it.
+    pub(crate) fn hold(&self, file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+        self.find(file).or_else(|| hold(file))
+    }
+
+    /// The same, but nothing if the lock was taken after that moment.
+    fn find(&self, file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+        let (major, minor, inode) = lock::identity(file)?;
+        let pid = *self.holders.get(&((major, minor), inode))?;
+        let handle = Handle::open(pid).ok()??;
+        // Looked at after we have hold of it: if this process was there before, the number was its
+        // own, and it lets go of the lock only when it ends.
+        let process = identity::identify(pid).ok()?;
+        (process.started_by() <= self.read && !handle.has_ended()).then_some((pid, handle))
+    }
 }
 
 /// Whether the process that took the lock lives, so far as that can be told; if not, a child of it

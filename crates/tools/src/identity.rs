@@ -109,7 +109,10 @@ fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
 }
 
 /// The process that has this number now.
-fn identify(pid: Pid) -> Result<Process> {
+///
+/// # Errors
+/// ENOENT or ESRCH if there is none, and what reading /proc says.
+pub(crate) fn identify(pid: Pid) -> Result<Process> {
     let digits = Decimal::new(pid.get().unsigned_abs().into());
     let mut room = [0; 32];
     let dir = join(&mut room, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;

@@ -6,7 +6,7 @@
 use crate::chain::exec;
 use crate::children::reap;
 use crate::diag::{self, TEMPORARY, why};
-use crate::holder;
+use crate::holder::{self, Table};
 use crate::identity;
 use crate::options::{complain, options};
 use crate::paths::{PATH_MAX, join};
@@ -144,6 +144,8 @@ struct Scanner {
     adopted: BTreeMap<Pid, Handle>,
     /// Tells when one of them has ended.
     ends: Option<Ends>,
+    /// By which they are found; only as long as we do not wait.
+    locks: Option<Table>,
     /// What the roster wants done.
     todo: Vec<Effect>,
     /// The pipe to the logger, by slot number: read end, write end.
@@ -208,6 +210,7 @@ impl Scanner {
             home,
             adopted: BTreeMap::new(),
             ends: None,
+            locks: None,
             roster: Roster::new(keep),
             todo: Vec::new(),
             pipes: Vec::new(),
@@ -234,6 +237,7 @@ impl Scanner {
                 self.scan();
                 continue;
             }
+            self.locks = None;
             let signals = self.signals.fd();
             let watched = self.watch.as_ref().map_or(signals, Watch::fd);
             let ends = self.ends.as_ref().map_or(signals, Ends::fd);
@@ -495,10 +499,10 @@ impl Scanner {
     }
 
     /// Who is there already for a service, or for its logger.
-    fn find(&self, name: &CStr, inside: bool) -> Found {
+    fn find(&mut self, name: &CStr, inside: bool) -> Found {
         let found =
             match fs::chdir(name).and_then(|()| if inside { fs::chdir(c"log") } else { Ok(()) }) {
-                Ok(()) => Found::here(),
+                Ok(()) => Found::here(&mut self.locks),
                 Err(_) => Found::default(),
             };
         if let Err(error) = fs::fchdir(self.home.as_fd()) {

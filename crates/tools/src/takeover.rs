@@ -3,7 +3,7 @@
 //! Nothing was written down for it. A supervise is found by the lock that it holds, and a pipe in
 //! the hands of those who use it.
 
-use crate::holder;
+use crate::holder::Table;
 use crate::identity;
 use crate::state_dir::StateDir;
 use core::ffi::CStr;
@@ -25,8 +25,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Looks into the state directory of the service in whose directory we are.
-    pub(crate) fn here() -> Self {
+    /// Looks into the state directory of the service in whose directory we are. The locks are read
+    /// when they are needed first.
+    pub(crate) fn here(locks: &mut Option<Table>) -> Self {
         let Ok(state) = StateDir::of_current_dir() else {
             return Self::default();
         };
@@ -38,7 +39,12 @@ impl Found {
         let listens = fs::open_write(dir.as_fd(), c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
         let lock = fs::open_read(dir.as_fd(), c"lock").ok().filter(|_| listens);
         Self {
-            supervise: lock.and_then(|lock| holder::hold(lock.as_fd())),
+            supervise: lock.and_then(|lock| {
+                if locks.is_none() {
+                    *locks = Table::read();
+                }
+                locks.as_ref()?.hold(lock.as_fd())
+            }),
             process: identity::living(dir.as_fd()),
         }
     }

@@ -95,6 +95,7 @@ fn the_same_processes_run_the_new_program_and_no_line_is_lost() {
     // What is started now is as it was before.
     process::signal(services[2], Signal::KILL);
     let next = tree.wait_restart("s/b", services[2]);
+    wait_until("it runs its program", PROMPT, || executable(next) != executable(svscan.pid()));
     assert_eq!(blocked(next), blocked(std::process::id()));
     assert!(
         !process::environment(next)

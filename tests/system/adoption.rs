@@ -289,6 +289,52 @@ fn what_ended_while_nobody_watched_is_started_again_if_it_is_wanted() {
 }
 
 #[test]
+fn nothing_has_ended_where_nothing_was_started() {
+    let tree = tree();
+    tree.idle_service("a");
+    tree.write("a/down", "");
+    kill(tree.supervise("a"));
+    let second = tree.supervise("a");
+    tree.svc("-dx", "a");
+    assert_eq!(second.wait().err(), "");
+}
+
+#[test]
+fn how_a_service_has_ended_is_on_record() {
+    let tree = tree();
+    tree.service("a", "#!/bin/sh\necho $$ >>started\nread code <answer\nexit $code\n");
+    tree.sh("mkfifo a/answer").run().is(0, "", "");
+    let recorded = |line: String| {
+        wait_until(&line, PROMPT, || {
+            record(&tree, "a").lines().any(|found| found.trim_end() == line)
+        });
+    };
+    let first = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    assert!(!record(&tree, "a").contains("ended="));
+    tree.write("a/answer", "3\n");
+    recorded(format!("ended={pid} code 3"));
+    let next = tree.wait_restart("a", pid);
+    kill(first);
+    let second = tree.supervise("a");
+    process::signal(next, Signal::KILL);
+    // Its parent has to be quick, and the kernel to tell.
+    let known = [format!("ended={next} signal 9"), format!("ended={next} unknown")];
+    wait_until("its end", PROMPT, || {
+        record(&tree, "a").lines().any(|line| known.iter().any(|known| known == line.trim_end()))
+    });
+    let last = tree.wait_restart("a", next);
+    kill(second);
+    process::signal(last, Signal::KILL);
+    process::wait_gone(last);
+    let third = tree.supervise("a");
+    recorded(format!("ended={last} unknown"));
+    tree.wait_restart("a", last);
+    tree.svc("-dx", "a");
+    leaves(third);
+}
+
+#[test]
 fn starts_are_a_second_apart_also_for_different_supervises() {
     let tree = tree();
     tree.service("a", "#!/bin/sh\nread -r stat </proc/$$/stat\nset -- ${stat##*)}\nshift 19\necho \"$1\" >>times\n");
@@ -345,7 +391,7 @@ fn one_that_was_killed_while_it_was_leaving_leaves_no_wish() {
     kill(first);
     let second = tree.supervise("a");
     assert_eq!(tree.status("a").map(|s| (s.pid(), s.want())), Some((pid, b'u')));
-    assert!(record(&tree, "a").starts_with(&format!("leaving=no\npid={pid}\n")));
+    assert!(record(&tree, "a").starts_with(&format!("leaving=no \npid={pid}\n")));
     second.signal(Signal::TERM);
     tree.wait_want("a", b'd');
     kill(second);
@@ -659,6 +705,50 @@ fn a_process_that_takes_long_to_become_the_service_is_not_waited_for() {
 }
 
 // Commands
+
+/// A supervise that is killed when it has a command in its FIFO, and the svc that has sent it.
+fn killed_before_it_reads(tree: &Tree, options: &str) -> Process {
+    tree.idle_service("a");
+    let supervise = tree.supervise("a");
+    tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
+    supervise.signal(Signal::STOP);
+    wait_until("it is stopped", PROMPT, || process::is_stopped(supervise.pid()));
+    let svc = tree.cmd("svc").args([options, "a"]).start();
+    let fifo = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(tree.path("a/supervise/control"))
+        .expect("open the FIFO");
+    wait_until("svc has written", PROMPT, || {
+        rustix::io::ioctl_fionread(&fifo).is_ok_and(|bytes| bytes > 0)
+    });
+    drop(fifo);
+    kill(supervise);
+    svc
+}
+
+#[test]
+fn what_a_killed_supervise_has_not_read_the_next_one_does() {
+    let tree = tree();
+    let svc = killed_before_it_reads(&tree, "-d");
+    let second = tree.supervise("a");
+    assert_eq!(tree.wait_down("a").want(), b'd');
+    svc.wait().is(0, "", "");
+    assert_eq!(second.stderr(), "");
+    tree.svc("-x", "a");
+    leaves(second);
+}
+
+#[test]
+fn svc_says_that_nobody_has_read_what_it_has_sent() {
+    let tree = tree();
+    let svc = killed_before_it_reads(&tree, "-d");
+    svc.wait().is(0, "", "svc: warning: unable to control a: supervise not running\n");
+    let second = tree.supervise("a");
+    assert_eq!(tree.status("a").map(|status| status.want()), Some(b'u'));
+    finish(&tree, second, "a");
+}
 
 #[test]
 fn svc_says_that_nobody_listens_between_two_supervises() {

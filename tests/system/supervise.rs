@@ -524,7 +524,7 @@ fn a_full_disk_is_a_warning_once_and_right_when_there_is_room() {
         tree.status(&dir).is_some_and(|s| s.pid() == service)
     });
     let record = dir.join("supervise/process");
-    tree.wait_text(record, &format!("leaving=no\npid={service}\nstart="));
+    tree.wait_text(record, &format!("leaving=no \npid={service}\nstart="));
     // A record that was once there has its room.
     let _ = fs::write(disk.join("fill"), vec![0; 1_000_000]);
     tree.svc("-p", &dir);

@@ -1,7 +1,7 @@
 //! A killed svscan, and the next one on the same directory that goes on with what it finds.
 
 use harness::{
-    Cmd, DEADLINE, Process, Signal, Tree, account, is_root, process, wait_for, wait_until,
+    Cmd, DEADLINE, Process, Signal, Suite, Tree, account, is_root, process, wait_for, wait_until,
 };
 use rustix::fs::{OFlags, fcntl_setfl};
 use std::fs;
@@ -9,7 +9,7 @@ use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use system::{PROMPT, assert_idle, count, find_below, leaves, tree, wait_all_gone};
+use system::{PROMPT, assert_idle, count, find_below, leaves, original, tree, wait_all_gone};
 
 /// A service that writes the numbers from 1 on, one a line, and the newest to the file `newest.PID`
 /// before. Told to end, it does so after a whole line.
@@ -727,6 +727,75 @@ fn svscanboot_starts_the_next_svscan_and_no_service_notices() {
     let said = tree.text("log");
     assert_eq!(count(&said, "svscan was killed by signal 9; it is started again"), 2, "{said}");
     assert_eq!(said.lines().count(), 4, "{said}");
+}
+
+// Between svscan and a new supervise
+
+/// Starts svscan with another program as its supervise.
+fn with_supervise(tree: &Tree, path: &Path) -> Process {
+    let path = format!("{}:/usr/bin:/bin", path.display());
+    command(tree).env("PATH", path).start()
+}
+
+/// How many locks a process has by what it has open.
+fn locks(pid: u32) -> usize {
+    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten();
+    let texts = infos.filter_map(|entry| fs::read_to_string(entry.path()).ok());
+    texts.filter(|text| text.lines().any(|line| line.starts_with("lock:"))).count()
+}
+
+#[test]
+fn a_supervise_that_nobody_can_find_yet_is_waited_for() {
+    let tree = tree();
+    counter(&tree, "s/a", "0.01");
+    let real = Suite::get().bin().join("supervise");
+    let text = format!(
+        "#!/bin/sh\necho $$ >>../begun\nwhile ! [ -e {} ]; do sleep 0.01; done\n\
+         exec {} \"$@\"\n",
+        tree.path("go").display(),
+        real.display()
+    );
+    tree.mkdir("bin");
+    tree.script("bin/supervise", text);
+    let first = with_supervise(&tree, &tree.path("bin"));
+    let begun = [tree.wait_lines("begun", 1), tree.wait_lines("s/begun", 1)].concat();
+    kill(first);
+    tree.write("go", "");
+    let second = with_supervise(&tree, &tree.path("bin"));
+    let dirs = ["s/a", "s/a/log"];
+    let supervises = dirs.map(|dir| supervise(&tree, dir));
+    wait_watched(&second, &supervises);
+    assert_connected(&tree, "s/a");
+    wait_counted(&tree, "s/a", 10);
+    assert_eq!(second.stderr(), "");
+    let again = [tree.wait_lines("begun", 1), tree.wait_lines("s/begun", 1)].concat();
+    assert_eq!(begun, again, "started once");
+    for (dir, pid) in dirs.into_iter().zip(supervises) {
+        let service = tree.wait_up(dir);
+        wait_until("it has its own environment", PROMPT, || {
+            let environment = process::environment(service);
+            !environment.iter().any(|v| v.to_string_lossy().starts_with("DAEMONTOOLS_GATE"))
+        });
+        assert_eq!(locks(pid), 1, "its own, and no more that of the scan directory");
+    }
+    finish(&tree, second);
+}
+
+#[test]
+fn a_supervise_that_keeps_what_it_inherits_does_not_keep_the_next_svscan_out() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    let first = with_supervise(&tree, &original());
+    let pid = tree.wait_up("s/a");
+    kill(first);
+    let second = with_supervise(&tree, &original());
+    wait_watched(&second, &[supervise(&tree, "s/a")]);
+    assert_eq!(tree.wait_up("s/a"), pid);
+    assert_eq!(second.stderr(), "");
+    second.signal(Signal::TERM);
+    leaves(second);
+    // The original's supervise leaves its service behind.
+    process::signal(pid, Signal::KILL);
 }
 
 // What cannot be had

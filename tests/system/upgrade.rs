@@ -4,7 +4,7 @@
 use harness::{Process, Signal, Suite, Tree, process, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use system::{PROMPT, find_below, leaves, tree, wait_settled};
+use system::{PROMPT, find_below, leaves, tree, wait_all_gone, wait_settled};
 
 /// Installs our programs into a directory of their own, from which they can be replaced.
 fn install(tree: &Tree) {
@@ -170,6 +170,61 @@ fn a_program_that_dies_at_its_start_harms_no_service() {
     tree.svc("-dx", "a");
     leaves(second);
     assert!(!process::is_alive(pid));
+}
+
+#[test]
+fn a_link_that_goes_meanwhile_is_noticed() {
+    let tree = tree();
+    install(&tree);
+    for dir in ["a", "b"] {
+        tree.idle_service(dir);
+        tree.service(format!("{dir}/log"), "#!/bin/sh\nexec cat >>log\n");
+        tree.mkdir("s");
+        tree.symlink(format!("../{dir}"), format!("s/{dir}"));
+    }
+    let svscan = svscan(&tree);
+    let kept = [tree.wait_up("s/b"), tree.wait_up("s/b/log")];
+    let gone = [tree.wait_up("s/a"), tree.wait_up("s/a/log")];
+    let supervises = ["a", "b"].map(|name| find_below(svscan.pid(), &["supervise", name]));
+    replace(&tree);
+    // It is told to upgrade before it can look what has changed.
+    svscan.signal(Signal::STOP);
+    wait_until("svscan is stopped", PROMPT, || process::is_stopped(svscan.pid()));
+    svscan.signal(Signal::USR2);
+    tree.remove("s/a");
+    svscan.signal(Signal::CONT);
+    wait_upgraded(&tree, &[svscan.pid(), supervises[1]]);
+    wait_all_gone(&gone);
+    process::wait_gone(supervises[0]);
+    wait_until("its logger's supervise leaves", PROMPT, || !tree.is_supervised("a/log"));
+    assert_eq!([tree.wait_up("s/b"), tree.wait_up("s/b/log")], kept);
+    assert_eq!(svscan.stderr(), "");
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+#[test]
+fn what_is_being_stopped_is_stopped_first() {
+    let tree = tree();
+    install(&tree);
+    tree.trapping_service("a", &["TERM"]);
+    tree.service("a/log", "#!/bin/sh\nexec cat >>log\n");
+    tree.mkdir("s");
+    tree.symlink("../a", "s/a");
+    let svscan = svscan(&tree);
+    let pids = [tree.wait_up("s/a"), tree.wait_up("s/a/log")];
+    tree.wait_lines("a/started", 1);
+    tree.remove("s/a");
+    tree.wait_want("a", b'd');
+    replace(&tree);
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    process::signal(pids[0], Signal::KILL);
+    wait_upgraded(&tree, &[svscan.pid()]);
+    wait_all_gone(&pids);
+    wait_until("nothing else is left", PROMPT, || tree.processes() == [svscan.pid()]);
+    assert_eq!(svscan.stderr(), "");
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
 }
 
 #[test]

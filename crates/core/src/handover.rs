@@ -4,6 +4,7 @@
 //! It is a text of `key=value` lines. A program that does not know its version goes without, as
 //! after a KILL.
 
+use crate::Pid;
 use crate::decimal::{self, Decimal};
 use alloc::vec::Vec;
 
@@ -19,22 +20,24 @@ pub struct Handover {
     pub leaving: bool,
     /// Descriptors, by what they are: a name of small letters, and their number.
     pub descriptors: Vec<(Vec<u8>, i32)>,
-    /// svscan: its pipes.
-    pub pipes: Vec<Pipe>,
+    /// svscan: what it keeps running.
+    pub services: Vec<Service>,
     /// svscan: how many files its children may have open, if that is another number than for
     /// itself.
     pub open_files: Option<u64>,
 }
 
-/// The pipe between a service and its logger.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Pipe {
-    /// The read end.
-    pub read: i32,
-    /// The write end.
-    pub write: i32,
-    /// The service directory: device, major and minor, inode, and time of birth.
+/// A service, with its logger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Its directory: device, major and minor, inode, and time of birth.
     pub directory: [u64; 4],
+    /// A supervise that is a child, and that of the logger.
+    pub children: [Option<Pid>; 2],
+    /// The pipe to the logger: read end and write end.
+    pub pipe: Option<[i32; 2]>,
+    /// The name in the scan directory.
+    pub name: Vec<u8>,
 }
 
 impl Handover {
@@ -59,9 +62,13 @@ impl Handover {
         for (name, number) in &self.descriptors {
             line(name, &[u64::from(number.unsigned_abs())]);
         }
-        for Pipe { read, write, directory: [major, minor, inode, born] } in &self.pipes {
-            let (read, write) = (read.unsigned_abs().into(), write.unsigned_abs().into());
-            line(b"pipe", &[read, write, *major, *minor, *inode, *born]);
+        for Service { directory, children, pipe, name } in &self.services {
+            let mut numbers = directory.to_vec();
+            let pids = children.iter().map(|pid| pid.map_or(0, Pid::get));
+            let ends = pipe.unwrap_or_default();
+            numbers.extend(pids.chain(ends).map(|number| u64::from(number.unsigned_abs())));
+            numbers.extend(name.iter().copied().map(u64::from));
+            line(b"service", &numbers);
         }
         text
     }
@@ -78,18 +85,13 @@ impl Handover {
             let (key, value) = line.split_at(memchr::memchr(b'=', line)?);
             let numbers = value.get(1..)?.split(|&c| c == b' ').map(decimal::parse);
             let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
-            let descriptor = |number: u64| i32::try_from(number).ok();
             match (key, &numbers[..]) {
                 (b"mask", &[mask]) => handover.mask = mask,
                 (b"leaving", &[leaving]) => handover.leaving = leaving != 0,
                 (b"open-files", &[limit]) => handover.open_files = Some(limit),
-                (b"pipe", &[read, write, major, minor, inode, born]) => handover.pipes.push(Pipe {
-                    read: descriptor(read)?,
-                    write: descriptor(write)?,
-                    directory: [major, minor, inode, born],
-                }),
+                (b"service", numbers) => handover.services.push(service(numbers)?),
                 (name, &[number]) => {
-                    handover.descriptors.push((name.to_vec(), descriptor(number)?));
+                    handover.descriptors.push((name.to_vec(), i32::try_from(number).ok()?));
                 }
                 _ => return None,
             }
@@ -104,6 +106,20 @@ impl Handover {
     }
 }
 
+fn service(numbers: &[u64]) -> Option<Service> {
+    let &[major, minor, inode, born, main, log, read, write, ref name @ ..] = numbers else {
+        return None;
+    };
+    let small = |number: u64| i32::try_from(number).ok();
+    let name = name.iter().map(|&byte| u8::try_from(byte).ok()).collect::<Option<_>>()?;
+    Some(Service {
+        directory: [major, minor, inode, born],
+        children: [Pid::new(small(main)?), Pid::new(small(log)?)],
+        pipe: Some([small(read)?, small(write)?]).filter(|ends| *ends != [0, 0]),
+        name,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,7 +131,15 @@ mod tests {
             mask: 1 << 33,
             leaving: true,
             descriptors: vec![(b"lock".to_vec(), 4), (b"control".to_vec(), 1000)],
-            pipes: vec![Pipe { read: 7, write: 8, directory: [254, 0, u64::MAX, 5] }],
+            services: vec![
+                Service {
+                    directory: [254, 0, u64::MAX, 5],
+                    children: [Pid::new(7), Pid::new(i32::MAX)],
+                    pipe: Some([7, 8]),
+                    name: b"a\nname = \xff".to_vec(),
+                },
+                Service { directory: [0; 4], children: [None; 2], pipe: None, name: vec![] },
+            ],
             open_files: Some(1024),
         };
         let text = handover.to_text();
@@ -134,7 +158,9 @@ mod tests {
             b"mask=0\n",
             b"version=1\nmask\n",
             b"version=1\nmask=x\n",
-            b"version=1\npipe=1 2\n",
+            b"version=1\nservice=1 2\n",
+            b"version=1\nservice=1 2 3 4 5 6 7 8 256\n",
+            b"version=1\nservice=1 2 3 4 4294967296 6 7 8\n",
             b"version=1\nlock=4294967296\n",
         ] {
             assert_eq!(Handover::parse(text), None);

@@ -5,18 +5,29 @@
 //! started, and where all of this is true: in which boot, in which namespace of process ids, and
 //! for which state directory. Only where all of it is the same does it speak of our process.
 //!
-//! It is a text of `key=value` lines, always [`LEN`] bytes long, so that it can be overwritten in
-//! place with a single write, which a KILL cannot interrupt and for which a full disk has room.
+//! It is a text of `key=value` lines, always [`LEN`] bytes long. Each of its three parts, filled up
+//! with spaces, can be overwritten in place with a single write, which a KILL cannot interrupt and
+//! for which a full disk has room: a new process and its supervise may write at the same time.
 
-use crate::Pid;
 use crate::decimal::{self, Decimal};
 use crate::status;
 use crate::supervise::{Machine, Past};
 use crate::time::Now;
+use crate::{Ended, Pid};
+use core::ops::Range;
 use core::time::Duration;
 
-/// The length of a record; spaces before the last newline fill it.
-pub const LEN: usize = 256;
+/// The length of a record.
+pub const LEN: usize = END.end;
+
+/// The part of the text that says whether its supervise leaves.
+pub const LEAVING: Range<usize> = 0..12;
+
+/// The part that says which process it is, and where that is true.
+pub const PROCESS: Range<usize> = LEAVING.end..256;
+
+/// The part that says how a process has ended.
+pub const END: Range<usize> = PROCESS.end..288;
 
 /// The length of a boot id.
 pub const BOOT_LEN: usize = 36;
@@ -94,6 +105,8 @@ pub struct Record {
     pub leaving: bool,
     /// The last process that was started.
     pub process: Option<Process>,
+    /// How the last one has ended of which that was seen: its id, and what is known.
+    pub end: Option<(Pid, Ended)>,
 }
 
 /// Why a record says nothing to us.
@@ -137,21 +150,38 @@ impl Record {
     /// The text.
     #[must_use]
     pub fn to_text(&self) -> [u8; LEN] {
+        let mut text = [b' '; LEN];
+        let mut leaving = Text::part(&mut text, LEAVING);
+        leaving.line(b"leaving=", &[if self.leaving { b"yes" } else { b"no" }]);
+
         let Place { boot, namespace, init, directory } = &self.place;
-        let (pid, start) = self.process.map_or((0, 0), |p| (p.pid.get().unsigned_abs(), p.start));
-        let mut text = Text { room: [b' '; LEN], used: 0 };
-        text.line(b"leaving=", if self.leaving { b"yes" } else { b"no" });
-        text.line(b"pid=", Decimal::new(pid.into()).as_bytes());
-        text.line(b"start=", Decimal::new(start).as_bytes());
-        text.line(b"boot=", boot);
-        text.line(b"namespace=", Decimal::new(*namespace).as_bytes());
-        text.line(b"init=", Decimal::new(*init).as_bytes());
-        text.line(b"directory=", Decimal::new(directory.device.0.into()).as_bytes());
+        let (pid, start) = self.process.map_or((0, 0), |p| (p.pid.get().cast_unsigned(), p.start));
+        let mut process = Text::part(&mut text, PROCESS);
+        process.line(b"pid=", &[Decimal::new(pid.into()).as_bytes()]);
+        process.line(b"start=", &[Decimal::new(start).as_bytes()]);
+        process.line(b"boot=", &[boot]);
+        process.line(b"namespace=", &[Decimal::new(*namespace).as_bytes()]);
+        process.line(b"init=", &[Decimal::new(*init).as_bytes()]);
+        process.line(b"directory=", &[Decimal::new(directory.device.0.into()).as_bytes()]);
         for part in [directory.device.1.into(), directory.inode, directory.born] {
-            text.push(b":");
-            text.push(Decimal::new(part).as_bytes());
+            process.push(b":");
+            process.push(Decimal::new(part).as_bytes());
         }
-        text.finish()
+
+        let mut end = Text::part(&mut text, END);
+        if let Some((pid, how)) = self.end {
+            let pid = Decimal::new(pid.get().cast_unsigned().into());
+            let (word, number) = match how {
+                Ended::Exited(code) => (&b" code "[..], Some(code)),
+                Ended::Killed(signal) => (&b" signal "[..], Some(signal)),
+                Ended::Unknown => (&b" unknown"[..], None),
+            };
+            end.line(b"ended=", &[pid.as_bytes(), word]);
+            if let Some(number) = number {
+                end.push(Decimal::new(number.into()).as_bytes());
+            }
+        }
+        text
     }
 
     /// A record from its text. Lines with other keys mean nothing.
@@ -183,8 +213,22 @@ impl Record {
             b"0" => None,
             digits => Some(Process { pid: pid(digits)?, start: number(b"start")? }),
         };
-        Some(Self { place, leaving, process })
+        Some(Self { place, leaving, process, end: value(b"ended").and_then(end) })
     }
+}
+
+fn end(text: &[u8]) -> Option<(Pid, Ended)> {
+    let mut words = text.split(|&c| c == b' ');
+    let pid = pid(words.next()?)?;
+    let (word, number) = (words.next()?, words.next().and_then(decimal::parse));
+    let number = number.and_then(|number| u8::try_from(number).ok());
+    let how = match word {
+        b"code" => Ended::Exited(number?),
+        b"signal" => Ended::Killed(number?),
+        b"unknown" => Ended::Unknown,
+        _ => return None,
+    };
+    Some((pid, how))
 }
 
 impl Found {
@@ -254,13 +298,22 @@ fn pid(digits: &[u8]) -> Option<Pid> {
     Pid::new(i32::try_from(decimal::parse(digits)?).ok()?)
 }
 
-/// A text being written; what does not fit is left out.
-struct Text {
-    room: [u8; LEN],
+/// A part of a text being written, which ends with a newline; what does not fit is left out.
+struct Text<'a> {
+    room: &'a mut [u8],
     used: usize,
 }
 
-impl Text {
+impl<'a> Text<'a> {
+    fn part(text: &'a mut [u8; LEN], part: Range<usize>) -> Self {
+        let mut room = text.get_mut(part).unwrap_or_default();
+        if let Some((last, before)) = core::mem::take(&mut room).split_last_mut() {
+            *last = b'\n';
+            room = before;
+        }
+        Self { room, used: 0 }
+    }
+
     fn push(&mut self, bytes: &[u8]) {
         let end = self.used + bytes.len();
         if let Some(place) = self.room.get_mut(self.used..end) {
@@ -269,19 +322,12 @@ impl Text {
         }
     }
 
-    fn line(&mut self, key: &[u8], value: &[u8]) {
-        let end: &[u8] = if self.used == 0 { b"" } else { b"\n" };
-        for part in [end, key, value] {
+    fn line(&mut self, key: &[u8], value: &[&[u8]]) {
+        self.push(if self.used == 0 { b"" } else { b"\n" });
+        self.push(key);
+        for part in value {
             self.push(part);
         }
-    }
-
-    /// The text with spaces up to its end.
-    fn finish(mut self) -> [u8; LEN] {
-        if let Some(last) = self.room.last_mut() {
-            *last = b'\n';
-        }
-        self.room
     }
 }
 
@@ -306,7 +352,8 @@ mod tests {
     }
 
     fn record(number: i32, start: u64) -> Record {
-        Record { place: PLACE, leaving: false, process: Some(process(number, start)) }
+        let process = Some(process(number, start));
+        Record { place: PLACE, leaving: false, process, end: None }
     }
 
     const TEXT: &str = "leaving=no\npid=4711\nstart=123456\n\
@@ -316,8 +363,8 @@ mod tests {
     #[test]
     fn a_record_is_text_of_one_length_and_is_read_again() {
         let text = record(4711, 123_456).to_text();
-        let shown = str::from_utf8(&text).unwrap();
-        assert_eq!(shown.strip_suffix('\n').unwrap().trim_end_matches(' '), TEXT);
+        let lines = str::from_utf8(&text).unwrap().lines().map(str::trim_end);
+        assert_eq!(lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n"), TEXT);
         assert_eq!(Found::judge(&text, &PLACE), Found::Ours(record(4711, 123_456)));
         let place = Place {
             namespace: u64::MAX,
@@ -327,9 +374,48 @@ mod tests {
         };
         for process in [None, Some(process(i32::MAX, u64::MAX)), Some(process(1, 0))] {
             for leaving in [false, true] {
-                let longest = Record { place, leaving, process };
-                assert_eq!(Record::parse(&longest.to_text()), Some(longest));
+                let pid = Pid::new(i32::MAX).unwrap();
+                for how in [Ended::Unknown, Ended::Exited(255), Ended::Killed(255)] {
+                    let longest = Record { place, leaving, process, end: Some((pid, how)) };
+                    assert_eq!(Record::parse(&longest.to_text()), Some(longest));
+                }
             }
+        }
+    }
+
+    #[test]
+    fn each_part_of_a_record_has_its_own_writer() {
+        let end = Some((Pid::new(4700).unwrap(), Ended::Killed(9)));
+        let old = Record { leaving: true, end, ..record(4711, 123_456) };
+        let new = Record { leaving: false, end: None, ..record(5, 6) };
+        let merged = |parts: &[Range<usize>]| {
+            let mut text = old.to_text();
+            for part in parts {
+                text[part.clone()].copy_from_slice(&new.to_text()[part.clone()]);
+            }
+            Record::parse(&text)
+        };
+        assert_eq!(merged(&[LEAVING]), Some(Record { leaving: false, ..old }));
+        assert_eq!(merged(&[PROCESS]), Some(Record { process: new.process, ..old }));
+        assert_eq!(merged(&[END]), Some(Record { end: None, ..old }));
+        assert_eq!(merged(&[LEAVING, PROCESS, END]), Some(new));
+    }
+
+    #[test]
+    fn how_the_last_process_ended_can_be_read() {
+        for (how, shown) in [
+            (Ended::Exited(3), "ended=4711 code 3"),
+            (Ended::Killed(9), "ended=4711 signal 9"),
+            (Ended::Unknown, "ended=4711 unknown"),
+        ] {
+            let end = Some((Pid::new(4711).unwrap(), how));
+            let text = Record { end, ..record(4711, 1) }.to_text();
+            let last = str::from_utf8(&text).unwrap().lines().last().unwrap().trim_end();
+            assert_eq!(last, shown);
+        }
+        for strange in ["", "4711", "4711 code", "4711 code 256", "4711 gone", "x code 1"] {
+            let text = alloc::format!("{TEXT}\nended={strange}\n");
+            assert_eq!(Record::parse(text.as_bytes()), Some(record(4711, 123_456)), "{strange}");
         }
     }
 

@@ -635,6 +635,15 @@ impl<Id: Ord + Copy> Roster<Id> {
         self.stopping
     }
 
+    /// Whether there is nothing that only we know of: nothing is being stopped.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        let rests = |slot: &Slot<Id>| {
+            !matches!(slot.phase(), Phase::Held | Phase::Stopping | Phase::Draining { .. })
+        };
+        !self.stopping && self.slots().all(|(_, slot)| rests(slot))
+    }
+
     /// When [`Event::Tick`] is due, if ever.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {

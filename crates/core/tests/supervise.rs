@@ -1019,7 +1019,8 @@ impl Kernel {
         let directory = Directory { device: (0, 0), inode: 0, born: 0 };
         let place = Place { boot: [b'0'; identity::BOOT_LEN], namespace: 0, init: 0, directory };
         let process = self.last_start.map(|ms| Process { pid: pid(self.next_pid), start: ms / 10 });
-        let record = identity::Record { place, leaving: self.machine.is_leaving(), process };
+        let record =
+            identity::Record { place, leaving: self.machine.is_leaving(), process, end: None };
         let status = self.machine.record();
         // Somebody else reaps it.
         self.child.take_if(|(_, ended)| ended.is_some());

@@ -179,6 +179,14 @@ pub fn take_inherited(number: i32) -> Option<OwnedFd> {
     Some(owned)
 }
 
+/// How many bytes of a FIFO or pipe nobody has read yet.
+///
+/// # Errors
+/// ENOTTY where that cannot be told.
+pub fn unread(fd: BorrowedFd<'_>) -> Result<u64> {
+    rustix::io::ioctl_fionread(fd)
+}
+
 /// Opens one more copy, which the program that we become inherits: it is never closed by us.
 ///
 /// # Errors

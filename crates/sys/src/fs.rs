@@ -297,12 +297,12 @@ pub fn sync(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::fs::fsync(fd)
 }
 
-/// Overwrites the beginning of a file; gives how much.
+/// Overwrites a part of a file, from this offset on; gives how many bytes.
 ///
 /// # Errors
 /// What pwrite says.
-pub fn write_at_start(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
-    rustix::io::retry_on_intr(|| rustix::io::pwrite(fd, bytes, 0))
+pub fn write_at(fd: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<usize> {
+    rustix::io::retry_on_intr(|| rustix::io::pwrite(fd, bytes, offset))
 }
 
 /// Reads the beginning of a file, as much as there is room for and comes at once: all of a small

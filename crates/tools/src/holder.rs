@@ -9,7 +9,33 @@ use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::{Pid, errno, locks};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock, poll};
+
+/// How often, and how long, the lock of a dead process is waited for.
+const TRIES: u32 = 100;
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Takes a lock. What a supervise or svscan has just started shares the lock until others can find
+/// it, and holds it alone if its parent is killed; but only for a moment, which this waits for.
+///
+/// # Errors
+/// EAGAIN when somebody has it; ENOLCK, and EBADF on some network file systems.
+pub(crate) fn take(file: BorrowedFd<'_>) -> daemontools_sys::Result<()> {
+    let mut taken = lock::try_lock(file);
+    for _ in 0..TRIES {
+        if taken != Err(Errno::AGAIN) {
+            break;
+        }
+        match lives(file) {
+            Some(false) => poll::pause(PAUSE),
+            Some(true) => break,
+            // It may just have let go.
+            None => return lock::try_lock(file),
+        }
+        taken = lock::try_lock(file);
+    }
+    taken
+}
 
 /// The process that took the lock on this file, if the kernel tells us.
 fn of(file: BorrowedFd<'_>) -> Option<Pid> {
@@ -43,15 +69,31 @@ impl Table {
         Some(Self { holders: locks::holders(&all()?).collect(), read })
     }
 
-    /// The process that took the lock, if it lives, and a hold on it.
+    /// The process that took the lock, if it lives, and a hold on it. If what it was just starting
+    /// has the lock, waits until that is done.
     pub(crate) fn hold(&self, file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
-        self.find(file).or_else(|| hold(file))
+        let before = self.holder(file);
+        if let Some(found) = before.and_then(|pid| self.hold_still(pid)).or_else(|| hold(file)) {
+            return Some(found);
+        }
+        if before.is_some() {
+            for _ in 0..TRIES {
+                if lives(file) != Some(false) {
+                    break;
+                }
+                poll::pause(PAUSE);
+            }
+        }
+        None
     }
 
-    /// The same, but nothing if the lock was taken after that moment.
-    fn find(&self, file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+    fn holder(&self, file: BorrowedFd<'_>) -> Option<Pid> {
         let (major, minor, inode) = lock::identity(file)?;
-        let pid = *self.holders.get(&((major, minor), inode))?;
+        self.holders.get(&((major, minor), inode)).copied()
+    }
+
+    /// A hold on the process that held a lock at that moment, if it lives.
+    fn hold_still(&self, pid: Pid) -> Option<(Pid, Handle)> {
         let handle = Handle::open(pid).ok()??;
         // Looked at after we have hold of it: if this process was there before, the number was its
         // own, and it lets go of the lock only when it ends.
@@ -91,7 +133,8 @@ pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno
 }
 
 /// Takes the lock of the scan directory, which is the current one; `shown` is its name. Where it
-/// cannot be opened or locked at all, there is no lock.
+/// cannot be opened or locked at all, there is no lock; nor where a program that is not our
+/// supervise, started by a svscan that is dead, keeps it for ever.
 ///
 /// # Errors
 /// The exit code, after a message, if another svscan has it.
@@ -99,10 +142,9 @@ pub(crate) fn lock_scan_dir(program: &str, shown: &[u8]) -> Result<Option<OwnedF
     let Ok(dir) = fs::open_dir(fs::HERE, c".") else {
         return Ok(None);
     };
-    match lock::try_lock(dir.as_fd()) {
-        Err(error @ Errno::AGAIN) => {
-            Err(refuse(program, &[b"unable to lock ", shown], &dir, error))
-        }
-        Ok(()) | Err(_) => Ok(Some(dir)),
+    let taken = take(dir.as_fd());
+    if taken == Err(Errno::AGAIN) && lives(dir.as_fd()) != Some(false) {
+        return Err(refuse(program, &[b"unable to lock ", shown], &dir, Errno::AGAIN));
     }
+    Ok(Some(dir))
 }

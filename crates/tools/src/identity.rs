@@ -1,15 +1,18 @@
 //! The identity record in a state directory, and the processes that such records name.
 //!
-//! A new process writes the record itself before it becomes the service. As long as it has not
+//! A new process writes itself into the record before it becomes the service. As long as it has not
 //! become the service it shares the lock that its supervise took, so that no other supervise can
 //! begin meanwhile: whoever has the lock finds the record of every service process there is.
 
 use crate::children::ended;
 use crate::diag::why;
 use crate::paths::join;
+use core::ops::Range;
 use core::time::Duration;
 use daemontools_core::decimal::{self, Decimal};
-use daemontools_core::identity::{BOOT_LEN, Directory, Found, LEN, Place, Process, Record};
+use daemontools_core::identity::{
+    BOOT_LEN, Directory, END, Found, LEAVING, LEN, PROCESS, Place, Process, Record,
+};
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, process};
@@ -24,6 +27,9 @@ pub(crate) struct Register {
     here: Place,
 }
 
+/// What came of writing, in words if it failed.
+pub(crate) type Outcome = core::result::Result<(), &'static str>;
+
 /// What could not be used, and why.
 pub(crate) enum Trouble {
     /// The record.
@@ -33,36 +39,71 @@ pub(crate) enum Trouble {
 }
 
 impl Register {
-    /// Opens the record of a state directory, making it if it is missing, and tells what it says.
+    /// Opens the record of a state directory, making it if it is missing, and tells what it says,
+    /// and whether its parts are where they are to be, so that they can be overwritten.
     ///
     /// # Errors
     /// What could not be used, and why.
-    pub(crate) fn open(state: BorrowedFd<'_>) -> core::result::Result<(Self, Found), Trouble> {
+    pub(crate) fn open(
+        state: BorrowedFd<'_>,
+    ) -> core::result::Result<(Self, Found, bool), Trouble> {
         let here = here(state)?;
         let file = fs::open_update(state, c"process").map_err(Trouble::Record)?;
         let mut room = [0; LEN];
         let n = fd::read(file.as_fd(), &mut room).map_err(Trouble::Record)?;
-        let found = Found::judge(room.get(..n).unwrap_or_default(), &here);
-        Ok((Self { file, here }, found))
+        let text = room.get(..n).unwrap_or_default();
+        let found = Found::judge(text, &here);
+        let tidy = matches!(found, Found::Ours(record) if record.to_text() == text);
+        Ok((Self { file, here }, found, tidy))
     }
 
-    /// Writes the record: of this process, or of none.
+    /// Writes the whole record: of this process, or of none.
     ///
     /// # Errors
     /// What reading /proc and writing say, in words.
-    pub(crate) fn write(
-        &self,
-        leaving: bool,
-        pid: Option<Pid>,
-    ) -> core::result::Result<(), &'static str> {
+    pub(crate) fn write(&self, leaving: bool, pid: Option<Pid>) -> Outcome {
         let process = match pid.map(identify) {
             None | Some(Err(Errno::NOENT | Errno::SRCH)) => None,
             Some(Err(error)) => return Err(why(error)),
             Some(Ok(process)) => Some(process),
         };
-        let text = Record { place: self.here, leaving, process }.to_text();
-        match fs::write_at_start(self.file.as_fd(), &text) {
-            Ok(LEN) => Ok(()),
+        self.write_part(Record { leaving, process, ..self.empty() }, 0..LEN)
+    }
+
+    /// Writes whether its supervise leaves, into a record that is right otherwise.
+    ///
+    /// # Errors
+    /// What writing says, in words.
+    pub(crate) fn write_leaving(&self, leaving: bool) -> Outcome {
+        self.write_part(Record { leaving, ..self.empty() }, LEAVING)
+    }
+
+    /// Writes which process is the service's newest, into a record that is right otherwise.
+    ///
+    /// # Errors
+    /// What reading /proc and writing say, in words.
+    pub(crate) fn write_process(&self, pid: Pid) -> Outcome {
+        let process = Some(identify(pid).map_err(why)?);
+        self.write_part(Record { process, ..self.empty() }, PROCESS)
+    }
+
+    /// Writes how a process has ended, into a record that is right otherwise.
+    ///
+    /// # Errors
+    /// What writing says, in words.
+    pub(crate) fn write_end(&self, pid: Pid, how: Ended) -> Outcome {
+        self.write_part(Record { end: Some((pid, how)), ..self.empty() }, END)
+    }
+
+    const fn empty(&self) -> Record {
+        Record { place: self.here, leaving: false, process: None, end: None }
+    }
+
+    fn write_part(&self, record: Record, part: Range<usize>) -> Outcome {
+        let text = record.to_text();
+        let bytes = text.get(part.clone()).unwrap_or_default();
+        match fs::write_at(self.file.as_fd(), part.start as u64, bytes) {
+            Ok(n) if n == bytes.len() => Ok(()),
             Ok(_) => Err("partial write"),
             Err(error) => Err(why(error)),
         }
@@ -86,7 +127,7 @@ fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
     let mut room = [0; 32];
     let own = fs::readlink(fs::HERE, c"/proc/self", &mut room).map_err(Trouble::Proc)?;
     // The numbers in a /proc of another namespace are not ours.
-    if decimal::parse(own) != Some(process::id().get().unsigned_abs().into()) {
+    if decimal::parse(own) != Some(process::id().get().cast_unsigned().into()) {
         return Err(Trouble::Proc(Errno::SRCH));
     }
     let mut boot = [0; BOOT_LEN];
@@ -113,7 +154,7 @@ fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
 /// # Errors
 /// ENOENT or ESRCH if there is none, and what reading /proc says.
 pub(crate) fn identify(pid: Pid) -> Result<Process> {
-    let digits = Decimal::new(pid.get().unsigned_abs().into());
+    let digits = Decimal::new(pid.get().cast_unsigned().into());
     let mut room = [0; 32];
     let dir = join(&mut room, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
     let mut path = [0; 48];

@@ -20,6 +20,7 @@ mod envini;
 mod environment;
 mod envuidgid;
 mod fghack;
+mod gate;
 mod holder;
 mod identity;
 mod multilog;

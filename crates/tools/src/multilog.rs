@@ -371,7 +371,7 @@ impl StatusFile<'_> {
         }
         let mut said = false;
         loop {
-            let error = match fs::write_at_start(self.file.as_fd(), &text) {
+            let error = match fs::write_at(self.file.as_fd(), 0, &text) {
                 Ok(n) if n == text.len() => return,
                 Ok(_) => Errno::NOSPC,
                 Err(error) => error,

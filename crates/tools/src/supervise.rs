@@ -8,6 +8,7 @@ mod files;
 
 use crate::children::reap;
 use crate::diag;
+use crate::gate;
 use crate::identity;
 use crate::time::{instant, now};
 use crate::upgrade;
@@ -34,11 +35,15 @@ pub(crate) fn main() -> i32 {
     let (Some(dir), None) = (process::arg(1), process::arg(2)) else {
         return diag::usage("supervise", "supervise dir");
     };
+    let gate = gate::inherited();
     let handover = upgrade::handed_over();
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
     match Supervisor::begin(dir, handover.as_ref(), handed) {
-        Ok(mut supervisor) => supervisor.run(),
+        Ok(mut supervisor) => {
+            drop(gate);
+            supervisor.run()
+        }
         Err(code) => code,
     }
 }
@@ -82,12 +87,18 @@ impl Supervisor {
         let signals = Signals::take_over_again(&WANTED, handover.map(|handover| handover.mask))
             .map_err(|e| fatal(&[b"unable to create pipe for ", shown], e))?;
         let home = fs::reach_dir(fs::HERE, c".").ok();
-        fs::chdir(dir).map_err(|e| fatal(&[b"unable to chdir to ", shown], e))?;
+        // Its name may have gone since.
+        let there = handover.and_then(|handover| handover.descriptor(b"directory"));
+        let entered = match there.and_then(fd::take_inherited) {
+            Some(there) => fs::fchdir(there.as_fd()),
+            None => fs::chdir(dir),
+        };
+        entered.map_err(|e| fatal(&[b"unable to chdir to ", shown], e))?;
         let locked = Locked::take(shown, handed)?;
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
-        let Beginning { machine, adopted, recorded } = files.begin(!down)?;
+        let Beginning { machine, adopted, recorded } = files.begin(!down, handover.is_some())?;
         let mut supervisor = Self {
             dir: shown,
             signals,
@@ -102,12 +113,12 @@ impl Supervisor {
             recorded,
             record_trouble: false,
         };
-        // The status is there before ok, which tells others that it is.
-        supervisor.publish();
-        supervisor.files.open_ok()?;
         if handover.is_some_and(|handover| handover.leaving) {
             supervisor.step(Event::Command(Command::Exit, Scope::Process));
         }
+        // The status is there before ok, which tells others that it is.
+        supervisor.publish();
+        supervisor.files.open_ok()?;
         Ok(supervisor)
     }
 
@@ -188,10 +199,23 @@ impl Supervisor {
             return;
         }
         self.publish();
+        if let Some(pid) = self.machine.pid()
+            && !self.is_on_record(pid)
+        {
+            let digits = Decimal::new(pid.get().cast_unsigned().into());
+            return diag::say(&[
+                b"supervise: warning: unable to write down process ",
+                digits.as_bytes(),
+                b" of ",
+                self.dir,
+                b", going on without upgrade",
+            ]);
+        }
         let Ok(here) = fs::reach_dir(fs::HERE, c".") else {
             return;
         };
-        let (names, kept): (Vec<_>, Vec<_>) = self.files.to_hand_over().unzip();
+        let directory = (&b"directory"[..], here.as_fd());
+        let (names, kept): (Vec<_>, Vec<_>) = self.files.to_hand_over().chain([directory]).unzip();
         let numbered = names.iter().zip(&kept).map(|(name, fd)| (name.to_vec(), fd::number(*fd)));
         let handover = Handover {
             mask: self.signals.inherited_mask(),
@@ -204,6 +228,14 @@ impl Supervisor {
             upgrade::run("supervise", &handover, &kept);
         }
         let _ = fs::fchdir(here.as_fd());
+    }
+
+    /// Whether the next supervise will know of a process. A new one may not have written itself down
+    /// yet.
+    fn is_on_record(&self, pid: Pid) -> bool {
+        let trouble = self.record_trouble || self.recorded.is_none() || !self.files.keeps_record();
+        let written = || self.files.note(false, |record| record.write_process(pid));
+        !trouble && (self.adopted.is_some() || written())
     }
 
     /// The end of a process that is not our child.
@@ -234,6 +266,10 @@ impl Supervisor {
         let mut next = Some(event);
         let mut refusal = None;
         while let Some(event) = next.take() {
+            if let (Event::Ended(how), Some(pid)) = (event, self.machine.pid()) {
+                // For those who want to know; without it, nothing is wrong.
+                self.files.note(true, |record| record.write_end(pid, how));
+            }
             for effect in self.machine.step(event, now()) {
                 match effect {
                     Effect::Spawn => {
@@ -289,8 +325,7 @@ impl Supervisor {
                 // record, we write it later. First of all, because a limit of file size sends a
                 // signal.
                 if !self.record_trouble {
-                    let leaving = self.machine.is_leaving();
-                    self.files.write_record(leaving, Some(process::id()), false);
+                    self.files.note(false, |record| record.write_process(process::id()));
                 }
                 self.signals.give_back();
                 let args = Strings::of([c"./run"]);
@@ -326,7 +361,10 @@ impl Supervisor {
         if self.recorded == Some(leaving) {
             return;
         }
-        let written = self.files.write_record(leaving, self.machine.pid(), self.record_trouble);
+        let written = self.files.note(self.record_trouble, |record| match self.recorded {
+            Some(_) => record.write_leaving(leaving),
+            None => record.write(leaving, self.machine.pid()),
+        });
         self.recorded = written.then_some(leaving);
         self.record_trouble = !written;
     }

@@ -6,6 +6,7 @@
 use crate::chain::exec;
 use crate::children::reap;
 use crate::diag::{self, TEMPORARY, why};
+use crate::gate;
 use crate::holder::{self, Table};
 use crate::identity;
 use crate::options::{complain, options};
@@ -21,8 +22,10 @@ use core::ffi::CStr;
 use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::getopt::Opt;
-use daemontools_core::handover::{Handover, Pipe};
-use daemontools_core::roster::{Action, Contents, Effect, Event, Role, Roster, SlotNo};
+use daemontools_core::handover::{Handover, Service};
+use daemontools_core::roster::{
+    Action, Contents, Effect, Event, Phase, Role, Roster, SlotNo, Supervise,
+};
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::fs::{self, DirId};
@@ -39,6 +42,9 @@ const NET_INTERVAL: Duration = Duration::from_secs(60);
 /// The same where changes are not announced, or something is in a state that will not be
 /// announced when it gets better, like a dangling link: the original's interval.
 const BLIND_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often we look for a pipe while there is somebody who may have it.
+const SURVEYS: u32 = 5;
 
 /// Exit code: 0 after TERM, 100 for bad usage, 111 when the directory cannot be scanned.
 pub(crate) fn main() -> i32 {
@@ -61,7 +67,7 @@ pub(crate) fn main() -> i32 {
     }
 
     let handover = upgrade::handed_over();
-    let inherited = handover.as_ref().map(Inherited::take).unwrap_or_default();
+    let inherited = handover.map(Inherited::take).unwrap_or_default();
     fd::fill_missing(fd::Missing::NullForChildren);
     match Scanner::begin(keep, scan_dir, log_service, inherited) {
         Ok(mut scanner) => {
@@ -96,32 +102,42 @@ struct Inherited {
     mask: Option<u64>,
     lock: Option<OwnedFd>,
     open_files: Option<OpenFiles>,
-    /// Its pipes, by service directory.
-    pipes: Vec<([u64; 4], (OwnedFd, OwnedFd))>,
+    services: Vec<InheritedService>,
+}
+
+struct InheritedService {
+    id: DirId,
+    name: Vec<u8>,
+    /// The supervise and that of the logger, if they are our children.
+    children: [Option<Pid>; 2],
+    pipe: Option<(OwnedFd, OwnedFd)>,
 }
 
 impl Inherited {
-    fn take(handover: &Handover) -> Self {
-        let pipe = |pipe: &Pipe| {
-            Some((
-                pipe.directory,
-                (fd::take_inherited(pipe.read)?, fd::take_inherited(pipe.write)?),
-            ))
+    fn take(handover: Handover) -> Self {
+        let lock = handover.descriptor(b"lock").and_then(fd::take_inherited);
+        let service = |Service { directory, children, pipe, name }| {
+            let ends = pipe.map(|ends: [i32; 2]| ends.map(fd::take_inherited));
+            let pipe = ends.and_then(|[read, write]| Some((read?, write?)));
+            InheritedService { id: directory_id(directory), name, children, pipe }
         };
         Self {
             mask: Some(handover.mask),
-            lock: handover.descriptor(b"lock").and_then(fd::take_inherited),
+            lock,
             open_files: handover.open_files.map(OpenFiles::raised_from),
-            pipes: handover.pipes.iter().filter_map(pipe).collect(),
+            services: handover.services.into_iter().map(service).collect(),
         }
     }
 
-    /// The pipe of this service.
-    fn pipe_of(&mut self, id: DirId) -> Option<(OwnedFd, OwnedFd)> {
-        let wanted = numbers(id);
-        let at = self.pipes.iter().position(|(id, _)| *id == wanted)?;
-        Some(self.pipes.swap_remove(at).1)
+    fn service(&mut self, id: DirId) -> Option<&mut InheritedService> {
+        self.services.iter_mut().find(|service| service.id == id)
     }
+}
+
+/// The other way round.
+fn directory_id([major, minor, inode, born]: [u64; 4]) -> DirId {
+    let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    DirId { device: (part(major), part(minor)), inode, born: born.into() }
 }
 
 /// What a directory is, in numbers.
@@ -163,6 +179,8 @@ struct Scanner {
     /// Our children's limit of open files, if we had to raise ours.
     open_files: Option<OpenFiles>,
     leaving: bool,
+    /// We were told to upgrade, and do so when nothing is being stopped.
+    upgrade_due: bool,
     lock: Option<OwnedFd>,
     /// Where we were started.
     start: Option<OwnedFd>,
@@ -221,6 +239,7 @@ impl Scanner {
             own_groups: process::in_foreground(),
             open_files: inherited.open_files,
             leaving: false,
+            upgrade_due: false,
             lock,
             start,
             inherited,
@@ -228,11 +247,29 @@ impl Scanner {
         if let Some(name) = log_service {
             scanner.start_own_logger(name);
         }
+        scanner.resume();
         Ok(scanner)
+    }
+
+    /// Goes on with what was handed over. What has no name any more, the first scan will tell.
+    fn resume(&mut self) {
+        let services = self.inherited.services.iter();
+        let known: Vec<_> = services
+            // Our own logger was started before.
+            .filter(|service| self.roster.slots().all(|(_, slot)| slot.id() != service.id))
+            .map(|service| (service.name.clone(), service.id, service.pipe.is_some()))
+            .collect();
+        for (name, id, log) in known {
+            self.tell(Event::Seen(&name, id, Contents { log, run: true }));
+        }
+        self.inherited.services.clear();
     }
 
     fn run(&mut self) {
         while !self.leaving {
+            if self.upgrade_due && self.roster.is_at_rest() {
+                self.upgrade();
+            }
             if self.next_scan <= instant() && !self.roster.is_stopping() {
                 self.scan();
                 continue;
@@ -281,14 +318,13 @@ impl Scanner {
         }
         if stop {
             self.tell(Event::Stop);
-        } else if upgrade && !self.roster.is_stopping() {
-            self.upgrade();
         }
+        self.upgrade_due |= upgrade;
     }
 
-    /// Becomes the newly installed program, and so does every supervise. The next svscan finds them
-    /// as after our death, but they stay our children. Comes back if that fails.
+    /// Becomes the newly installed program, and so does every supervise. Comes back if that fails.
     fn upgrade(&mut self) {
+        self.upgrade_due = false;
         for pid in self.roster.supervises() {
             self.signal(pid, signal::USR2);
         }
@@ -302,17 +338,23 @@ impl Scanner {
             handover.descriptors.push((b"lock".to_vec(), fd::number(lock.as_fd())));
             kept.push(lock.as_fd());
         }
-        for (no, pipe) in self.pipes.iter().enumerate() {
-            let Some(((read, write), slot)) = pipe.as_ref().zip(self.roster.slot(SlotNo(no)))
-            else {
+        for (no, slot) in self.roster.slots() {
+            if matches!(slot.phase(), Phase::Settling { .. }) {
                 continue;
+            }
+            let pipe = self.pipes.get(no.0).and_then(Option::as_ref);
+            let ends = pipe.map(|(read, write)| [read.as_fd(), write.as_fd()]);
+            kept.extend(ends.into_iter().flatten());
+            let child = |role| match slot.supervise(role) {
+                Supervise::Running { pid, .. } if !self.adopted.contains_key(&pid) => Some(pid),
+                _ => None,
             };
-            handover.pipes.push(Pipe {
-                read: fd::number(read.as_fd()),
-                write: fd::number(write.as_fd()),
+            handover.services.push(Service {
                 directory: numbers(slot.id()),
+                children: [child(Role::Main), child(Role::Log)],
+                pipe: ends.map(|ends| ends.map(fd::number)),
+                name: slot.name().to_vec(),
             });
-            kept.extend([read.as_fd(), write.as_fd()]);
         }
         // Our arguments are seen from there.
         if self.start.as_ref().is_some_and(|start| fs::fchdir(start.as_fd()).is_ok()) {
@@ -373,10 +415,6 @@ impl Scanner {
     fn scan(&mut self) {
         self.roster.begin_scan();
         self.scans += 1;
-        if self.scans > 1 {
-            // Of services that have gone meanwhile.
-            self.inherited.pipes.clear();
-        }
         let read = dir::names_here(|name| self.look(name));
         match read {
             Ok(()) => {
@@ -511,8 +549,20 @@ impl Scanner {
         found
     }
 
+    /// Whoever had this number before has ended, and is to be known by it no more.
+    fn forget_earlier(&mut self, pid: Pid) {
+        if self.adopted.get(&pid).is_some_and(Handle::has_ended)
+            && let Some(handle) = self.adopted.remove(&pid)
+        {
+            let how = identity::end_of(&handle);
+            self.mourn(pid, how);
+            self.roster.step(Event::Ended(pid, how), instant(), &mut self.todo);
+        }
+    }
+
     /// Takes over a supervise that runs already.
     fn adopt(&mut self, pid: Pid, handle: Handle) -> bool {
+        self.forget_earlier(pid);
         // After an upgrade it is still our child.
         if process::is_child(pid) {
             return true;
@@ -528,29 +578,34 @@ impl Scanner {
                 Err(_) => return false,
             },
         };
-        if ends.add(&handle, pid.get().unsigned_abs().into()).is_err() {
+        if ends.add(&handle, pid.get().cast_unsigned().into()).is_err() {
             return false;
         }
         self.adopted.insert(pid, handle);
         true
     }
 
-    /// Starts a supervise, or takes over the one that runs already. What fails is said here.
-    fn spawn(&mut self, no: SlotNo, role: Role) -> Option<Pid> {
-        let slot = self.roster.slot(no)?;
-        let name = CString::new(slot.name()).ok()?;
-        let (logged, own) = (slot.is_logged(), slot.is_own_logger());
-        let shown = name.to_bytes();
-        let there = self.find(&name, role == Role::Log && !own);
-        if logged && !self.has_pipe(no) {
-            let mut pipe = self.inherited.pipe_of(self.roster.slot(no)?.id());
-            if pipe.is_none() {
-                let other = self.find(&name, role == Role::Main);
-                let found = match role {
-                    Role::Main => takeover::pipe_between(Some(&there), &other),
-                    Role::Log => takeover::pipe_between((!own).then_some(&other), &there),
-                };
-                pipe = found.unwrap_or_else(|error| {
+    /// The pipe that a service and its logger use already. If those who are there die while we look,
+    /// others know it, so we look again.
+    fn find_pipe(
+        &mut self,
+        name: &CStr,
+        role: Role,
+        own: bool,
+        there: &mut Found,
+    ) -> Option<(OwnedFd, OwnedFd)> {
+        for _ in 0..SURVEYS {
+            let other = self.find(name, role == Role::Main);
+            let pipe = match role {
+                Role::Main => takeover::pipe_between(Some(there), &other),
+                Role::Log => takeover::pipe_between((!own).then_some(&other), there),
+            };
+            match pipe {
+                Ok(None) if there.is_empty() && other.is_empty() => break,
+                Ok(None) => *there = self.find(name, role == Role::Log && !own),
+                Ok(found) => return found,
+                Err(error) => {
+                    let shown = name.to_bytes();
                     diag::say(&[
                         b"svscan: warning: unable to get back the pipe from ",
                         shown,
@@ -561,9 +616,32 @@ impl Scanner {
                         b"/log; svc -dx ",
                         shown,
                     ]);
-                    None
-                });
+                    break;
+                }
             }
+        }
+        None
+    }
+
+    /// Starts a supervise, or takes over the one that runs already. What fails is said here.
+    fn spawn(&mut self, no: SlotNo, role: Role) -> Option<Pid> {
+        let slot = self.roster.slot(no)?;
+        let name = CString::new(slot.name()).ok()?;
+        let (logged, own, id) = (slot.is_logged(), slot.is_own_logger(), slot.id());
+        let shown = name.to_bytes();
+        if let Some(service) = self.inherited.service(id) {
+            let (pipe, child) = (service.pipe.take(), service.children[role as usize].take());
+            if logged && !self.has_pipe(no) && pipe.is_some() {
+                let _ = self.make_pipe(no, pipe);
+            }
+            // It need not be one yet that others can find.
+            if let Some(pid) = child.filter(|pid| process::is_child(*pid)) {
+                return Some(pid);
+            }
+        }
+        let mut there = self.find(&name, role == Role::Log && !own);
+        if logged && !self.has_pipe(no) {
+            let pipe = self.find_pipe(&name, role, own, &mut there);
             if let Err(error) = self.make_pipe(no, pipe) {
                 diag::warning("svscan", &[b"unable to create pipe for ", shown], error);
                 return None;
@@ -578,6 +656,10 @@ impl Scanner {
         // The logger of our own messages is reached by its name, others as `log` from inside
         // their service.
         let inside = role == Role::Log && !own;
+        let gate = self.lock.as_ref().map(|lock| gate::variable(lock.as_fd()));
+        let mut environment: Vec<&CStr> = process::environ().collect();
+        environment.extend(gate.as_deref());
+        let environment = Strings::of(environment);
         let mut child = || {
             let warn = |what: &[u8], error| {
                 diag::warning("svscan", &[what, shown, suffix(role)], error);
@@ -604,13 +686,18 @@ impl Scanner {
             }
             self.signals.give_back();
             let args = [c"supervise", if inside { c"log" } else { &name }];
+            if let Some(lock) = &self.lock {
+                fd::set_inherited(lock.as_fd(), true);
+            }
             let path = process::env("PATH").map(CStr::to_bytes);
-            let environment = Strings::own_environment();
             let error = exec(c"supervise", &Strings::of(args), &environment, path);
             warn(b"unable to start supervise ", error)
         };
         match process::spawn(&mut child) {
-            Ok(pid) => Some(pid),
+            Ok(pid) => {
+                self.forget_earlier(pid);
+                Some(pid)
+            }
             Err(error) => {
                 diag::warning("svscan", &[b"unable to fork for ", shown, suffix(role)], error);
                 None

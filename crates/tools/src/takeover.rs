@@ -37,16 +37,20 @@ impl Found {
         };
         // As long as a supervise is there, this has a reader.
         let listens = fs::open_write(dir.as_fd(), c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
-        let lock = fs::open_read(dir.as_fd(), c"lock").ok().filter(|_| listens);
-        Self {
-            supervise: lock.and_then(|lock| {
-                if locks.is_none() {
-                    *locks = Table::read();
-                }
-                locks.as_ref()?.hold(lock.as_fd())
-            }),
-            process: identity::living(dir.as_fd()),
-        }
+        let supervise = fs::open_read(dir.as_fd(), c"lock").ok().and_then(|lock| {
+            if locks.is_none() {
+                *locks = Table::read();
+            }
+            locks.as_ref()?.hold(lock.as_fd())
+        });
+        let supervise = supervise.filter(|_| listens);
+        // After that: what a dead supervise was starting is on record now.
+        Self { supervise, process: identity::living(dir.as_fd()) }
+    }
+
+    /// Nobody.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.supervise.is_none() && self.process.is_none()
     }
 }
 
@@ -102,7 +106,7 @@ struct Pipe {
 impl Pipe {
     /// The pipe, if it is one, that a process has as its descriptor of this number.
     fn of(pid: Pid, number: u8) -> Result<Option<Self>> {
-        Self::below(Decimal::new(pid.get().unsigned_abs().into()).as_bytes(), number)
+        Self::below(Decimal::new(pid.get().cast_unsigned().into()).as_bytes(), number)
     }
 
     fn own(number: u8) -> Option<Self> {

@@ -263,7 +263,7 @@ impl Store for LogDir<'_> {
         let held = held.unwrap_or_default();
         room.get_mut(..held.len()).ok_or(Errno::NOMEM)?.copy_from_slice(held);
         let bytes = bytes.get(..MARK_LEN + held.len()).unwrap_or_default();
-        match fs::write_at_start(marks.as_fd(), bytes)? {
+        match fs::write_at(marks.as_fd(), 0, bytes)? {
             n if n == bytes.len() => Ok(()),
             _ => Err(Errno::NOSPC),
         }

@@ -3,24 +3,18 @@
 
 use crate::diag::{self, TEMPORARY, why};
 use crate::holder;
-use crate::identity::{self, Register, Trouble};
+use crate::identity::{self, Outcome, Register, Trouble};
 use crate::state_dir::StateDir;
 use crate::time::{now, since_boot};
 use core::ffi::CStr;
-use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::handover::Handover;
-use daemontools_core::identity::{Found, Record as IdentityRecord, succeed};
+use daemontools_core::identity::{Found, Process, Record as IdentityRecord, succeed};
 use daemontools_core::status::{self, Record};
 use daemontools_core::supervise::Machine;
-use daemontools_core::{Pid, errno};
+use daemontools_core::{Ended, errno};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll};
-
-/// A lock whose holder is dead is held by what that one was just starting, and only for a moment:
-/// how often and how long we wait for it.
-const LOCK_TRIES: u32 = 100;
-const LOCK_PAUSE: Duration = Duration::from_millis(10);
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock};
 
 /// What an upgrade leaves open, so that nobody comes in between and no command is lost.
 pub(super) struct Handed {
@@ -71,7 +65,7 @@ impl Locked {
         if let Some(Handed { lock, control, control_writer, ok }) = handed.filter(same) {
             return Ok(Self { shown, state, lock, handed: Some((control, control_writer, ok)) });
         }
-        if let Err(error) = take_lock(&lock) {
+        if let Err(error) = holder::take(lock.as_fd()) {
             let what =
                 [b"unable to acquire ", shown.dir, shown.slash, shown.state.path(), b"/lock"];
             return Err(holder::refuse("supervise", &what, &lock, error));
@@ -98,24 +92,6 @@ impl Locked {
     }
 }
 
-/// Takes the lock. A process that is not yet the service shares it with its supervise, and holds it
-/// alone if that is killed; it lets go of it when it becomes the service.
-fn take_lock(lock: &OwnedFd) -> Result<()> {
-    for _ in 0..LOCK_TRIES {
-        match lock::try_lock(lock.as_fd()) {
-            Err(Errno::AGAIN) => {}
-            done => return done,
-        }
-        match holder::lives(lock.as_fd()) {
-            Some(false) => poll::pause(LOCK_PAUSE),
-            Some(true) => break,
-            // It may just have let go.
-            None => return lock::try_lock(lock.as_fd()),
-        }
-    }
-    Err(Errno::AGAIN)
-}
-
 /// What is open in the state directory.
 pub(super) struct Files {
     shown: Shown,
@@ -135,7 +111,7 @@ pub(super) struct Beginning {
     pub(super) machine: Machine,
     /// The service's process, if another supervise has started it.
     pub(super) adopted: Option<Handle>,
-    /// Whether we are leaving, as the identity record says, if that is right as it is.
+    /// Whether we are leaving, as the identity record says, if there is one that is right otherwise.
     pub(super) recorded: Option<bool>,
 }
 
@@ -171,43 +147,54 @@ impl Files {
     }
 
     /// Goes on from what the last supervise left behind, if it could not leave in order; otherwise
-    /// begins anew.
-    pub(super) fn begin(&mut self, normally_up: bool) -> core::result::Result<Beginning, i32> {
-        let Some(record) = self.open_record()? else {
+    /// begins anew. If that one was `ours`, another image of this process, it hands over whether it
+    /// was leaving, and what was wanted then is wanted still.
+    pub(super) fn begin(
+        &mut self,
+        normally_up: bool,
+        ours: bool,
+    ) -> core::result::Result<Beginning, i32> {
+        let Some((record, tidy)) = self.open_record()? else {
             let machine = Machine::new(normally_up, now());
             return Ok(Beginning { machine, adopted: None, recorded: None });
         };
-        let pid = record.process.map_or(0, |process| process.pid.get().unsigned_abs());
-        let digits = Decimal::new(pid.into());
         let dir = self.shown.dir;
         let own = record.process.is_some_and(identity::is_ours);
-        let foreign = record.process.filter(|_| !own);
-        let adopted = match foreign.map(identity::take_hold).transpose() {
-            Ok(handle) => handle.flatten(),
+        let digits = |process: Process| Decimal::new(process.pid.get().cast_unsigned().into());
+        let mut adopted = None;
+        if let Some(process) = record.process.filter(|_| !own) {
             // What cannot be watched is not to be doubled either.
-            Err(error) => {
+            adopted = identity::take_hold(process).map_err(|error| {
+                let digits = digits(process);
                 let what = [b"unable to watch process ", digits.as_bytes(), b" of ", dir];
-                return Err(diag::fatal("supervise", &what, error));
-            }
-        };
+                diag::fatal("supervise", &what, error)
+            })?;
+        }
         // An end of our own child that we were not told of yet, we shall be.
         let lives = own || adopted.is_some();
         let status = self.read_status();
-        if !lives && !record.leaving && pid != 0 && status.is_some_and(|s| s.pid == pid) {
-            let start = b"supervise: warning: process ";
-            diag::say(&[start, digits.as_bytes(), b" of ", dir, b" has ended unseen"]);
+        if let Some(process) = record.process.filter(|_| !lives) {
+            if !record.leaving && status.is_some_and(|status| status.names(process.pid)) {
+                let start = b"supervise: warning: process ";
+                diag::say(&[start, digits(process).as_bytes(), b" of ", dir, b" has ended unseen"]);
+            }
+            if tidy && record.end.is_none_or(|(pid, _)| pid != process.pid) {
+                self.note(true, |record| record.write_end(process.pid, Ended::Unknown));
+            }
         }
+        let recorded = tidy.then_some(record.leaving);
+        let record = IdentityRecord { leaving: record.leaving && !ours, ..record };
         let machine = succeed(&record, lives, status, normally_up, now(), since_boot());
-        let recorded = (!record.leaving).then_some(false);
         Ok(Beginning { machine, adopted, recorded })
     }
 
-    /// Opens the identity record, and gives it if it speaks of us. Without one there is a service
+    /// Opens the identity record, and gives it if it speaks of us, and whether parts of it can be
+    /// overwritten. Without one there is a service
     /// all the same; but one that is there and cannot be read may name a process that lives.
-    fn open_record(&mut self) -> core::result::Result<Option<IdentityRecord>, i32> {
+    fn open_record(&mut self) -> core::result::Result<Option<(IdentityRecord, bool)>, i32> {
         let [a, b, c] = self.shown.path();
         let trouble = match Register::open(self.state.as_fd()) {
-            Ok((register, found)) => {
+            Ok((register, found, tidy)) => {
                 self.register = Some(register);
                 if let Found::Foreign(foreign) = found
                     && let Some(reason) = foreign.reason()
@@ -216,7 +203,7 @@ impl Files {
                     diag::say(&[start, a, b, c, b"/process: ", reason.as_bytes()]);
                 }
                 return Ok(match found {
-                    Found::Ours(record) => Some(record),
+                    Found::Ours(record) => Some((record, tidy)),
                     Found::Nothing | Found::Foreign(_) => None,
                 });
             }
@@ -239,13 +226,17 @@ impl Files {
         Record::from_bytes(bytes)
     }
 
-    /// Writes the identity record, of this process or of none. Says what is wrong unless it was
-    /// `said`.
-    pub(super) fn write_record(&self, leaving: bool, pid: Option<Pid>, said: bool) -> bool {
+    /// Whether processes can be identified.
+    pub(super) const fn keeps_record(&self) -> bool {
+        self.register.is_some()
+    }
+
+    /// Writes into the identity record. Says what is wrong unless it was `said`.
+    pub(super) fn note(&self, said: bool, write: impl FnOnce(&Register) -> Outcome) -> bool {
         let Some(register) = &self.register else {
             return true;
         };
-        let written = register.write(leaving, pid);
+        let written = write(register);
         if let Err(why) = written
             && !said
         {

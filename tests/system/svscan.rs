@@ -913,3 +913,21 @@ fn idle_means_idle() {
     });
     assert_idle(&all, Duration::from_secs(3));
 }
+
+#[test]
+fn a_logger_that_is_slow_is_given_the_time_to_read_what_is_left() {
+    let tree = tree();
+    tree.service("s/a", "#!/bin/sh\nseq 300\necho $$ >>started\nexec sleep 1000\n");
+    tree.service(
+        "s/a/log",
+        "#!/bin/sh\nwhile read line; do echo $line; sleep 0.02; done >out\nexec sleep 1000\n",
+    );
+    let svscan = svscan(&tree);
+    tree.wait_lines("s/a/started", 1);
+    svscan.signal(Signal::TERM);
+    let output = svscan.wait();
+    let line = "svscan: warning: waiting until the logger of a has read everything\n";
+    output.is(0, "", line);
+    assert_eq!(tree.text("s/a/log/out").lines().count(), 300);
+    assert_eq!(tree.processes(), []);
+}

@@ -157,7 +157,8 @@ pub enum Phase {
     Stopping,
     /// Its supervise has gone; the logger's was told to leave when the logger ends.
     Draining {
-        /// When the logger is told to end, unless it was.
+        /// When to look whether the logger has read everything, and is to be told to end, unless it
+        /// was.
         until: Option<Instant>,
     },
 }
@@ -173,6 +174,10 @@ pub enum SlotEvent {
     Unlinked,
     /// The last name leads to another directory now.
     Replaced,
+    /// The logger has not read everything.
+    Unread,
+    /// The logger has read everything.
+    AllRead,
     /// The one whose place it takes has gone.
     Released,
     /// svscan is to end. May come again.
@@ -206,7 +211,12 @@ pub enum Action {
     Terminate(Pid),
     /// Tell this supervise to leave when its service ends by itself.
     Finish(Pid),
-    /// Close the pipe, so that the logger sees its end.
+    /// Close our end for writing to the pipe, so that the logger sees the end of its input.
+    EndInput,
+    /// Look whether there is something in the pipe that the logger has not read, and answer with
+    /// [`Event::Unread`] or [`Event::AllRead`].
+    CheckInput,
+    /// Close the pipe.
     DropPipe,
     /// Look at its directory again, and answer with [`Event::Seen`], [`Event::Lost`] or
     /// [`Event::Unsure`].
@@ -360,7 +370,13 @@ impl<Id> Slot<Id> {
             (P::Draining { .. }, E::Ended(Role::Log, _) | E::SpawnFailed(Role::Log)) => {
                 self.finish(now, last)
             }
-            (P::Draining { until: Some(until) }, E::Tick) if until <= now => self.end_logger(),
+            // Somebody else may have the other end open: then there is no end, but a time without
+            // anything to read.
+            (P::Draining { until: Some(until) }, E::Tick) if until <= now => {
+                self.phase = P::Draining { until: Some(now + DRAIN_TIME) };
+                [Some(Action::CheckInput), None]
+            }
+            (P::Draining { until: Some(_) }, E::AllRead) => self.end_logger(),
             (P::Draining { .. }, E::Stop) => self.end_logger(),
 
             // What is noted above, or comes too early, or cannot come in this phase.
@@ -371,19 +387,39 @@ impl<Id> Slot<Id> {
                 | E::Spawned(..)
                 | E::SpawnFailed(_)
                 | E::Ended(..)
+                | E::Unread
+                | E::AllRead
                 | E::Tick,
             )
             | (
                 P::Settling { .. },
-                E::Released | E::Spawned(..) | E::SpawnFailed(_) | E::Ended(..) | E::Tick,
+                E::Released
+                | E::Spawned(..)
+                | E::SpawnFailed(_)
+                | E::Ended(..)
+                | E::Unread
+                | E::AllRead
+                | E::Tick,
             )
             | (
                 P::Active,
-                E::Released | E::Spawned(..) | E::SpawnFailed(_) | E::Ended(..) | E::Tick,
+                E::Released
+                | E::Spawned(..)
+                | E::SpawnFailed(_)
+                | E::Ended(..)
+                | E::Unread
+                | E::AllRead
+                | E::Tick,
             )
             | (
                 P::Unlinked { .. } | P::Kept,
-                E::Unsure | E::Unlinked | E::Released | E::Spawned(..) | E::Tick,
+                E::Unsure
+                | E::Unlinked
+                | E::Released
+                | E::Spawned(..)
+                | E::Unread
+                | E::AllRead
+                | E::Tick,
             )
             | (
                 P::Stopping | P::Draining { .. },
@@ -395,6 +431,8 @@ impl<Id> Slot<Id> {
                 | E::Spawned(..)
                 | E::SpawnFailed(_)
                 | E::Ended(..)
+                | E::Unread
+                | E::AllRead
                 | E::Tick,
             ) => NOTHING,
         }
@@ -420,6 +458,8 @@ impl<Id> Slot<Id> {
             | SlotEvent::Unlinked
             | SlotEvent::Replaced
             | SlotEvent::Released
+            | SlotEvent::Unread
+            | SlotEvent::AllRead
             | SlotEvent::Stop
             | SlotEvent::Tick => {}
         }
@@ -490,11 +530,11 @@ impl<Id> Slot<Id> {
             Supervise::Running { pid, .. } => {
                 self.phase = Phase::Draining { until: Some(now + DRAIN_TIME) };
                 // In this order, or the logger would be started once more at the end of its pipe.
-                [Some(Action::Finish(pid)), Some(Action::DropPipe)]
+                [Some(Action::Finish(pid)), Some(Action::EndInput)]
             }
             Supervise::Spawning { .. } => {
                 self.phase = Phase::Draining { until: Some(now + DRAIN_TIME) };
-                [Some(Action::DropPipe), None]
+                [Some(Action::EndInput), None]
             }
             Supervise::Absent { .. } => self.finish(now, last),
         }
@@ -541,6 +581,10 @@ pub enum Event<'a, Id> {
     Spawned(SlotNo, Role, Pid),
     /// The answer to [`Action::Spawn`].
     SpawnFailed(SlotNo, Role),
+    /// The answer to [`Action::CheckInput`].
+    Unread(SlotNo),
+    /// The answer to [`Action::CheckInput`].
+    AllRead(SlotNo),
     /// A child has ended.
     Ended(Pid, Ended),
     /// Time has passed.
@@ -703,6 +747,8 @@ impl<Id: Ord + Copy> Roster<Id> {
                 self.tell(no, SlotEvent::Spawned(role, pid), now, out);
             }
             Event::SpawnFailed(no, role) => self.tell(no, SlotEvent::SpawnFailed(role), now, out),
+            Event::Unread(no) => self.tell(no, SlotEvent::Unread, now, out),
+            Event::AllRead(no) => self.tell(no, SlotEvent::AllRead, now, out),
             Event::Ended(pid, how) => {
                 if let Some((no, role)) = self.by_pid.remove(&pid) {
                     self.tell(no, SlotEvent::Ended(role, how), now, out);

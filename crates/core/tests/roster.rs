@@ -87,6 +87,8 @@ impl Story {
                     Action::Spawn(Log) => format!("{no} spawn log"),
                     Action::Terminate(pid) => format!("{no} terminate {}", role(pid)),
                     Action::Finish(pid) => format!("{no} finish {}", role(pid)),
+                    Action::EndInput => format!("{no} end input"),
+                    Action::CheckInput => format!("{no} check input"),
                     Action::DropPipe => format!("{no} drop pipe"),
                     Action::Look => format!("{no} look"),
                     Action::Forget => format!("{no} forget"),
@@ -302,6 +304,7 @@ impl Given {
             }
             Self::Ending => {
                 story.tick(DRAIN_TIME);
+                story.step(Event::AllRead(SlotNo(0)));
             }
             _ => {}
         }
@@ -328,15 +331,19 @@ enum When {
     /// With 111, like all the others.
     MainEnded,
     LogEnded,
+    /// The logger has not read everything.
+    Unread,
+    /// It has.
+    AllRead,
     /// A tick before the deadline, or at any time if there is none.
     TooEarly,
     InTime,
 }
 
-const EVENTS: [When; 15] = {
+const EVENTS: [When; 17] = {
     use When::{
-        InTime, LogEnded, LogFailed, LogSpawned, Lost, MainEnded, MainFailed, MainSpawned,
-        Released, Replaced, Seen, SeenBare, Stop, TooEarly, Unsure,
+        AllRead, InTime, LogEnded, LogFailed, LogSpawned, Lost, MainEnded, MainFailed, MainSpawned,
+        Released, Replaced, Seen, SeenBare, Stop, TooEarly, Unread, Unsure,
     };
     [
         Seen,
@@ -352,6 +359,8 @@ const EVENTS: [When; 15] = {
         LogFailed,
         MainEnded,
         LogEnded,
+        Unread,
+        AllRead,
         TooEarly,
         InTime,
     ]
@@ -371,6 +380,10 @@ impl When {
             Self::LogSpawned | Self::LogFailed => asked(Log),
             Self::MainEnded => runs(Main),
             Self::LogEnded => runs(Log),
+            // The question comes with a tick, and is answered at once.
+            Self::Unread | Self::AllRead => {
+                matches!(slot.phase(), Phase::Draining { until: Some(_) })
+            }
             Self::InTime => story.roster.deadline().is_some(),
         }
     }
@@ -391,6 +404,8 @@ impl When {
             Self::LogFailed => story.failed(0, Log),
             Self::MainEnded => story.ended(0, Main, FAILED),
             Self::LogEnded => story.ended(0, Log, FAILED),
+            Self::Unread => story.step(Event::Unread(SlotNo(0))),
+            Self::AllRead => story.step(Event::AllRead(SlotNo(0))),
             Self::TooEarly => story.step(Event::Tick),
             Self::InTime => {
                 let wait = story.due_in().expect("a deadline");
@@ -456,8 +471,8 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::SeenBare,    "",                               "active"),
         (When::Unsure,      "",                               "active"),
         (When::Lost,        "",                               "unlinked"),
-        (When::Replaced,    "0 finish log, 0 drop pipe",      "draining"),
-        (When::Stop,        "0 finish log, 0 drop pipe",      "draining"),
+        (When::Replaced,    "0 finish log, 0 end input",      "draining"),
+        (When::Stop,        "0 finish log, 0 end input",      "draining"),
         (When::LogEnded,    "0 look",                         "active"),
         (When::TooEarly,    "",                               "active"),
         (When::InTime,      "0 look",                         "active"),
@@ -495,11 +510,11 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::SeenBare,    "",                               "active"),
         (When::Unsure,      "",                               "unlinked"),
         (When::Lost,        "",                               "unlinked"),
-        (When::Replaced,    "0 finish log, 0 drop pipe",      "draining"),
-        (When::Stop,        "0 finish log, 0 drop pipe",      "draining"),
+        (When::Replaced,    "0 finish log, 0 end input",      "draining"),
+        (When::Stop,        "0 finish log, 0 end input",      "draining"),
         (When::LogEnded,    "0 forget",                       "forgotten"),
         (When::TooEarly,    "",                               "unlinked"),
-        (When::InTime,      "0 finish log, 0 drop pipe",      "draining"),
+        (When::InTime,      "0 finish log, 0 end input",      "draining"),
     ]),
     (Given::Kept, &[
         (When::Seen,        "",                               "active"),
@@ -532,7 +547,7 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::Unsure,      "",                               "kept"),
         (When::Lost,        "",                               "kept"),
         (When::Replaced,    "",                               "kept"),
-        (When::Stop,        "0 finish log, 0 drop pipe",      "draining"),
+        (When::Stop,        "0 finish log, 0 end input",      "draining"),
         (When::LogEnded,    "0 forget",                       "forgotten"),
         (When::TooEarly,    "",                               "kept"),
     ]),
@@ -544,7 +559,7 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::Replaced,    "",                               "stopping"),
         // Told again.
         (When::Stop,        "0 terminate main",               "stopping"),
-        (When::MainEnded,   "0 finish log, 0 drop pipe",      "draining"),
+        (When::MainEnded,   "0 finish log, 0 end input",      "draining"),
         (When::LogEnded,    "",                               "stopping"),
         (When::TooEarly,    "",                               "stopping"),
     ]),
@@ -558,7 +573,7 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::MainSpawned, "0 terminate main",               "stopping"),
         (When::LogSpawned,  "",                               "stopping"),
         // The logger will be told when its answer is there.
-        (When::MainFailed,  "0 drop pipe",                    "draining"),
+        (When::MainFailed,  "0 end input",                    "draining"),
         (When::LogFailed,   "",                               "stopping"),
         (When::TooEarly,    "",                               "stopping"),
     ]),
@@ -579,7 +594,7 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::Lost,        "",                               "stopping"),
         (When::Replaced,    "",                               "stopping"),
         (When::Stop,        "0 terminate main",               "stopping"),
-        (When::MainEnded,   "0 finish log, 0 drop pipe",      "draining"),
+        (When::MainEnded,   "0 finish log, 0 end input",      "draining"),
         (When::LogEnded,    "",                               "stopping"),
         (When::TooEarly,    "",                               "stopping"),
     ]),
@@ -592,8 +607,10 @@ const TABLE: &[(Given, &[Row])] = &[
         // The second word about it is less patient.
         (When::Stop,        "0 terminate log",                "ending"),
         (When::LogEnded,    "0 forget",                       "forgotten"),
+        (When::Unread,      "",                               "draining"),
+        (When::AllRead,     "0 terminate log",                "ending"),
         (When::TooEarly,    "",                               "draining"),
-        (When::InTime,      "0 terminate log",                "ending"),
+        (When::InTime,      "0 check input",                  "draining"),
     ]),
     (Given::DrainingAsked, &[
         (When::Seen,        "",                               "draining"),
@@ -604,8 +621,10 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::Stop,        "",                               "ending"),
         (When::LogSpawned,  "0 finish log",                   "draining"),
         (When::LogFailed,   "0 forget",                       "forgotten"),
+        (When::Unread,      "",                               "draining"),
+        (When::AllRead,     "",                               "ending"),
         (When::TooEarly,    "",                               "draining"),
-        (When::InTime,      "",                               "ending"),
+        (When::InTime,      "0 check input",                  "draining"),
     ]),
     (Given::DrainingLinked, &[
         (When::Seen,        "",                               "draining"),
@@ -616,8 +635,10 @@ const TABLE: &[(Given, &[Row])] = &[
         (When::Stop,        "0 terminate log",                "ending"),
         // It begins anew.
         (When::LogEnded,    "0 drop pipe, 0 look",            "settling"),
+        (When::Unread,      "",                               "draining"),
+        (When::AllRead,     "0 terminate log",                "ending"),
         (When::TooEarly,    "",                               "draining"),
-        (When::InTime,      "0 terminate log",                "ending"),
+        (When::InTime,      "0 check input",                  "draining"),
     ]),
     (Given::Ending, &[
         (When::Seen,        "",                               "ending"),
@@ -745,7 +766,7 @@ fn a_removed_service_is_stopped_after_a_second_and_its_logger_after_it() {
     assert_eq!(story.tick(UNLINK_GRACE / 2), "0 terminate main");
     assert_eq!(story.due_in(), None, "it may take its time");
     // First it is told to leave at the end of file, then it gets that end.
-    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 end input");
     assert_eq!(story.due_in(), Some(DRAIN_TIME));
     assert_eq!(story.ended(0, Log, LEFT), "0 forget");
     assert_eq!((story.count(), story.due_in()), (0, None));
@@ -754,7 +775,10 @@ fn a_removed_service_is_stopped_after_a_second_and_its_logger_after_it() {
 #[test]
 fn a_logger_that_does_not_heed_the_end_of_its_pipe_is_told_to_end() {
     let mut story = Given::Draining.story();
-    assert_eq!(story.tick(DRAIN_TIME), "0 terminate log");
+    assert_eq!(story.tick(DRAIN_TIME), "0 check input");
+    assert_eq!(story.step(Event::Unread(SlotNo(0))), "");
+    assert_eq!(story.tick(DRAIN_TIME), "0 check input");
+    assert_eq!(story.step(Event::AllRead(SlotNo(0))), "0 terminate log");
     assert_eq!(story.due_in(), None);
     assert_eq!(story.ended(0, Log, LEFT), "0 forget");
 }
@@ -784,7 +808,7 @@ fn removed_and_back_within_the_second_is_as_if_nothing_had_been() {
 fn a_service_that_comes_back_while_it_is_stopped_begins_anew() {
     let mut story = Given::Stopping.story();
     assert_eq!(story.seen("b", A, LOGGED), "");
-    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 end input");
     assert_eq!(story.ended(0, Log, LEFT), "0 drop pipe, 0 look");
     assert_eq!(story.name(0), "b");
     // At once: that its supervise left was our doing.
@@ -796,7 +820,7 @@ fn a_service_that_comes_back_and_goes_again_while_it_is_stopped_is_gone() {
     let mut story = Given::Stopping.story();
     story.seen("a", A, LOGGED);
     story.lost("a");
-    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 end input");
     assert_eq!(story.ended(0, Log, LEFT), "0 forget");
 }
 
@@ -832,7 +856,7 @@ fn a_replaced_service_is_stopped_at_once_and_the_new_one_waits_for_that() {
     assert_eq!(story.seen("a", B, PLAIN), "0 terminate main");
     assert_eq!((story.phase(0), story.phase(1)), ("stopping", "held"));
     assert_eq!(story.seen("a", B, PLAIN), "");
-    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 end input");
     assert_eq!(story.ended(0, Log, LEFT), "0 forget, 1 look");
     assert_eq!(story.seen("a", B, PLAIN), "1 spawn main");
 }
@@ -902,7 +926,7 @@ fn who_waits_is_let_go_when_the_service_waited_for_begins_anew() {
     let mut story = Story::running();
     assert_eq!(story.seen("a", B, PLAIN), "0 terminate main");
     assert_eq!(story.seen("c", A, LOGGED), "");
-    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 end input");
     let done = story.ended(0, Log, LEFT);
     assert_eq!(story.phase(0), "settling");
     assert_eq!(story.phase(1), "settling", "{done}");
@@ -1108,7 +1132,7 @@ fn a_dead_supervise_whose_directory_has_gone_is_not_started() {
     let mut story = Story::running();
     assert_eq!(story.ended(0, Main, KILLED), "0 look");
     assert_eq!(story.lost("a"), "");
-    assert_eq!(story.tick(UNLINK_GRACE), "0 finish log, 0 drop pipe");
+    assert_eq!(story.tick(UNLINK_GRACE), "0 finish log, 0 end input");
 }
 
 #[test]
@@ -1169,7 +1193,7 @@ fn stop_ends_services_then_their_loggers_and_then_leaves() {
     story.spawned(1, Main);
     assert_eq!(story.stop(), "0 terminate main, 1 terminate main");
     assert!(story.roster.is_stopping());
-    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(0, Main, LEFT), "0 finish log, 0 end input");
     assert_eq!(story.ended(1, Main, LEFT), "1 forget");
     assert_eq!(story.ended(0, Log, LEFT), "0 forget, exit");
     assert_eq!(story.count(), 0);
@@ -1345,8 +1369,8 @@ fn the_own_logger_is_stopped_last() {
     story.spawned(1, Main);
     assert_eq!(story.stop(), "1 terminate main");
     assert_eq!(story.stop(), "1 terminate main", "its turn has not come");
-    assert_eq!(story.ended(1, Main, LEFT), "1 finish log, 1 drop pipe");
-    assert_eq!(story.ended(1, Log, LEFT), "1 forget, 0 finish log, 0 drop pipe");
+    assert_eq!(story.ended(1, Main, LEFT), "1 finish log, 1 end input");
+    assert_eq!(story.ended(1, Log, LEFT), "1 forget, 0 finish log, 0 end input");
     assert_eq!(story.due_in(), Some(DRAIN_TIME));
     assert_eq!(story.ended(0, Log, LEFT), "0 forget, exit");
 }
@@ -1354,10 +1378,10 @@ fn the_own_logger_is_stopped_last() {
 #[test]
 fn the_own_logger_gets_to_read_its_pipe_even_if_nothing_else_had_to_be_stopped() {
     let mut story = with_own_logger();
-    assert_eq!(story.stop(), "0 finish log, 0 drop pipe");
+    assert_eq!(story.stop(), "0 finish log, 0 end input");
     assert_eq!(story.stop(), "0 terminate log", "the second word about it is less patient");
     let mut story = with_own_logger();
     story.seen("a", A, BARE);
-    assert_eq!(story.stop(), "1 forget, 0 finish log, 0 drop pipe");
+    assert_eq!(story.stop(), "1 forget, 0 finish log, 0 end input");
     assert_eq!(story.phase(0), "draining");
 }

@@ -220,6 +220,19 @@ impl World {
                 assert_eq!(process.role, Role::Log);
                 process.finishing = true;
             }
+            Action::EndInput => {
+                assert!(self.pipes.contains(&no), "there is no pipe");
+                assert_eq!(self.running(no, Role::Main), None, "writes to a closed pipe");
+            }
+            Action::CheckInput => {
+                assert!(self.pipes.contains(&no), "there is no pipe");
+                let answer = if self.now.0.is_multiple_of(3) {
+                    Event::Unread(no)
+                } else {
+                    Event::AllRead(no)
+                };
+                self.step(answer);
+            }
             Action::DropPipe => {
                 assert!(self.roster.slot(no).is_some(), "{no:?} was forgotten");
                 assert_eq!(self.running(no, Role::Main), None, "writes to a closed pipe");

@@ -140,6 +140,15 @@ fn directory_id([major, minor, inode, born]: [u64; 4]) -> DirId {
     DirId { device: (part(major), part(minor)), inode, born: born.into() }
 }
 
+/// The pipe between a service and its logger, which outlives both.
+struct LogPipe {
+    read_end: OwnedFd,
+    /// None when nobody is to write any more.
+    write_end: Option<OwnedFd>,
+    /// It was said that there is something left in it.
+    said: bool,
+}
+
 /// What a directory is, in numbers.
 fn numbers(id: DirId) -> [u64; 4] {
     let (major, minor) = id.device;
@@ -164,8 +173,8 @@ struct Scanner {
     locks: Option<Table>,
     /// What the roster wants done.
     todo: Vec<Effect>,
-    /// The pipe to the logger, by slot number: read end, write end.
-    pipes: Vec<Option<(OwnedFd, OwnedFd)>>,
+    /// The pipe to the logger, by slot number.
+    pipes: Vec<Option<LogPipe>>,
     next_scan: Instant,
     /// Names with which something is wrong, each said once, and the scan that found it last.
     troubles: BTreeMap<Box<[u8]>, u64>,
@@ -343,7 +352,8 @@ impl Scanner {
                 continue;
             }
             let pipe = self.pipes.get(no.0).and_then(Option::as_ref);
-            let ends = pipe.map(|(read, write)| [read.as_fd(), write.as_fd()]);
+            let ends = pipe
+                .and_then(|pipe| Some([pipe.read_end.as_fd(), pipe.write_end.as_ref()?.as_fd()]));
             kept.extend(ends.into_iter().flatten());
             let child = |role| match slot.supervise(role) {
                 Supervise::Running { pid, .. } if !self.adopted.contains_key(&pid) => Some(pid),
@@ -515,7 +525,18 @@ impl Scanner {
                 }
                 Effect::For(_, Action::Terminate(pid)) => self.signal(pid, signal::TERM),
                 Effect::For(_, Action::Finish(pid)) => self.signal(pid, signal::USR1),
-                Effect::For(no, Action::DropPipe | Action::Forget) => self.drop_pipe(no),
+                Effect::For(no, Action::EndInput) => self.end_input(no),
+                Effect::For(no, Action::CheckInput) => {
+                    let answer =
+                        if self.is_unread(no) { Event::Unread(no) } else { Event::AllRead(no) };
+                    self.roster.step(answer, instant(), &mut self.todo);
+                }
+                Effect::For(no, Action::DropPipe | Action::Forget) => {
+                    self.end_input(no);
+                    if let Some(pipe) = self.pipes.get_mut(no.0) {
+                        *pipe = None;
+                    }
+                }
                 Effect::For(no, Action::Look) => {
                     let name = self.roster.slot(no).and_then(|s| CString::new(s.name()).ok());
                     if let Some(name) = name {
@@ -673,9 +694,11 @@ impl Scanner {
                 limit.put_back();
             }
             let connected = match (pipe, role) {
-                (Some((_, write_end)), Role::Main) => fd::replace(fd::stdout(), write_end.as_fd()),
-                (Some((read_end, _)), Role::Log) => fd::replace(fd::stdin(), read_end.as_fd()),
-                (None, _) => Ok(()),
+                (Some(LogPipe { write_end: Some(end), .. }), Role::Main) => {
+                    fd::replace(fd::stdout(), end.as_fd())
+                }
+                (Some(pipe), Role::Log) => fd::replace(fd::stdin(), pipe.read_end.as_fd()),
+                (_, Role::Main) | (None, Role::Log) => Ok(()),
             };
             if let Err(error) = connected {
                 return warn(b"unable to set up descriptors for ", error);
@@ -722,13 +745,15 @@ impl Scanner {
                 }
                 other => other,
             };
-            *place = Some(made?);
+            let (read_end, write_end) = made?;
+            *place = Some(LogPipe { read_end, write_end: Some(write_end), said: false });
         }
         Ok(())
     }
 
-    fn drop_pipe(&mut self, no: SlotNo) {
-        let Some(pipe) = self.pipes.get_mut(no.0).and_then(Option::take) else {
+    /// Lets the logger see the end of its input. The other end stays ours, to see what is left.
+    fn end_input(&mut self, no: SlotNo) {
+        let Some(write_end) = self.pipe_mut(no).and_then(|pipe| pipe.write_end.take()) else {
             return;
         };
         if self.roster.slot(no).is_some_and(|slot| slot.is_own_logger())
@@ -738,7 +763,31 @@ impl Scanner {
             let _ = fd::replace(fd::stdout(), null.as_fd());
             let _ = fd::replace(fd::stderr(), null.as_fd());
         }
-        drop(pipe);
+        drop(write_end);
+    }
+
+    /// Whether there is something that the logger has not read, which is said once.
+    fn is_unread(&mut self, no: SlotNo) -> bool {
+        let Some(pipe) = self.pipe_mut(no) else {
+            return false;
+        };
+        let unread = fd::unread(pipe.read_end.as_fd()).is_ok_and(|bytes| bytes > 0);
+        let said = core::mem::replace(&mut pipe.said, true);
+        if unread
+            && !said
+            && let Some(slot) = self.roster.slot(no)
+        {
+            diag::say(&[
+                b"svscan: warning: waiting until the logger of ",
+                slot.name(),
+                b" has read everything",
+            ]);
+        }
+        unread
+    }
+
+    fn pipe_mut(&mut self, no: SlotNo) -> Option<&mut LogPipe> {
+        self.pipes.get_mut(no.0)?.as_mut()
     }
 
     /// encore's second argument: a service which gets everything that we, the supervises and the
@@ -750,7 +799,8 @@ impl Scanner {
         let now = instant();
         self.roster.add_own_logger(name.to_bytes(), id, now, &mut self.todo);
         self.perform();
-        if let Some((_, write_end)) = self.pipes.first().and_then(Option::as_ref) {
+        let pipe = self.pipes.first().and_then(Option::as_ref);
+        if let Some(write_end) = pipe.and_then(|pipe| pipe.write_end.as_ref()) {
             let _ = fd::replace(fd::stdout(), write_end.as_fd());
             let _ = fd::replace(fd::stderr(), write_end.as_fd());
             diag::say(&[b"svscan: info: starting"]);

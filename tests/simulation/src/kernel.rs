@@ -209,6 +209,8 @@ pub(crate) struct StateDir {
     /// The open file that has the lock, and the process that took it.
     lock: Option<(Open, usize)>,
     pub(crate) control: Vec<u8>,
+    /// A svc has waited in vain for somebody to read it.
+    given_up: bool,
     control_readers: u32,
     control_writers: u32,
     ok_readers: u32,
@@ -265,7 +267,7 @@ stats! {
     starts,
     /// Commands that svc has written.
     commands,
-    /// Of them, those that nobody read.
+    /// Of them, those that nobody has read for two seconds.
     commands_lost,
     /// Lines that services have written.
     lines,
@@ -920,6 +922,11 @@ impl Kernel {
         true
     }
 
+    /// svc waits no longer, and says so if nobody is there to read.
+    pub(crate) fn give_up(&mut self, dir: usize) {
+        self.dirs[dir].given_up = true;
+    }
+
     pub(crate) fn read_control(&mut self, dir: usize) -> Vec<u8> {
         let bytes = core::mem::take(&mut self.dirs[dir].control);
         trace!(self, "supervise of {dir} reads {:?}", core::str::from_utf8(&bytes));
@@ -933,6 +940,8 @@ impl Kernel {
     fn drain_control(&mut self, dir: usize) {
         let state = &mut self.dirs[dir];
         if state.control_readers + state.control_writers == 0 && !state.control.is_empty() {
+            assert!(state.given_up, "commands for {dir} are lost without a word");
+            state.given_up = false;
             self.stats.commands_lost += state.control.len() as u64;
             state.control.clear();
             trace!(self, "commands for {dir} are lost");
@@ -973,6 +982,10 @@ impl Kernel {
     /// Whether nobody has the other end of the pipe.
     pub(crate) fn has_no_reader(&self, write_end: Open) -> bool {
         self.pipe(write_end).readers == 0
+    }
+
+    pub(crate) fn has_lines(&self, end: Open) -> bool {
+        self.pipe(end).lines > 0
     }
 
     pub(crate) fn make_pipe(&mut self, n: usize, service: usize) -> (Open, Open) {

@@ -115,6 +115,14 @@ pub(crate) async fn svc(sys: Sys, dir: usize, bytes: [u8; 2]) -> u8 {
         .await;
     if opened.is_some() {
         sys.call("write commands", |k, _| k.write_control(dir, &bytes)).await;
+        let deadline = sys.instant().0 + 2 * SECOND;
+        while sys.call("FIONREAD", |k, _| !k.dirs[dir].control.is_empty()).await {
+            if sys.instant().0 >= deadline {
+                sys.call("poll", |k, _| k.give_up(dir)).await;
+                break;
+            }
+            sys.sleep(MS).await;
+        }
     }
     0
 }

@@ -38,7 +38,8 @@ struct Scanner {
     roster: Roster<usize>,
     adopted: Vec<(Pid, Open)>,
     todo: Vec<Effect>,
-    pipes: Vec<Option<(Open, Open)>>,
+    /// Read end, and write end until the logger is to see the end.
+    pipes: Vec<Option<(Open, Option<Open>)>>,
     /// Supervises that were handed over, by slot.
     children: Vec<[Option<Pid>; 2]>,
     /// `holder::Table`
@@ -211,6 +212,15 @@ impl Scanner {
                 }
                 Effect::For(_, Action::Terminate(pid)) => self.signal(pid, signal::TERM).await,
                 Effect::For(_, Action::Finish(pid)) => self.signal(pid, signal::USR1).await,
+                Effect::For(no, Action::EndInput) => self.end_input(no).await,
+                Effect::For(no, Action::CheckInput) => {
+                    let answer = if self.is_unread(no).await {
+                        Event::Unread(no)
+                    } else {
+                        Event::AllRead(no)
+                    };
+                    self.roster.step(answer, self.instant(), &mut self.todo);
+                }
                 Effect::For(no, Action::DropPipe | Action::Forget) => self.drop_pipe(no).await,
                 Effect::For(no, Action::Look) => {
                     if let Some(service) = self.service(no) {
@@ -299,9 +309,9 @@ impl Scanner {
             return Some(pid);
         }
         let pipe = self.pipes.get(no.0).copied().flatten().filter(|_| logged);
-        let pipe = pipe.map(|(read_end, write_end)| match role {
+        let pipe = pipe.and_then(|(read_end, write_end)| match role {
             Role::Main => write_end,
-            Role::Log => read_end,
+            Role::Log => Some(read_end),
         });
         let program = Program::NewSupervise { dir: dir(service, role), pipe };
         let child = self.sys.call("spawn", |k, own| k.fork(own, program)).await?;
@@ -461,14 +471,27 @@ impl Scanner {
             }
             None => self.sys.call("pipe", |k, own| k.make_pipe(own, service)).await,
         };
-        self.pipes[no.0] = Some(made);
+        self.pipes[no.0] = Some((made.0, Some(made.1)));
+    }
+
+    async fn end_input(&mut self, no: SlotNo) {
+        let write_end = self.pipes.get_mut(no.0).and_then(Option::as_mut);
+        if let Some(end) = write_end.and_then(|(_, write_end)| write_end.take()) {
+            self.sys.call("close", |k, own| k.drop_pipe(own, end)).await;
+        }
+    }
+
+    async fn is_unread(&self, no: SlotNo) -> bool {
+        let Some(&Some((read_end, _))) = self.pipes.get(no.0) else {
+            return false;
+        };
+        self.sys.call("FIONREAD", |k, _| k.has_lines(read_end)).await
     }
 
     async fn drop_pipe(&mut self, no: SlotNo) {
-        if let Some((read_end, write_end)) = self.pipes.get_mut(no.0).and_then(Option::take) {
-            for end in [read_end, write_end] {
-                self.sys.call("close", |k, own| k.drop_pipe(own, end)).await;
-            }
+        self.end_input(no).await;
+        if let Some((read_end, _)) = self.pipes.get_mut(no.0).and_then(Option::take) {
+            self.sys.call("close", |k, own| k.drop_pipe(own, read_end)).await;
         }
     }
 
@@ -485,6 +508,7 @@ impl Scanner {
         for (no, slot) in self.roster.slots() {
             if let Some(service) = self.service(no) {
                 let pipe = self.pipes.get(no.0).copied().flatten();
+                let pipe = pipe.and_then(|(read_end, write_end)| Some((read_end, write_end?)));
                 // Only children: nobody else has their numbers before we have reaped them.
                 let supervises = [Role::Main, Role::Log].map(|role| match slot.supervise(role) {
                     Supervise::Running { pid, .. } => {
@@ -513,7 +537,7 @@ impl Scanner {
             };
             // The slots are given out in order.
             let log = pipe.is_some();
-            self.pipes.push(pipe);
+            self.pipes.push(pipe.map(|(read_end, write_end)| (read_end, Some(write_end))));
             self.children.push(supervises);
             let contents = Contents { log, run: true };
             self.tell(Event::Seen(NAMES[service], service, contents)).await;

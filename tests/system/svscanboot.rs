@@ -409,3 +409,37 @@ fn term_before_svscan_is_started_again_ends_it_at_once() {
     boot.signal(Signal::TERM);
     boot.wait_within(PROMPT).is(0, "", "");
 }
+
+/// svscanboot with a service that says more than a pipe takes, and that pipe, which nobody reads.
+fn with_a_full_pipe(tree: &Tree) -> (Process, std::io::PipeReader) {
+    tree.service("s/a", "#!/bin/sh\nseq 100000\necho $$ >>said\nexec sleep 1000\n");
+    let (reader, writer) = std::io::pipe().expect("make a pipe");
+    let boot = bare(tree).arg("s").stderr_to(writer).start();
+    wait_until("it is full", DEADLINE, || {
+        rustix::io::ioctl_fionread(&reader).is_ok_and(|bytes| bytes > 60_000)
+    });
+    (boot, reader)
+}
+
+#[test]
+fn services_wait_for_a_reader_of_what_they_say() {
+    use std::io::BufRead as _;
+    let tree = tree();
+    let (boot, reader) = with_a_full_pipe(&tree);
+    let mut lines = std::io::BufReader::new(reader).lines();
+    for number in 1..=100_000 {
+        assert_eq!(lines.next().expect("a line").expect("text"), number.to_string());
+    }
+    tree.wait_lines("s/a/said", 1);
+    boot.signal(Signal::TERM);
+    leaves(boot);
+}
+
+#[test]
+fn without_a_reader_it_still_ends_when_it_is_told_to() {
+    let tree = tree();
+    let (boot, _reader) = with_a_full_pipe(&tree);
+    boot.signal(Signal::TERM);
+    leaves(boot);
+    assert_eq!(tree.processes(), []);
+}

@@ -22,11 +22,21 @@ pub fn readable<const N: usize>(fds: [BorrowedFd<'_>; N], timeout: Option<Durati
     }
 }
 
+/// Whether as much as a pipe takes in one piece can be written without waiting; sleeps until it can,
+/// for at most `timeout`. Also says so if writing would fail.
+pub fn writable(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
+    ready(fd, PollFlags::OUT, timeout)
+}
+
 /// Sleeps until the other side has gone, for at most `timeout`: until nobody has the read end of
 /// this FIFO or pipe open any more, or the parent has reaped this process. Tells whether that is so.
 pub fn hung_up(fd: BorrowedFd<'_>, timeout: Duration) -> bool {
     // Asking for nothing: the kernel always tells of an error or a hang-up, which this is.
-    let mut polled = [PollFd::from_borrowed_fd(fd, PollFlags::empty())];
+    ready(fd, PollFlags::empty(), timeout)
+}
+
+fn ready(fd: BorrowedFd<'_>, flags: PollFlags, timeout: Duration) -> bool {
+    let mut polled = [PollFd::from_borrowed_fd(fd, flags)];
     let timeout = Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),

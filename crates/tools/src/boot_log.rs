@@ -1,12 +1,20 @@
 //! Where svscanboot keeps what the services say, besides showing it to ps.
 
 use crate::time::label;
+use alloc::vec::Vec;
 use core::ffi::CStr;
-use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs};
+use core::time::Duration;
+use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs, poll};
 
 /// A log file larger than this becomes the old one at the end of a line, and a new one is begun;
 /// one twice as large in the middle of a line.
 const LARGEST: u64 = 1 << 20;
+
+/// What a pipe that is ready takes without making us wait: PIPE_BUF.
+const PIECE: usize = 4096;
+
+/// How much is kept for stderr at most.
+const PATIENCE: usize = 1 << 16;
 
 /// Either what stderr leads to, if somebody collects it there (systemd's journal, a log service,
 /// a file), or a file of our own with a label before each line, and its predecessor `FILE.old`.
@@ -14,6 +22,8 @@ pub(crate) struct BootLog {
     file: Option<&'static CStr>,
     /// The next byte begins a line.
     at_line_start: bool,
+    /// What stderr did not take yet.
+    unwritten: Vec<u8>,
 }
 
 impl BootLog {
@@ -25,14 +35,18 @@ impl BootLog {
             None => Some(otherwise),
             asked_for => asked_for,
         };
-        Self { file, at_line_start: true }
+        Self { file, at_line_start: true, unwritten: Vec::new() }
     }
 
     /// Adds text. Where it cannot be written there is nobody left to tell; the next text is
     /// tried again.
     pub(crate) fn add(&mut self, text: &[u8]) {
         let Some(path) = self.file else {
-            let _ = fd::write_all(fd::stderr(), text);
+            self.unwritten.extend_from_slice(text);
+            self.retry();
+            // Of one who does not wait.
+            let surplus = self.unwritten.len().saturating_sub(PATIENCE);
+            self.unwritten.drain(..surplus);
             return;
         };
         // Opened for each text, so that a log which was moved, or whose disk came later, is no
@@ -47,6 +61,22 @@ impl BootLog {
             if let Ok(old) = alloc::ffi::CString::new(old) {
                 let _ = fs::rename(fs::HERE, path, &old);
             }
+        }
+    }
+
+    /// Whether text waits for stderr, which somebody does not empty: whoever has more should wait as
+    /// well.
+    pub(crate) const fn is_stuck(&self) -> bool {
+        !self.unwritten.is_empty()
+    }
+
+    /// Gives stderr what it takes without making us wait.
+    pub(crate) fn retry(&mut self) {
+        while !self.unwritten.is_empty() && poll::writable(fd::stderr(), Duration::ZERO) {
+            let piece = self.unwritten.len().min(PIECE);
+            let written = fd::write(fd::stderr(), self.unwritten.get(..piece).unwrap_or_default());
+            // Nobody is left to read it: nobody is left to tell, either.
+            self.unwritten.drain(..written.unwrap_or(piece).max(1));
         }
     }
 

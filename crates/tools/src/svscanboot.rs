@@ -46,6 +46,9 @@ const START_INTERVAL: Duration = Duration::from_secs(5);
 /// How often readproctitle is offered what it was too slow for.
 const SHOW_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often stderr is offered what it did not take. Meanwhile services wait with what they say.
+const LOG_INTERVAL: Duration = Duration::from_millis(20);
+
 /// The room in readproctitle's command line.
 const DOTS: usize = 400;
 
@@ -247,13 +250,17 @@ impl Boot {
             }
             let children = [&self.svscan, &self.readproctitle];
             let starts = children.iter().filter(|c| c.pid.is_none()).map(|c| c.due);
+            let stuck = self.is_stuck();
             let retry = (!self.unshown.is_empty()).then(|| instant() + SHOW_INTERVAL);
-            let due = starts.chain(retry).min();
-            let [signalled, said] = poll::readable(
-                [self.signals.fd(), self.said.0.as_fd()],
-                due.map(|due| due.after(instant())),
-            );
-            if said {
+            let log = stuck.then(|| instant() + LOG_INTERVAL);
+            let due = starts.chain(retry).chain(log).min();
+            let signals = self.signals.fd();
+            let said = if stuck { signals } else { self.said.0.as_fd() };
+            let [signalled, said] =
+                poll::readable([signals, said], due.map(|due| due.after(instant())));
+            if stuck {
+                self.log.retry();
+            } else if said {
                 self.take_text();
             } else if !self.unshown.is_empty() {
                 self.show();
@@ -264,11 +271,20 @@ impl Boot {
         }
     }
 
+    /// Whether nothing more is read until stderr takes what there is. At the end nobody is kept
+    /// waiting.
+    const fn is_stuck(&self) -> bool {
+        self.log.is_stuck() && !self.stopping
+    }
+
     /// Reads what there is, but not for ever: a service that never stops talking must not keep
     /// signals from being heard.
     fn take_text(&mut self) {
         let mut text = [0; 4096];
         for _ in 0..16 {
+            if self.is_stuck() {
+                return;
+            }
             let Ok(n @ 1..) = fd::read(self.said.0.as_fd(), &mut text) else {
                 return;
             };

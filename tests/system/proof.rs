@@ -47,16 +47,19 @@ struct Plan {
     svscans: usize,
     /// svscan and every supervise.
     trees: usize,
+    /// Upgrades in place of all of them, which the original has not.
+    upgrades: usize,
 }
 
-const SHORT: Plan = Plan { services: 10, supervises: 100, svscans: 10, trees: 3 };
-const LONG: Plan = Plan { services: 50, supervises: 1000, svscans: 100, trees: 20 };
+const SHORT: Plan = Plan { services: 10, supervises: 100, svscans: 10, trees: 3, upgrades: 3 };
+const LONG: Plan = Plan { services: 50, supervises: 1000, svscans: 100, trees: 20, upgrades: 20 };
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kill {
-    Supervise,
-    Svscan,
-    Tree,
+enum Act {
+    KillSupervise,
+    KillSvscan,
+    KillTree,
+    Upgrade,
 }
 
 /// What has come of it.
@@ -186,14 +189,15 @@ impl Stage {
         }
     }
 
-    /// Kills as planned, in any order; `svscan` is there at the beginning and at the end.
+    /// Does what is planned, in any order; `svscan` is there at the beginning and at the end.
     fn play(&mut self, plan: Plan, random: &mut Random, mut svscan: Process) -> Process {
-        let mut kills = vec![Kill::Supervise; plan.supervises];
-        kills.extend(vec![Kill::Svscan; plan.svscans]);
-        kills.extend(vec![Kill::Tree; plan.trees]);
-        while !kills.is_empty() {
-            match kills.swap_remove(random.below(kills.len())) {
-                Kill::Supervise => {
+        let mut acts = vec![Act::KillSupervise; plan.supervises];
+        acts.extend(vec![Act::KillSvscan; plan.svscans]);
+        acts.extend(vec![Act::KillTree; plan.trees]);
+        acts.extend(vec![Act::Upgrade; plan.upgrades]);
+        while !acts.is_empty() {
+            match acts.swap_remove(random.below(acts.len())) {
+                Act::KillSupervise => {
                     let mut found = self.supervises();
                     wait_until("there is a supervise", DEADLINE, || {
                         found = self.supervises();
@@ -201,12 +205,18 @@ impl Stage {
                     });
                     process::signal(found[random.below(found.len())], Signal::KILL);
                 }
-                Kill::Svscan => {
+                Act::KillSvscan => {
                     svscan.kill();
                     random.pause(50);
                     svscan = self.svscan();
                 }
-                Kill::Tree => {
+                Act::Upgrade => {
+                    // One that has just been started is not yet there for others.
+                    wait_until("it is told", DEADLINE, || {
+                        self.tree.cmd("svscan").args(["-u", "s"]).run().code == Some(0)
+                    });
+                }
+                Act::KillTree => {
                     svscan.signal(Signal::KILL);
                     for pid in self.supervises() {
                         process::signal(pid, Signal::KILL);
@@ -335,7 +345,7 @@ fn theirs(plan: Plan) -> Outcome {
     let svscan = stage.svscan();
     stage.wait_complete();
     stage.wait_lines(10);
-    let svscan = stage.play(plan, &mut random, svscan);
+    let svscan = stage.play(Plan { upgrades: 0, ..plan }, &mut random, svscan);
     // It looks every five seconds.
     thread::sleep(Duration::from_secs(6));
     let mut outcome = Outcome::default();

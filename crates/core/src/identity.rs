@@ -123,14 +123,14 @@ pub enum Foreign {
 }
 
 impl Foreign {
-    /// In words; `None` where nobody wants to know, because it is the usual course of things.
+    /// In words.
     #[must_use]
-    pub const fn reason(self) -> Option<&'static str> {
+    pub const fn reason(self) -> &'static str {
         match self {
-            Self::Malformed => Some("malformed"),
-            Self::Earlier => None,
-            Self::Copied => Some("made for another directory"),
-            Self::OtherNamespace => Some("made in another namespace of process ids"),
+            Self::Malformed => "malformed",
+            Self::Earlier => "made before the last start of this machine",
+            Self::Copied => "made for another directory",
+            Self::OtherNamespace => "made in another namespace of process ids",
         }
     }
 }

@@ -196,11 +196,9 @@ impl Files {
         let trouble = match Register::open(self.state.as_fd()) {
             Ok((register, found, tidy)) => {
                 self.register = Some(register);
-                if let Found::Foreign(foreign) = found
-                    && let Some(reason) = foreign.reason()
-                {
+                if let Found::Foreign(foreign) = found {
                     let start = b"supervise: warning: ignoring ";
-                    diag::say(&[start, a, b, c, b"/process: ", reason.as_bytes()]);
+                    diag::say(&[start, a, b, c, b"/process: ", foreign.reason().as_bytes()]);
                 }
                 return Ok(match found {
                     Found::Ours(record) => Some((record, tidy)),

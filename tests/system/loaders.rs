@@ -522,10 +522,12 @@ fn the_number_which_means_no_change_is_no_account() {
 #[test]
 fn names_which_no_account_can_have_are_unknown_and_nobody_is_asked() {
     let tree = tree();
-    let passwd = ":x:1:1::/:/\nroot:x:0:0::/:/\napp:x:1:1::/:/\n";
+    let passwd = ":x:1:1::/:/\nroot:x:0:0::/:/\napp:x:1:1::/:/\n+::0:0:::\n-x:x:1:1::/:/\n";
     let Some(start) = with_own_accounts(&tree, passwd) else { return };
     getent(&tree, "echo \"$3:x:7:8::/:/\"");
-    for name in ["", "app:", "app:x", ":", "\n", "app\n", "\napp", "x\napp"] {
+    for name in
+        ["", "app:", "app:x", ":", "\n", "app\n", "\napp", "x\napp", "+", "+x", "-x", "--help"]
+    {
         assert_account(start("envuidgid"), name, None);
     }
     assert!(!tree.exists("asked"));
@@ -600,8 +602,8 @@ fn a_name_which_is_not_in_passwd_is_asked_of_getent() {
     assert_account(command, "remote", Some((51, 52)));
     // Nothing of the caller's environment, which may be somebody else's, reaches it.
     assert_eq!(tree.text("asked"), "[--][passwd][remote]\nPATH=/usr/bin:/bin\n");
-    // A name is no option, nor is it anything else.
-    for name in ["-x", "--help", "a b", "*", "$(touch ran)", "root "] {
+    // A name is nothing but a name.
+    for name in ["a b", "*", "$(touch ran)", "root "] {
         tree.remove("asked");
         assert_account(start("envuidgid"), name, None);
         let asked = tree.text("asked");
@@ -884,7 +886,7 @@ fn a_group_which_is_commented_out_is_not_taken() {
     }
     let tree = tree();
     let Some(start) = with_own_accounts(&tree, PASSWD) else { return };
-    tree.write("etc/group", "#a:x:60:app\n # b:x:61:app\nc:x:62:app\n");
+    tree.write("etc/group", "#a:x:60:app\n # b:x:61:app\n+d:x:63:app\nc:x:62:app\n");
     start("setuidgid").args(["-s", "app"]).args(SHOW).run().is(0, ids(51, 52, "52 62"), "");
 }
 

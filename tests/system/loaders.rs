@@ -239,6 +239,22 @@ fn a_hundred_thousand_files_are_read_before_long_and_their_variables_are_too_man
     assert!(!tree.exists("ran"));
 }
 
+/// Each of them twice, so that the first one is to be found and replaced.
+#[test]
+fn a_hundred_thousand_settings_are_read_before_long_and_are_too_many() {
+    let tree = tree();
+    let long = "x".repeat(200);
+    let settings: String =
+        (0..200_000).map(|number| format!("VARIABLE{}={long}\n", number % 100_000)).collect();
+    tree.write("file", settings);
+    for program in ["envini", "envfile"] {
+        let command = tree.cmd(program).args(["file", "touch", "ran"]);
+        let message = format!("{program}: fatal: unable to run touch: argument list too long");
+        fails(command.deadline(Duration::from_secs(8)), &message);
+    }
+    assert!(!tree.exists("ran"));
+}
+
 // envini
 
 /// What `envini -p PREFIX` makes of a file.

@@ -1,8 +1,7 @@
 //! supervise: what it does better than the original.
 
 use harness::{
-    DEADLINE, Process, Signal, Status, Tree, account, is_root, note, process, skip, wait_for,
-    wait_until,
+    DEADLINE, Process, Signal, Status, Tree, account, is_root, process, skip, wait_for, wait_until,
 };
 use std::fs;
 use std::io::{self, Read, Write};
@@ -904,7 +903,7 @@ fn a_restart_takes_few_system_calls() {
     let tree = tree();
     tree.idle_service("a");
     if tree.sh("exec strace -o trial true").run().code != Some(0) {
-        note("strace is needed to count system calls, and does not work here");
+        skip("strace is needed to count system calls, and does not work here");
         return;
     }
     let _supervise = tree.sh("exec strace -o calls supervise a").start();

@@ -255,6 +255,28 @@ fn a_hundred_thousand_settings_are_read_before_long_and_are_too_many() {
     assert!(!tree.exists("ran"));
 }
 
+/// Small pieces of memory, large ones, and large ones that grow.
+#[test]
+fn who_gets_no_memory_says_so_and_runs_nothing() {
+    let tree = tree();
+    let long = "x".repeat(300);
+    let dir = tree.mkdir("env");
+    for number in 0..3000 {
+        fs::write(dir.join(format!("VARIABLE{number}")), &long).expect("write a file");
+    }
+    let settings: String = (0..10_000).map(|number| format!("VARIABLE{number}={long}\n")).collect();
+    tree.write("file", settings);
+    for (program, from, limit) in [
+        ("envdir", "env", "--as=1500000"),
+        ("envini", "file", "--as=1500000"),
+        ("envfile", "file", "--as=6000000"),
+    ] {
+        let command = tree.cmd(program).args([from, "touch", "ran"]);
+        fails(command.under(["prlimit", limit]), &format!("{program}: fatal: out of memory"));
+    }
+    assert!(!tree.exists("ran"));
+}
+
 // envini
 
 /// What `envini -p PREFIX` makes of a file.

@@ -439,6 +439,16 @@ fn a_file_which_envfile_cannot_read_is_told() {
     assert!(!tree.exists("ran"));
 }
 
+#[test]
+fn a_setting_with_a_nul_in_it_is_as_if_it_were_not_there() {
+    let tree = tree();
+    tree.write("file", "A=1\nA=x\0y\nB=x\0y\nC\0D=1\n");
+    for program in ["envini", "envfile"] {
+        let command = tree.cmd(program).arg("file").args(ENVIRON).env("B", "old").env("C", "old");
+        assert_eq!(variables(command), ["A=1", "B=old", "C=old"], "{program}");
+    }
+}
+
 // Accounts
 
 /// A script to stand for the system's getent: it writes into `asked` what it was asked, and what

@@ -1377,6 +1377,10 @@ fn signals_reach_every_program_in_the_background() {
         wait_until("it is fghack's", DEADLINE, || process::parent(pid) == Some(fghack.pid()));
         pids.push(pid);
     }
+    // Else it would be killed by the signal.
+    wait_until("the launcher has ended", DEADLINE, || {
+        process::descendants(fghack.pid()).iter().all(|pid| pids.contains(pid))
+    });
     fghack.signal(Signal::USR1);
     assert_eq!(tree.wait_lines("signals", 1), ["USR1"]);
     assert_eq!(tree.wait_lines("two/signals", 1), ["USR1"]);

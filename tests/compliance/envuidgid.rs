@@ -182,6 +182,9 @@ fn lines_are_read_as_the_system_reads_them() {
          #comment:x:5:6::/:\n\
          twice:x:1:2::/:\n\
          twice:x:3:4::/:\n\
+         +::0:0:::\n\
+         +x:x:0:0::/:\n\
+         -x:x:0:0::/:\n\
          \n\
          long:x:51:52:{}:/:\n\
          after:x:61:62::/:\n\
@@ -203,6 +206,9 @@ fn lines_are_read_as_the_system_reads_them() {
         ("short", None),
         ("#comment", None),
         ("twice", Some("1:2")),
+        ("+", None),
+        ("+x", None),
+        ("-x", None),
         ("long", Some("51:52")),
         ("after", Some("61:62")),
         ("end", Some("71:72")),

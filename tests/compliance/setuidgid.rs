@@ -326,6 +326,8 @@ fn lines_are_read_as_the_system_reads_them() {
          short:x:5\n\
          twice:x:1:2::/:\n\
          twice:x:3:4::/:\n\
+         +::0:0:::\n\
+         +x:x:0:0::/:\n\
          long:x:51:52:{}:/:\n\
          after:x:61:62::/:\n\
          end:x:71:72::/:/bin/sh",
@@ -343,6 +345,8 @@ fn lines_are_read_as_the_system_reads_them() {
         ("nogroup", None),
         ("short", None),
         ("twice", Some((1, 2))),
+        ("+", None),
+        ("+x", None),
         ("long", Some((51, 52))),
         ("after", Some((61, 62))),
         ("end", Some((71, 72))),

@@ -1,14 +1,17 @@
 //! supervise: what it does better than the original.
 
-use harness::{Process, Signal, Status, Tree, is_root, note, process, wait_for, wait_until};
+use harness::{
+    DEADLINE, Process, Signal, Status, Tree, account, is_root, process, skip, wait_for, wait_until,
+};
 use std::fs;
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 use system::{
     PROMPT, age, assert_calm, assert_idle, between, count, leaves, most_processes, namespace, tree,
-    wait_reaped, wait_settled, writer,
+    wait_reaped, wait_settled, workspace, writer,
 };
 
 /// Well within the second in which the original is deaf.
@@ -802,6 +805,78 @@ fn messages_never_end_up_in_control() {
     }
 }
 
+// Run scripts of all kinds
+
+/// Runs a copy of an example until it has written so many lines, which are returned.
+#[track_caller]
+fn example(name: &str, lines: usize) -> Vec<String> {
+    let tree = tree();
+    let source = workspace().join("examples").join(name);
+    tree.cmd("cp").arg("-R").arg(source).arg("a").run().is(0, "", "");
+    let supervise = tree.supervise("a");
+    let shown = || supervise.stdout().lines().map(str::to_owned).collect::<Vec<_>>();
+    let shown = wait_for("the example says something", DEADLINE, || {
+        Some(shown()).filter(|shown| shown.len() >= lines)
+    });
+    finish(&tree, supervise, "a");
+    shown
+}
+
+#[test]
+fn the_example_of_a_chain_does_what_it_says() {
+    let wanted = ["hello from env/GREETING", "DISPLAY is not set", "at most 50 open files"];
+    assert_eq!(example("chain", 3), wanted.map(|line| format!("chain: {line}")));
+}
+
+#[test]
+fn the_example_with_an_account_does_what_it_says() {
+    if !is_root() {
+        skip("only root can change ids");
+        return;
+    }
+    let group = Command::new("id").args(["-g", "nobody"]).output().expect("run id").stdout;
+    let group = String::from_utf8(group).expect("a number");
+    let wanted = [
+        "hello from env/GREETING".into(),
+        format!("user nobody, groups {}", group.trim()),
+        "at most 97656 KiB of memory".into(),
+    ];
+    assert_eq!(example("account", 3), wanted.map(|line| format!("account: {line}")));
+}
+
+/// su stays, and starts the program as its child in a session of its own.
+#[test]
+fn a_run_script_may_end_in_su() {
+    if !is_root() {
+        skip("su asks others than root for a password");
+        return;
+    }
+    let tree = tree();
+    tree.chmod("", 0o755);
+    let (user, uid, _) = account();
+    let out = tree.write("started", "");
+    tree.chmod("started", 0o666);
+    let run = format!(
+        "#!/bin/sh\nexec su -s /bin/sh - {user} -c \
+         'echo $(id -u) $$ >>{}; exec sleep 1000' 2>/dev/null\n",
+        out.display()
+    );
+    tree.service("a", &run);
+    let supervise = tree.supervise("a");
+    let line = tree.wait_lines("started", 1).remove(0);
+    let (id, pid) = line.split_once(' ').expect("a user and a process");
+    let pid = pid.parse().expect("a pid");
+    assert_eq!(id, uid.to_string());
+    let su = wait_settled(&tree, "a");
+    assert!(tree.svstat("a").starts_with(&format!("up (pid {su}) ")), "{}", tree.svstat("a"));
+    tree.svc("-d", "a");
+    tree.wait_down("a");
+    assert!(tree.svstat("a").starts_with("down "), "{}", tree.svstat("a"));
+    process::wait_gone(pid);
+    assert_eq!(tree.wait_lines("started", 1).len(), 1);
+    finish(&tree, supervise, "a");
+}
+
 // Costs
 
 #[test]
@@ -828,7 +903,7 @@ fn a_restart_takes_few_system_calls() {
     let tree = tree();
     tree.idle_service("a");
     if tree.sh("exec strace -o trial true").run().code != Some(0) {
-        note("strace is needed to count system calls, and does not work here");
+        skip("strace is needed to count system calls, and does not work here");
         return;
     }
     let _supervise = tree.sh("exec strace -o calls supervise a").start();

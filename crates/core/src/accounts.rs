@@ -20,13 +20,21 @@ pub fn id(text: &[u8]) -> Option<u32> {
     u32::try_from(crate::decimal::parse(text)?).ok()
 }
 
+/// Whether an account can have this name. A colon or a newline would end it in its line, and what
+/// begins with `+` or `-` is a remark for the name service there (`+::0:0:::` takes in the
+/// accounts of NIS), which the C library gives to nobody either.
+#[must_use]
+pub fn possible(name: &[u8]) -> bool {
+    !matches!(name, [] | [b'+' | b'-', ..]) && !name.iter().any(|c| b":\n".contains(c))
+}
+
 /// Reads a line of /etc/passwd, without its newline, if it is that of `name`. A line that lacks
 /// fields or has no valid ids is nobody's.
 #[must_use]
 pub fn account<'a>(line: &'a [u8], name: &[u8]) -> Option<Account<'a>> {
     // As in the C library: blanks before a line count for nothing, and comments for none.
     let line = line.trim_ascii_start();
-    if line.starts_with(b"#") {
+    if line.starts_with(b"#") || !possible(name) {
         return None;
     }
     let rest = line.strip_prefix(name)?.strip_prefix(b":")?;
@@ -34,14 +42,14 @@ pub fn account<'a>(line: &'a [u8], name: &[u8]) -> Option<Account<'a>> {
     let _password = fields.next()?;
     let (uid, gid) = (id(fields.next()?)?, id(fields.next()?)?);
     let _full_name = fields.next()?;
-    let account = Account { uid, gid, home: fields.next()?, shell: fields.next()? };
-    (!name.is_empty()).then_some(account)
+    Some(Account { uid, gid, home: fields.next()?, shell: fields.next()? })
 }
 
 /// Reads a line of /etc/group: its id, if `name` is one of its members.
 #[must_use]
 pub fn group_of(line: &[u8], name: &[u8]) -> Option<u32> {
-    if line.trim_ascii_start().starts_with(b"#") {
+    // Comments, and remarks for the name service.
+    if matches!(line.trim_ascii_start(), [b'#' | b'+' | b'-', ..]) || !possible(name) {
         return None;
     }
     let mut fields = line.split(|&c| c == b':');
@@ -49,7 +57,7 @@ pub fn group_of(line: &[u8], name: &[u8]) -> Option<u32> {
     let _password = fields.next()?;
     let gid = id(fields.next()?)?;
     let mut members = fields.next()?.split(|&c| c == b',');
-    members.any(|member| member == name && !name.is_empty()).then_some(gid)
+    members.any(|member| member == name).then_some(gid)
 }
 
 /// Reads `UID:GID`, both in digits: an account that needs no line.
@@ -97,6 +105,21 @@ mod tests {
     }
 
     #[test]
+    fn remarks_for_the_name_service_are_nobodys() {
+        for line in [&b"+::0:0:::"[..], b"+x:x:0:0::/:/", b"-x:x:0:0::/:/", b" +x:x:0:0::/:/"] {
+            for name in [&b""[..], b"+", b"+x", b"-", b"-x", b"x"] {
+                assert_eq!(account(line, name), None);
+            }
+        }
+        for line in [&b"+:::x,+x"[..], b"+x:x:0:x,+x", b"-x:x:0:x", b" +x:x:0:x", b"a:x:0:+x"] {
+            for name in [&b"+x"[..], b"x"] {
+                assert_eq!(group_of(line, name), None);
+            }
+        }
+        assert_eq!(account(b"a+-:x:1:2::/:/", b"a+-").map(|a| (a.uid, a.gid)), Some((1, 2)));
+    }
+
+    #[test]
     fn members_are_whole_names() {
         assert_eq!(group_of(b"adm:*:4:syslog,www", b"www"), Some(4));
         assert_eq!(group_of(b"adm:*:4:syslog,www", b"ww"), None);
@@ -115,7 +138,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_is_what_was_written(
-            blanks in "[ \t]{0,2}", name in "[a-z+-]{1,8}", uid in 0..u32::MAX, gid in 0..u32::MAX,
+            blanks in "[ \t]{0,2}", name in "[a-z][a-z+-]{0,7}", uid in 0..u32::MAX, gid in 0..u32::MAX,
             home in "[^:\n]{0,20}", shell in "[^:\n]{0,20}",
         ) {
             let line = alloc::format!("{blanks}{name}:x:{uid}:{gid}:any body:{home}:{shell}");
@@ -129,8 +152,8 @@ mod tests {
 
         #[test]
         fn any_line_is_read_or_nobodys(line in any::<Vec<u8>>(), name in any::<Vec<u8>>()) {
-            prop_assert!(account(&line, &name).is_none() || !name.is_empty());
-            prop_assert!(group_of(&line, &name).is_none() || !name.is_empty());
+            prop_assert!(account(&line, &name).is_none() || possible(&name));
+            prop_assert!(group_of(&line, &name).is_none() || possible(&name));
         }
     }
 }

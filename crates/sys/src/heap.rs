@@ -73,11 +73,13 @@ fn class(layout: Layout) -> Option<(usize, usize)> {
     (class < CLASSES).then_some((class, size))
 }
 
+/// Pages from the kernel. Without them the program ends here, as nothing in it is prepared for an
+/// allocation that fails; else Rust's own message would call that a defect of ours.
 fn pages(len: usize) -> *mut u8 {
     let flags = MapFlags::PRIVATE;
     // SAFETY: a new private mapping at a place the kernel chooses touches no other memory.
     let got = unsafe { mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags) };
-    got.map_or(null_mut(), <*mut _>::cast)
+    got.map_or_else(|_| crate::start::out_of_memory(), <*mut _>::cast)
 }
 
 // SAFETY: pieces of a class are at least as large as the layout and aligned to their size, a
@@ -105,9 +107,6 @@ unsafe impl GlobalAlloc for Heap {
         let mut skip = state.next.align_offset(size);
         if skip.saturating_add(size) > state.left {
             let fresh = pages(CHUNK);
-            if fresh.is_null() {
-                return fresh;
-            }
             state.next = fresh;
             state.left = CHUNK;
             skip = fresh.align_offset(size);

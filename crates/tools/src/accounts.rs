@@ -42,7 +42,7 @@ impl Account {
             TEMPORARY
         };
         // No other service has such names, and getent would take them for something else.
-        if wanted.is_empty() || wanted.contains(&b':') || wanted.contains(&b'\n') {
+        if !accounts::possible(wanted) {
             return Err(unknown(b""));
         }
         let passwd = fs::open_read(fs::HERE, c"/etc/passwd").ok();

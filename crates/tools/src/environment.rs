@@ -1,6 +1,7 @@
 //! The environment that a program is to get.
 
 use alloc::borrow::Cow;
+use alloc::collections::BTreeSet;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -12,9 +13,13 @@ use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, dir, fd, fs};
 /// is removed is replaced by the last one, what is set is appended.
 pub(crate) struct Environment {
     entries: Vec<Cow<'static, CStr>>,
-    /// The entries before this number are those we began with, and may have any name.
-    inherited: usize,
+    /// Every variable with the places of its entries, of which inherited ones may have several: to
+    /// look through all entries for each of a hundred thousand settings would take half a minute.
+    places: BTreeSet<(Name, usize)>,
 }
+
+/// A variable's name: part of an inherited entry, or a copy.
+type Name = Cow<'static, [u8]>;
 
 /// Why an environment directory could not be read: the file, or nothing for the directory itself,
 /// and the error.
@@ -23,54 +28,66 @@ pub(crate) struct Unreadable(pub(crate) Vec<u8>, pub(crate) Errno);
 impl Environment {
     /// No variables.
     pub(crate) const fn empty() -> Self {
-        Self { entries: Vec::new(), inherited: 0 }
+        Self { entries: Vec::new(), places: BTreeSet::new() }
     }
 
     /// Our own.
     pub(crate) fn own() -> Self {
-        let entries: Vec<_> = process::environ().map(Cow::Borrowed).collect();
-        Self { inherited: entries.len(), entries }
+        let mut own = Self::empty();
+        process::environ().for_each(|entry| own.push(Cow::Borrowed(entry)));
+        own
     }
 
     /// Sets a variable. As in the original the key is what stands before the first equal sign of
     /// `name=value`, should the name have one itself. What has a NUL in it is left out.
     pub(crate) fn set(&mut self, name: &[u8], value: &[u8]) {
-        // A name that was set before is one of our own entries.
-        self.set_among(name, value, self.entries.len());
-    }
-
-    /// The same where an older entry can only be among the first `end`.
-    fn set_among(&mut self, name: &[u8], value: &[u8], end: usize) {
         if let Ok(entry) = CString::new([name, b"=", value].concat()) {
-            self.remove_among(key(entry.to_bytes()).unwrap_or_default(), end);
-            self.entries.push(Cow::Owned(entry));
+            self.remove(key(entry.to_bytes()).unwrap_or_default());
+            self.push(Cow::Owned(entry));
         }
     }
 
-    /// Removes a variable, all entries of it, which can only be among the first `end`. A name with
-    /// an equal sign in it sets one instead: the observed way of the original.
-    fn unset_among(&mut self, name: &[u8], end: usize) {
+    /// Removes a variable. A name with an equal sign in it sets one instead: the observed way of
+    /// the original.
+    fn unset(&mut self, name: &[u8]) {
         match name.iter().position(|&c| c == b'=') {
-            None => self.remove_among(name, end),
+            None => self.remove(name),
             Some(at) => {
                 let (name, value) = name.split_at(at);
-                self.set_among(name, value.get(1..).unwrap_or_default(), end);
+                self.set(name, value.get(1..).unwrap_or_default());
             }
         }
     }
 
-    /// Removes all entries with this key among the first `end`.
-    fn remove_among(&mut self, wanted: &[u8], mut end: usize) {
-        let mut at = 0;
-        while at < end {
-            if self.entries.get(at).is_some_and(|entry| key(entry.to_bytes()) == Some(wanted)) {
-                self.entries.swap_remove(at);
-                self.inherited = self.inherited.min(self.entries.len());
-                end = end.min(self.entries.len());
-            } else {
-                at += 1;
+    /// Appends an entry.
+    fn push(&mut self, entry: Cow<'static, CStr>) {
+        if let Some(name) = name_of(&entry) {
+            self.places.insert((name, self.entries.len()));
+        }
+        self.entries.push(entry);
+    }
+
+    /// Removes all entries of a variable, the first one first.
+    fn remove(&mut self, name: &[u8]) {
+        let mut wanted = (Cow::Owned(name.to_vec()), 0);
+        while let Some(at) = self.first_place(&wanted) {
+            wanted.1 = at;
+            self.places.remove(&wanted);
+            self.entries.swap_remove(at);
+            // The last entry has come into this place, if it was not the last one itself.
+            let from = self.entries.len();
+            if let Some(name) = self.entries.get(at).and_then(name_of) {
+                let moved = (name, from);
+                self.places.remove(&moved);
+                self.places.insert((moved.0, at));
             }
         }
+    }
+
+    /// The first place of a variable that is not before the given one.
+    fn first_place(&self, wanted: &(Name, usize)) -> Option<usize> {
+        let (name, at) = self.places.range(wanted..).next()?;
+        (*name == wanted.0).then_some(*at)
     }
 
     /// The value of a variable.
@@ -95,10 +112,6 @@ impl Environment {
         prefix: &[u8],
     ) -> core::result::Result<(), Unreadable> {
         let mut trouble = None;
-        self.inherited = self.entries.len();
-        // Names in a directory are different ones, so that what was set here need not be looked
-        // through again: a hundred thousand files take a moment and not a minute.
-        let mut odd_names = prefix.contains(&b'=');
         dir::names(dir, |name| {
             if trouble.is_some() {
                 return;
@@ -108,12 +121,10 @@ impl Environment {
                 Err(Errno::NOENT) => {}
                 Err(error) => trouble = Some(Unreadable(name.to_bytes().to_vec(), error)),
                 Ok(text) => {
-                    odd_names |= name.to_bytes().contains(&b'=');
                     let name = [prefix, name.to_bytes()].concat();
-                    let end = if odd_names { self.entries.len() } else { self.inherited };
                     match envdir::parse(&text) {
-                        Setting::Set(value) => self.set_among(&name, &value, end),
-                        Setting::Remove => self.unset_among(&name, end),
+                        Setting::Set(value) => self.set(&name, &value),
+                        Setting::Remove => self.unset(&name),
                     }
                 }
             }
@@ -126,6 +137,15 @@ impl Environment {
 /// What stands before the first equal sign; an entry without one is no variable.
 fn key(entry: &[u8]) -> Option<&[u8]> {
     entry.get(..entry.iter().position(|&c| c == b'=')?)
+}
+
+/// The name of an entry's variable, copied only if the entry is a copy itself.
+#[expect(clippy::ptr_arg, reason = "a borrowed entry outlives this, an owned one does not")]
+fn name_of(entry: &Cow<'static, CStr>) -> Option<Name> {
+    Some(match entry {
+        Cow::Borrowed(entry) => Cow::Borrowed(key(entry.to_bytes())?),
+        Cow::Owned(entry) => Cow::Owned(key(entry.to_bytes())?.to_vec()),
+    })
 }
 
 /// Reads a file as far as it can matter: to the end of its first line.

@@ -1,6 +1,6 @@
 //! What only ours does. The tests say it, a file per program; here is what they share.
 
-use harness::{DEADLINE, Process, Status, Suite, Tree, note, process, wait_for, wait_until};
+use harness::{DEADLINE, Process, Status, Suite, Tree, process, skip, wait_for, wait_until};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Resource, getrlimit};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -181,7 +181,7 @@ pub fn namespace(tree: &Tree) -> Option<[&'static str; 3]> {
     if trial.code == Some(0) {
         return Some(wrapper);
     }
-    note(&format!("half of this test needs a namespace: {trial}"));
+    skip(&format!("half of this test needs a namespace: {trial}"));
     None
 }
 

@@ -173,11 +173,17 @@ fn an_environment_which_cannot_be_read_is_a_warning() {
     let tree = tree();
     tree.idle_service("s/a");
     let boot = command(&tree).arg("s").unprivileged();
-    tree.write("env/SECRET", "x");
-    tree.chmod("env/SECRET", 0);
+    // Whatever the order in which the directory gives them, PATH is used.
+    for name in ["A", "SECRET", "Z"] {
+        tree.write(&format!("env/{name}"), "x");
+        tree.chmod(&format!("env/{name}"), 0);
+    }
     let boot = boot.start();
     tree.wait_up("s/a");
-    tree.wait_text("log", "svscanboot: warning: unable to read env/SECRET: access denied\n");
+    for name in ["A", "SECRET", "Z"] {
+        let warning = format!("svscanboot: warning: unable to read env/{name}: access denied\n");
+        tree.wait_text("log", &warning);
+    }
     boot.signal(Signal::TERM);
     leaves(boot);
 }

@@ -22,12 +22,14 @@ pub(crate) fn main() -> i32 {
         Err(code) => return code,
     };
     let mut environment = Environment::own();
-    match environment.apply_dir(opened.as_fd(), prefix) {
-        Ok(()) => chain::run_with("envdir", first + 1, &environment.strings()),
-        Err(Unreadable(file, error)) if file.is_empty() => {
+    let applied = environment.apply_dir(opened.as_fd(), prefix);
+    // The original stops at the first of them.
+    match applied.err().and_then(|troubles| troubles.into_iter().next()) {
+        None => chain::run_with("envdir", first + 1, &environment.strings()),
+        Some(Unreadable(file, error)) if file.is_empty() => {
             diag::fatal("envdir", &[b"unable to read directory ", shown], error)
         }
-        Err(Unreadable(file, error)) => {
+        Some(Unreadable(file, error)) => {
             diag::fatal("envdir", &[b"unable to read ", shown, b"/", &file], error)
         }
     }

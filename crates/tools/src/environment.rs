@@ -21,8 +21,8 @@ pub(crate) struct Environment {
 /// A variable's name: part of an inherited entry, or a copy.
 type Name = Cow<'static, [u8]>;
 
-/// Why an environment directory could not be read: the file, or nothing for the directory itself,
-/// and the error.
+/// What of an environment directory could not be read: the file, or nothing for the directory
+/// itself, and the error.
 pub(crate) struct Unreadable(pub(crate) Vec<u8>, pub(crate) Errno);
 
 impl Environment {
@@ -105,21 +105,19 @@ impl Environment {
     /// Changes the environment as an environment directory says, with `prefix` before each name.
     ///
     /// # Errors
-    /// The first file that could not be read; what came before it has been done.
+    /// The files that could not be read, in the order of the directory; what the others say has
+    /// been done.
     pub(crate) fn apply_dir(
         &mut self,
         dir: BorrowedFd<'_>,
         prefix: &[u8],
-    ) -> core::result::Result<(), Unreadable> {
-        let mut trouble = None;
-        dir::names(dir, |name| {
-            if trouble.is_some() {
-                return;
-            }
+    ) -> core::result::Result<(), Vec<Unreadable>> {
+        let mut troubles = Vec::new();
+        let listed = dir::names(dir, |name| {
             match read_first_line(dir, name) {
                 // Gone since the directory was read, or a dangling link: not there.
                 Err(Errno::NOENT) => {}
-                Err(error) => trouble = Some(Unreadable(name.to_bytes().to_vec(), error)),
+                Err(error) => troubles.push(Unreadable(name.to_bytes().to_vec(), error)),
                 Ok(text) => {
                     let name = [prefix, name.to_bytes()].concat();
                     match envdir::parse(&text) {
@@ -128,9 +126,11 @@ impl Environment {
                     }
                 }
             }
-        })
-        .map_err(|error| Unreadable(Vec::new(), error))?;
-        trouble.map_or(Ok(()), Err)
+        });
+        if let Err(error) = listed {
+            troubles.push(Unreadable(Vec::new(), error));
+        }
+        if troubles.is_empty() { Ok(()) } else { Err(troubles) }
     }
 }
 

@@ -172,14 +172,15 @@ impl Boot {
         self.hand_on(&[b"svscanboot: warning: ", &what.concat()[..], b"\n"].concat());
     }
 
-    /// PATH and whatever else the administrator has put there. A missing directory is usual.
+    /// PATH and whatever else the administrator has put there. A missing directory is usual; a file
+    /// that cannot be read keeps none of the others from being used.
     fn read_environment(&mut self, path: &CStr) {
         let read = match fs::open_dir(fs::HERE, path) {
             Err(Errno::NOENT) => Ok(()),
-            Err(error) => Err(Unreadable(Vec::new(), error)),
+            Err(error) => Err(alloc::vec![Unreadable(Vec::new(), error)]),
             Ok(dir) => self.environment.apply_dir(dir.as_fd(), b""),
         };
-        if let Err(Unreadable(file, error)) = read {
+        for Unreadable(file, error) in read.err().into_iter().flatten() {
             let why = errno::text(error.raw_os_error()).as_bytes();
             self.warn(&[b"unable to read ", path.to_bytes(), b"/", &file, b": ", why]);
         }

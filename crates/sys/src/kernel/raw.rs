@@ -172,6 +172,15 @@ pub(crate) fn setuid(uid: u32) -> Result<()> {
     check(unsafe { syscall(nr::__NR_setuid, uid as usize, 0, 0, 0, 0) }).map(drop)
 }
 
+/// Sets the priority of this process's input and output, class and level in one number.
+pub(crate) fn set_io_priority(priority: c_int) -> Result<()> {
+    /// `IOPRIO_WHO_PROCESS`
+    const PROCESS: usize = 1;
+    // SAFETY: takes numbers; process 0 is ourselves.
+    let ret = unsafe { syscall(nr::__NR_ioprio_set, PROCESS, 0, priority as usize, 0, 0) };
+    check(ret).map(drop)
+}
+
 /// Runs `entry(argument)` in a child which shares our memory, on a stack of its own; we sleep
 /// until it has replaced its program or ended. Returns the child's pid.
 ///

@@ -143,6 +143,15 @@ pub(crate) fn setuid(uid: u32) -> Result<()> {
     check(unsafe { libc::setuid(uid) }).map(drop)
 }
 
+/// Sets the priority of this process's input and output, class and level in one number.
+pub(crate) fn set_io_priority(priority: c_int) -> Result<()> {
+    /// `IOPRIO_WHO_PROCESS`
+    const PROCESS: c_int = 1;
+    // SAFETY: takes numbers; process 0 is ourselves.
+    let ret = unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, 0, priority) };
+    if ret < 0 { Err(last_error()) } else { Ok(()) }
+}
+
 /// As in the raw flavour, but the child gets a copy of our memory: `vfork` cannot be called
 /// through a wrapper that returns. The stack is not needed then.
 ///

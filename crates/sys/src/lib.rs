@@ -31,6 +31,8 @@ pub mod limit;
 pub mod lock;
 #[cfg(not(libc_flavour))]
 mod mem;
+pub mod net;
+pub mod notify;
 pub mod peek;
 pub mod pidfd;
 pub mod poll;
@@ -39,6 +41,8 @@ pub mod privilege;
 pub mod process;
 pub mod random;
 pub mod signal;
+#[cfg(test)]
+mod standard;
 pub mod start;
 pub mod watch;
 

@@ -44,6 +44,7 @@ pub mod signal;
 #[cfg(test)]
 mod standard;
 pub mod start;
+pub mod tree;
 pub mod watch;
 
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

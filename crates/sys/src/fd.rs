@@ -1,6 +1,7 @@
-//! Descriptors: the first three, reading and writing.
+//! Descriptors: the first three, reading and writing, and the numbers that children find them at.
 
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result};
+use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, IoSlice};
@@ -211,17 +212,150 @@ pub fn write_pieces(fd: BorrowedFd<'_>, pieces: &[&[u8]], end: &[u8]) {
 /// # Errors
 /// EMFILE when there are no more descriptors.
 pub fn arrange<const N: usize>(copies: [(OwnedFd, i32); N]) -> Result<()> {
-    use rustix::fd::FromRawFd as _;
     // Out of the way of the numbers that are to be taken.
     let mut moved = [const { None }; N];
     for (place, (fd, number)) in moved.iter_mut().zip(copies) {
         *place = Some((rustix::io::fcntl_dupfd_cloexec(fd, 10)?, number));
     }
     for (fd, number) in moved.iter().flatten() {
-        // SAFETY: the number is only named here; whatever it was is replaced by the copy, and the
-        // owner that is made of it is forgotten again, so that nothing closes it.
-        let mut target = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(*number) });
-        rustix::io::dup2(fd, &mut target)?;
+        place(fd.as_fd(), *number)?;
     }
     Ok(())
+}
+
+/// In a child, before it runs another program: makes `number` a copy of this descriptor, which that
+/// program inherits, whatever was there. If it is the descriptor itself, it becomes inherited.
+///
+/// # Errors
+/// EBADF for a number beyond the limit.
+pub fn place(fd: BorrowedFd<'_>, number: i32) -> Result<()> {
+    use rustix::fd::{AsRawFd as _, FromRawFd as _};
+    if fd.as_raw_fd() == number {
+        return rustix::io::fcntl_setfd(fd, FdFlags::empty());
+    }
+    if number < 0 {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: the number is only named here; whatever it was is replaced by the copy, and the owner
+    // that is made of it is forgotten again, so that nothing closes it.
+    let mut target = ManuallyDrop::new(unsafe { OwnedFd::from_raw_fd(number) });
+    rustix::io::retry_on_intr(|| rustix::io::dup2(fd, &mut target))
+}
+
+/// The same for several at once, each with its number. The numbers of some may be those that others
+/// are to get: these are first copied to beyond all of them. Where two are to get the same, the
+/// last one does.
+///
+/// # Errors
+/// EBADF for a number beyond the limit, EINVAL and EMFILE if there is none left beyond all of them;
+/// some may have been placed then.
+pub fn place_all(wanted: &[(BorrowedFd<'_>, i32)]) -> Result<()> {
+    let beyond = wanted.iter().map(|&(_, target)| target).max().unwrap_or(0).saturating_add(1);
+    let mut moved = Vec::with_capacity(wanted.len());
+    for (place, &(fd, _)) in wanted.iter().enumerate() {
+        let in_the_way = |(other, &(_, target)): (usize, &(BorrowedFd<'_>, i32))| {
+            other != place && target == number(fd)
+        };
+        moved.push(if wanted.iter().enumerate().any(in_the_way) {
+            Some(rustix::io::fcntl_dupfd_cloexec(fd, beyond)?)
+        } else {
+            None
+        });
+    }
+    for (&(fd, target), moved) in wanted.iter().zip(&moved) {
+        place(moved.as_ref().map_or(fd, |moved| moved.as_fd()), target)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fd::FromRawFd as _;
+    use rustix::io::{fcntl_dupfd_cloexec, fcntl_getfd};
+
+    /// An empty file in memory at a number from `least` on, which nobody else has here, and its
+    /// inode.
+    fn file(least: i32) -> (OwnedFd, u64) {
+        let made = rustix::fs::memfd_create(c"test", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
+        let file = fcntl_dupfd_cloexec(made, least).unwrap();
+        let inode = crate::fs::open_inode(file.as_fd()).unwrap();
+        (file, inode)
+    }
+
+    /// The inode of what was placed at a number; it is closed.
+    fn take(number: i32) -> u64 {
+        // SAFETY: was placed there by the test, which closes it nowhere else.
+        let placed = unsafe { OwnedFd::from_raw_fd(number) };
+        assert_eq!(fcntl_getfd(&placed), Ok(FdFlags::empty()));
+        crate::fs::open_inode(placed.as_fd()).unwrap()
+    }
+
+    #[test]
+    fn a_descriptor_is_placed_and_inherited() {
+        let (first, inode) = file(300);
+        place(first.as_fd(), 310).unwrap();
+        assert_eq!(fcntl_getfd(&first), Ok(FdFlags::CLOEXEC));
+        // Over what was there, and over itself.
+        let (second, second_inode) = file(300);
+        assert_eq!(take(310), inode);
+        place(second.as_fd(), 310).unwrap();
+        place(first.as_fd(), 310).unwrap();
+        assert_eq!(take(310), inode);
+        place(second.as_fd(), number(second.as_fd())).unwrap();
+        assert_eq!(take(number(ManuallyDrop::new(second).as_fd())), second_inode);
+        assert_eq!(place(first.as_fd(), -1), Err(Errno::BADF));
+        assert_eq!(place(first.as_fd(), i32::MAX), Err(Errno::BADF));
+    }
+
+    #[test]
+    fn no_descriptor_is_overwritten_that_is_still_to_be_placed() {
+        let files =
+            [file(400), file(400), file(400)].map(|(fd, inode)| (ManuallyDrop::new(fd), inode));
+        let [(a, a_inode), (b, b_inode), (c, c_inode)] = &files;
+        let numbers = [a, b, c].map(|fd| number(fd.as_fd()));
+        let [at_a, at_b, at_c] = numbers;
+        // A ring; and one twice, to where nobody is, and where it is already in the end.
+        place_all(&[(a.as_fd(), at_b), (b.as_fd(), at_c), (c.as_fd(), at_a), (a.as_fd(), 450)])
+            .unwrap();
+        assert_eq!(numbers.map(take), [*c_inode, *a_inode, *b_inode]);
+        assert_eq!(take(450), *a_inode);
+        // The moved copies are gone.
+        assert_eq!(file_at(451), None);
+    }
+
+    #[test]
+    fn what_is_in_its_place_stays_there() {
+        let (a, a_inode) = file(500);
+        let (b, b_inode) = file(500);
+        let (a, b) = (ManuallyDrop::new(a), ManuallyDrop::new(b));
+        let (at_a, at_b) = (number(a.as_fd()), number(b.as_fd()));
+        place_all(&[(a.as_fd(), at_a), (b.as_fd(), at_b), (a.as_fd(), 550)]).unwrap();
+        assert_eq!([at_a, at_b, 550].map(take), [a_inode, b_inode, a_inode]);
+        place_all(&[]).unwrap();
+    }
+
+    #[test]
+    fn the_last_one_gets_a_number_that_two_are_to_get() {
+        let (a, _) = file(600);
+        let (b, b_inode) = file(600);
+        let b = ManuallyDrop::new(b);
+        let at_b = number(b.as_fd());
+        place_all(&[(a.as_fd(), at_b), (b.as_fd(), at_b)]).unwrap();
+        assert_eq!(take(at_b), b_inode);
+        assert_eq!(place_all(&[(a.as_fd(), i32::MAX)]), Err(Errno::BADF));
+    }
+
+    fn file_at(number: i32) -> Option<u64> {
+        // SAFETY: only looked at, and a number without a file says so.
+        crate::fs::open_inode(unsafe { BorrowedFd::borrow_raw(number) }).ok()
+    }
+
+    #[test]
+    fn several_are_arranged() {
+        let (a, a_inode) = file(700);
+        let (b, b_inode) = file(700);
+        arrange([(a, 750), (b, 751)]).unwrap();
+        assert_eq!([750, 751].map(take), [a_inode, b_inode]);
+    }
 }

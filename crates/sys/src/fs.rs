@@ -1,7 +1,7 @@
 //! Files by name, relative to an open directory or to [`HERE`]. Every descriptor is closed on exec,
 //! and no open waits for the other side of a FIFO.
 
-use crate::{AsFd as _, BorrowedFd, OwnedFd, Result};
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -92,6 +92,14 @@ pub fn mkdir(dir: BorrowedFd<'_>, path: &CStr, mode: u32) -> Result<()> {
     mkdirat(dir, path, Mode::from_raw_mode(mode))
 }
 
+/// Removes a directory, which has to be empty.
+///
+/// # Errors
+/// What rmdir says: ENOTEMPTY, and EBUSY for a cgroup with processes in it.
+pub fn rmdir(dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
+    unlinkat(dir, path, AtFlags::REMOVEDIR)
+}
+
 /// Makes a FIFO.
 ///
 /// # Errors
@@ -124,7 +132,7 @@ pub fn readlink<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Res
 pub fn exists(dir: BorrowedFd<'_>, path: &CStr) -> Result<bool> {
     match statat(dir, path, AtFlags::empty()) {
         Ok(_) => Ok(true),
-        Err(crate::Errno::NOENT) => Ok(false),
+        Err(Errno::NOENT) => Ok(false),
         Err(other) => Err(other),
     }
 }
@@ -316,6 +324,49 @@ pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> R
     Ok(room.get(..n).unwrap_or_default())
 }
 
+/// Reads a whole ordinary file of at most `limit` bytes; also one in /proc or of a cgroup, whose
+/// size is not known before. Never waits for the other side of something else.
+///
+/// # Errors
+/// EFBIG if it is longer, EISDIR for a directory and EINVAL for anything else that is no ordinary
+/// file; what open and read say.
+pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<u8>> {
+    let file = open_read(dir, path)?;
+    let s = fstat(&file)?;
+    match FileType::from_raw_mode(s.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Directory => return Err(Errno::ISDIR),
+        _ => return Err(Errno::INVAL),
+    }
+    // One byte more tells whether it has grown meanwhile, or did not say its size.
+    let known = usize::try_from(s.st_size).unwrap_or(usize::MAX);
+    let mut content = Vec::new();
+    let mut wanted = known.min(limit).saturating_add(1);
+    loop {
+        content.try_reserve(wanted).map_err(|_| Errno::NOMEM)?;
+        let room = rustix::buffer::spare_capacity(&mut content);
+        match rustix::io::read(&file, room) {
+            Err(Errno::INTR) => {}
+            Err(other) => return Err(other),
+            Ok(0) => return Ok(content),
+            Ok(_) if content.len() > limit => return Err(Errno::FBIG),
+            Ok(_) => wanted = 64,
+        }
+    }
+}
+
+/// Writes to a file that exists, with a single call: as the kernel wants it for its own files, in
+/// /proc or of a cgroup.
+///
+/// # Errors
+/// What open and write say, which is the kernel's opinion of the bytes then; EIO if only a part was
+/// written.
+pub fn write_file(dir: BorrowedFd<'_>, path: &CStr, bytes: &[u8]) -> Result<()> {
+    let file = open_write(dir, path)?;
+    let written = crate::fd::write(file.as_fd(), bytes)?;
+    if written == bytes.len() { Ok(()) } else { Err(Errno::IO) }
+}
+
 /// The inode that a name leads to.
 ///
 /// # Errors
@@ -327,4 +378,87 @@ pub fn inode(dir: BorrowedFd<'_>, path: &CStr) -> Result<u64> {
 /// Sets which permission bits new files do not get.
 pub fn set_umask(mask: u32) {
     rustix::process::umask(Mode::from_raw_mode(mask));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::path::PathBuf;
+
+    /// A directory that goes when the test ends.
+    struct Scratch(PathBuf, OwnedFd);
+
+    impl Scratch {
+        fn new(name: &str) -> Self {
+            let name = std::format!("daemontools-fs-{}-{name}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            std::fs::create_dir(&path).unwrap();
+            let at = CString::new(path.as_os_str().as_bytes()).unwrap();
+            Self(path, open_dir(HERE, &at).unwrap())
+        }
+
+        fn fd(&self) -> BorrowedFd<'_> {
+            self.1.as_fd()
+        }
+    }
+
+    impl Drop for Scratch {
+        fn drop(&mut self) {
+            std::fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_whole_up_to_the_limit() {
+        let here = Scratch::new("whole");
+        for length in [0, 1, 63, 64, 65, 4096, 100_000] {
+            let content: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
+            std::fs::write(here.0.join("file"), &content).unwrap();
+            assert_eq!(read_whole(here.fd(), c"file", length).as_ref(), Ok(&content));
+            assert_eq!(read_whole(here.fd(), c"file", 200_000).as_ref(), Ok(&content));
+            if let Some(less) = length.checked_sub(1) {
+                assert_eq!(read_whole(here.fd(), c"file", less), Err(Errno::FBIG));
+            }
+        }
+        assert_eq!(read_whole(here.fd(), c"missing", 10), Err(Errno::NOENT));
+        assert_eq!(read_whole(here.fd(), c"file", usize::MAX).map(|all| all.len()), Ok(100_000));
+    }
+
+    #[test]
+    fn a_file_of_the_kernel_is_read_whole_though_it_has_no_size() {
+        let seen = read_whole(HERE, c"/proc/self/mountinfo", 1 << 20).unwrap();
+        assert_eq!(seen, std::fs::read("/proc/self/mountinfo").unwrap());
+        assert_eq!(read_whole(HERE, c"/proc/self/mountinfo", 10), Err(Errno::FBIG));
+    }
+
+    #[test]
+    fn what_is_no_file_is_not_waited_for() {
+        let here = Scratch::new("kinds");
+        mkfifo(here.fd(), c"fifo", 0o600).unwrap();
+        assert_eq!(read_whole(here.fd(), c"fifo", 10), Err(Errno::INVAL));
+        assert_eq!(read_whole(here.fd(), c".", 10), Err(Errno::ISDIR));
+        assert_eq!(read_whole(HERE, c"/dev/zero", 10), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn what_exists_is_written_to() {
+        let here = Scratch::new("write");
+        assert_eq!(write_file(here.fd(), c"file", b"new"), Err(Errno::NOENT));
+        std::fs::write(here.0.join("file"), "longer").unwrap();
+        write_file(here.fd(), c"file", b"new").unwrap();
+        assert_eq!(std::fs::read(here.0.join("file")).unwrap(), b"newger");
+        assert_eq!(write_file(HERE, c"/proc/self/oom_score_adj", b"nonsense"), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn directories_come_and_go() {
+        let here = Scratch::new("dirs");
+        mkdir(here.fd(), c"new", 0o700).unwrap();
+        mkdir(here.fd(), c"new/inner", 0o700).unwrap();
+        assert_eq!(rmdir(here.fd(), c"new"), Err(Errno::NOTEMPTY));
+        rmdir(here.fd(), c"new/inner").unwrap();
+        rmdir(here.fd(), c"new").unwrap();
+        assert_eq!(rmdir(here.fd(), c"new"), Err(Errno::NOENT));
+    }
 }

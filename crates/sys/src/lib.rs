@@ -31,12 +31,20 @@ pub mod limit;
 pub mod lock;
 #[cfg(not(libc_flavour))]
 mod mem;
+pub mod net;
+pub mod notify;
 pub mod peek;
 pub mod pidfd;
 pub mod poll;
+pub mod priority;
+pub mod privilege;
 pub mod process;
+pub mod random;
 pub mod signal;
+#[cfg(test)]
+mod standard;
 pub mod start;
+pub mod tree;
 pub mod watch;
 
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};

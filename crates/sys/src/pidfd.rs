@@ -7,7 +7,7 @@ use core::mem::MaybeUninit;
 use core::time::Duration;
 use rustix::event::{Timespec, epoll};
 use rustix::ioctl::{Updater, ioctl, opcode};
-use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
+use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open, pidfd_send_signal};
 
 /// A process that was there when this was opened, and stays the same one.
 pub struct Handle(OwnedFd);
@@ -44,6 +44,19 @@ impl Handle {
     /// ESRCH if it has gone, EPERM without the right to.
     pub fn signal(&self, signal: i32) -> Result<()> {
         pidfd_send_signal(&self.0, process::rustix_signal(signal)?)
+    }
+
+    /// A copy of one of its descriptors, which is closed when another program is run.
+    ///
+    /// # Errors
+    /// EBADF if it has no descriptor of this number, EPERM without the right to look into it, ESRCH
+    /// if it has gone, ENOSYS before Linux 5.6.
+    pub fn take_descriptor(&self, number: i32) -> Result<OwnedFd> {
+        // Some negative numbers mean something to `rustix`.
+        if number < 0 {
+            return Err(Errno::BADF);
+        }
+        pidfd_getfd(&self.0, number, PidfdGetfdFlags::empty())
     }
 
     /// How it ended, once its parent has reaped it: the kernel keeps that for us from Linux 6.15
@@ -167,6 +180,42 @@ mod tests {
         if Info::exit_of(handle.fd()).is_ok_and(|found| found.is_some()) {
             assert_eq!(found, Some(Ended::Exited(42)));
         }
+    }
+
+    #[test]
+    fn the_standard_signals_all_have_their_numbers() {
+        for signal in 1..=31 {
+            assert_eq!(process::rustix_signal(signal).unwrap().as_raw(), signal);
+        }
+        for other in [-1, 0, 32] {
+            assert!(process::rustix_signal(other).is_err());
+        }
+    }
+
+    #[test]
+    fn a_descriptor_of_another_process_can_be_had() {
+        let (into, from) = (std::process::Stdio::piped(), std::process::Stdio::piped());
+        let mut child = Command::new("cat").stdin(into).stdout(from).spawn().unwrap();
+        let pid = Pid::new(child.id().try_into().unwrap()).unwrap();
+        let handle = Handle::open(pid).unwrap().unwrap();
+        match handle.take_descriptor(1) {
+            Ok(end) => {
+                let flags = rustix::io::fcntl_getfd(&end).unwrap();
+                assert_eq!(flags, rustix::io::FdFlags::CLOEXEC);
+                crate::fd::write_all(end.as_fd(), b"from elsewhere").unwrap();
+                let mut room = [0; 20];
+                let stdout = child.stdout.as_ref().unwrap();
+                let read = crate::fd::read(crate::standard::borrowed(stdout), &mut room);
+                assert_eq!(read, Ok(14));
+                assert_eq!(handle.take_descriptor(-1).unwrap_err(), Errno::BADF);
+                assert_eq!(handle.take_descriptor(1000).unwrap_err(), Errno::BADF);
+            }
+            // A container may forbid it.
+            Err(error) => assert!([Errno::PERM, Errno::NOSYS].contains(&error)),
+        }
+        drop(child.stdin.take());
+        child.wait().unwrap();
+        assert_eq!(handle.take_descriptor(1).unwrap_err(), Errno::SRCH);
     }
 
     #[test]

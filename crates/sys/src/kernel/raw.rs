@@ -1,10 +1,11 @@
 //! The raw flavour: one instruction into the kernel, no libc.
 
-use super::RawSigset;
-use crate::{Errno, OwnedFd, Result};
+use super::{Control, RawSigset, Received};
+use crate::{BorrowedFd, Errno, OwnedFd, Result, fd};
 use core::arch::asm;
 use core::ffi::{c_char, c_int};
-use linux_raw_sys::general as nr;
+use core::ptr::null_mut;
+use linux_raw_sys::{general as nr, net};
 use rustix::fd::FromRawFd as _;
 
 /// Performs system call `n` and returns the kernel's word: a value, or a negated error number.
@@ -170,6 +171,43 @@ pub(crate) fn setgid(gid: u32) -> Result<()> {
 pub(crate) fn setuid(uid: u32) -> Result<()> {
     // SAFETY: takes a number.
     check(unsafe { syscall(nr::__NR_setuid, uid as usize, 0, 0, 0, 0) }).map(drop)
+}
+
+/// Sets the priority of this process's input and output, class and level in one number.
+pub(crate) fn set_io_priority(priority: c_int) -> Result<()> {
+    /// `IOPRIO_WHO_PROCESS`
+    const PROCESS: usize = 1;
+    // SAFETY: takes numbers; process 0 is ourselves.
+    let ret = unsafe { syscall(nr::__NR_ioprio_set, PROCESS, 0, priority as usize, 0, 0) };
+    check(ret).map(drop)
+}
+
+/// Receives a message from a socket, and what comes beside it, without waiting.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    room: &mut [u8],
+    control: &mut Control,
+) -> Result<Received> {
+    let mut bytes = nr::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() as _ };
+    let mut message = net::msghdr {
+        msg_name: null_mut(),
+        msg_namelen: 0,
+        msg_iov: (&raw mut bytes).cast(),
+        msg_iovlen: 1,
+        msg_control: control.0.as_mut_ptr().cast(),
+        msg_controllen: control.0.len(),
+        msg_flags: 0,
+    };
+    let flags = (net::MSG_CMSG_CLOEXEC | net::MSG_DONTWAIT) as usize;
+    let message_at: *mut net::msghdr = &raw mut message;
+    // SAFETY: the message names one vector and the control room with their lengths, of which the
+    // kernel fills no more; all of it lives during the call.
+    let ret = unsafe {
+        let fd = fd::number(socket) as usize;
+        syscall(nr::__NR_recvmsg, fd, message_at as usize, flags, 0, 0)
+    };
+    let length = check(ret)?;
+    Ok(Received { length, control: message.msg_controllen, flags: message.msg_flags })
 }
 
 /// Runs `entry(argument)` in a child which shares our memory, on a stack of its own; we sleep

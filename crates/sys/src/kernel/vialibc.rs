@@ -1,7 +1,7 @@
 //! The libc flavour: the same functions, by way of a static libc.
 
-use super::RawSigset;
-use crate::{Errno, OwnedFd, Result};
+use super::{Control, RawSigset, Received};
+use crate::{BorrowedFd, Errno, OwnedFd, Result, fd};
 use core::ffi::{c_char, c_int};
 use core::mem::MaybeUninit;
 use rustix::fd::FromRawFd as _;
@@ -141,6 +141,37 @@ pub(crate) fn setgid(gid: u32) -> Result<()> {
 pub(crate) fn setuid(uid: u32) -> Result<()> {
     // SAFETY: takes a number.
     check(unsafe { libc::setuid(uid) }).map(drop)
+}
+
+/// Sets the priority of this process's input and output, class and level in one number.
+pub(crate) fn set_io_priority(priority: c_int) -> Result<()> {
+    /// `IOPRIO_WHO_PROCESS`
+    const PROCESS: c_int = 1;
+    // SAFETY: takes numbers; process 0 is ourselves.
+    let ret = unsafe { libc::syscall(libc::SYS_ioprio_set, PROCESS, 0, priority) };
+    if ret < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// Receives a message from a socket, and what comes beside it, without waiting.
+pub(crate) fn receive(
+    socket: BorrowedFd<'_>,
+    room: &mut [u8],
+    control: &mut Control,
+) -> Result<Received> {
+    let mut bytes = libc::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() };
+    // SAFETY: all zeroes is a valid msghdr, which names nothing.
+    let mut message: libc::msghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+    message.msg_iov = &raw mut bytes;
+    message.msg_iovlen = 1;
+    message.msg_control = control.0.as_mut_ptr().cast();
+    message.msg_controllen = control.0.len() as _;
+    let flags = libc::MSG_CMSG_CLOEXEC | libc::MSG_DONTWAIT;
+    // SAFETY: the message names one vector and the control room with their lengths, of which the
+    // kernel fills no more; all of it lives during the call.
+    let ret = unsafe { libc::recvmsg(fd::number(socket), &raw mut message, flags) };
+    let length = usize::try_from(ret).map_err(|_| last_error())?;
+    let flags = message.msg_flags.cast_unsigned();
+    Ok(Received { length, control: message.msg_controllen as _, flags })
 }
 
 /// As in the raw flavour, but the child gets a copy of our memory: `vfork` cannot be called

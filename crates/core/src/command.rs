@@ -1,6 +1,6 @@
 //! The bytes that svc writes and supervise reads.
 
-/// A signal by its meaning; its number is the kernel's affair.
+/// A signal by its meaning, where it has one for us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// `h`
@@ -25,6 +25,71 @@ pub enum Signal {
     Stop,
     /// [`Command::Continue`], and part of [`Command::Down`]
     Cont,
+    /// Of a service that is stuck: ends it and leaves a core file.
+    Abrt,
+    /// One that has no name here, by its number. Those that have one are never meant by it.
+    Other(u8),
+}
+
+/// The names of Linux's signals from 1 on.
+const SIGNAL_NAMES: [&[u8]; 31] = [
+    b"HUP", b"INT", b"QUIT", b"ILL", b"TRAP", b"ABRT", b"BUS", b"FPE", b"KILL", b"USR1", b"SEGV",
+    b"USR2", b"PIPE", b"ALRM", b"TERM", b"STKFLT", b"CHLD", b"CONT", b"STOP", b"TSTP", b"TTIN",
+    b"TTOU", b"URG", b"XCPU", b"XFSZ", b"VTALRM", b"PROF", b"WINCH", b"IO", b"PWR", b"SYS",
+];
+
+impl Signal {
+    /// Linux's number for it, which is the same on x86-64 and on aarch64.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Hup => 1,
+            Self::Int => 2,
+            Self::Quit => 3,
+            Self::Abrt => 6,
+            Self::Kill => 9,
+            Self::Usr1 => 10,
+            Self::Usr2 => 12,
+            Self::Alrm => 14,
+            Self::Term => 15,
+            Self::Cont => 18,
+            Self::Stop => 19,
+            Self::Winch => 28,
+            Self::Other(number) => number,
+        }
+    }
+
+    /// The signal with this number; `None` if there is none, or only one without a fixed meaning.
+    #[must_use]
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Hup,
+            2 => Self::Int,
+            3 => Self::Quit,
+            6 => Self::Abrt,
+            9 => Self::Kill,
+            10 => Self::Usr1,
+            12 => Self::Usr2,
+            14 => Self::Alrm,
+            15 => Self::Term,
+            18 => Self::Cont,
+            19 => Self::Stop,
+            28 => Self::Winch,
+            0 | 32.. => return None,
+            _ => Self::Other(number),
+        })
+    }
+
+    /// The signal with this name, in capitals or not, with or without `SIG`.
+    #[must_use]
+    pub fn from_name(name: &[u8]) -> Option<Self> {
+        let name = match name.split_at_checked(3) {
+            Some((sig, rest)) if sig.eq_ignore_ascii_case(b"SIG") => rest,
+            _ => name,
+        };
+        let place = SIGNAL_NAMES.iter().position(|n| n.eq_ignore_ascii_case(name))?;
+        Self::from_number(u8::try_from(place + 1).ok()?)
+    }
 }
 
 /// Who gets a signal.
@@ -208,6 +273,23 @@ mod tests {
                 (Target::Main, term, Process),
             ]
         );
+    }
+
+    #[test]
+    fn every_signal_has_one_number_and_one_name() {
+        for (number, name) in (1..=31).zip(SIGNAL_NAMES) {
+            let signal = Signal::from_number(number).unwrap();
+            assert_eq!(signal.number(), number);
+            assert_eq!(Signal::from_name(name), Some(signal));
+            let long = [b"sig", &name.to_ascii_lowercase()[..]].concat();
+            assert_eq!(Signal::from_name(&long), Some(signal));
+        }
+        assert_eq!(Signal::from_name(b"SigAbrt"), Some(Signal::Abrt));
+        assert_eq!(Signal::from_name(b"sys"), Some(Signal::Other(31)));
+        for name in [&b""[..], b"SIG", b"SIGSIGTERM", b"TER", b"TERMX", b"15"] {
+            assert_eq!(Signal::from_name(name), None);
+        }
+        assert_eq!((Signal::from_number(0), Signal::from_number(32)), (None, None));
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub mod lines;
 pub mod local;
 pub mod locks;
 pub mod multilog;
+pub mod options;
 pub mod path_search;
 pub mod ring;
 pub mod roster;

@@ -383,5 +383,6 @@ const fn signal_number(signal: Signal) -> i32 {
         Signal::Winch => signal::WINCH,
         Signal::Stop => signal::STOP,
         Signal::Cont => signal::CONT,
+        Signal::Abrt | Signal::Other(_) => signal.number() as i32,
     }
 }

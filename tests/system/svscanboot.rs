@@ -175,8 +175,8 @@ fn an_environment_which_cannot_be_read_is_a_warning() {
     let boot = command(&tree).arg("s").unprivileged();
     // Whatever the order in which the directory gives them, PATH is used.
     for name in ["A", "SECRET", "Z"] {
-        tree.write(&format!("env/{name}"), "x");
-        tree.chmod(&format!("env/{name}"), 0);
+        tree.write(format!("env/{name}"), "x");
+        tree.chmod(format!("env/{name}"), 0);
     }
     let boot = boot.start();
     tree.wait_up("s/a");

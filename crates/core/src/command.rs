@@ -92,14 +92,16 @@ impl Signal {
     }
 }
 
-/// Who gets a signal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Who gets a signal; more with each of these.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Scope {
     /// The process alone.
     #[default]
     Process,
     /// The process group which it leads; nobody if it leads none.
     Group,
+    /// The process, and all that it has started, directly or not.
+    Tree,
 }
 
 /// What a supervise can be asked for.

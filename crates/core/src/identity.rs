@@ -11,7 +11,7 @@
 
 use crate::decimal::{self, Decimal};
 use crate::status;
-use crate::supervise::{Machine, Past};
+use crate::supervise::{Kept, Machine, Past, Script};
 use crate::time::Now;
 use crate::{Ended, Pid};
 use core::ops::Range;
@@ -34,6 +34,10 @@ pub const BOOT_LEN: usize = 36;
 
 /// The kernel's unit for the start of a process, in milliseconds: `USER_HZ` is 100 wherever we run.
 const TICK: u64 = 10;
+
+/// What a process can run that is not the service itself, and the words for it.
+const ASIDE: [(Script, &[u8]); 3] =
+    [(Script::Start, b"start"), (Script::Stop, b"stop"), (Script::Finish, b"finish")];
 
 /// A process, as nobody else can ever be it in this [`Place`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,6 +109,8 @@ pub struct Record {
     pub leaving: bool,
     /// The last process that was started.
     pub process: Option<Process>,
+    /// What it runs.
+    pub script: Script,
     /// How the last one has ended of which that was seen: its id, and what is known.
     pub end: Option<(Pid, Ended)>,
 }
@@ -167,6 +173,10 @@ impl Record {
             process.push(b":");
             process.push(Decimal::new(part).as_bytes());
         }
+        // What is left out is what it nearly always is.
+        if let Some((_, word)) = ASIDE.iter().find(|(script, _)| *script == self.script) {
+            process.line(b"script=", &[word]);
+        }
 
         let mut end = Text::part(&mut text, END);
         if let Some((pid, how)) = self.end {
@@ -213,7 +223,11 @@ impl Record {
             b"0" => None,
             digits => Some(Process { pid: pid(digits)?, start: number(b"start")? }),
         };
-        Some(Self { place, leaving, process, end: value(b"ended").and_then(end) })
+        let script = match value(b"script") {
+            None => Script::Run,
+            Some(word) => ASIDE.iter().find(|(_, known)| *known == word)?.0,
+        };
+        Some(Self { place, leaving, process, script, end: value(b"ended").and_then(end) })
     }
 }
 
@@ -260,13 +274,14 @@ impl Found {
 
 /// The machine of a supervise that follows one which could not leave in order: it goes on as that
 /// one would have. `lives` says whether the record's process does, `status` is the other's last
-/// word, and the boot was `since_boot` ago. One that had been told to leave counts as gone: what
-/// is wanted then is what `normally_up` says.
+/// word, `kept` what else it knew, and the boot was `since_boot` ago. One that had been told to
+/// leave counts as gone: what is wanted then is what `normally_up` says.
 #[must_use]
 pub fn succeed(
     record: &Record,
     lives: bool,
     status: Option<status::Record>,
+    kept: Kept,
     normally_up: bool,
     now: Now,
     since_boot: Duration,
@@ -277,8 +292,12 @@ pub fn succeed(
     }
     let age = record.process.map(|process| process.age(since_boot));
     let up = record.process.filter(|_| lives).map(|process| process.pid);
+    // While `finish` runs, the service is down.
+    let aside = record.script == Script::Finish;
     // A status that does not name the process is older than its start, or newer than its end.
-    let named = status.filter(|status| up.is_some_and(|pid| status.names(pid)));
+    let named = status.filter(|status| {
+        up.is_some_and(|pid| status.names(pid)) || (up.is_some() && aside && status.pid == 0)
+    });
     let since = match (up, named, status) {
         (_, Some(named), _) => named.since,
         (Some(_), None, _) => now.label.before(age.unwrap_or_default()),
@@ -286,12 +305,21 @@ pub fn succeed(
         // It ended while nobody watched.
         (None, None, _) => now.label,
     };
-    Machine::resume(Past {
-        up: up.map(|pid| (pid, named.is_some_and(|named| named.paused))),
+    let ended = record.process.filter(|_| !lives && record.script == Script::Run).map(|process| {
+        let end = record.end.filter(|(pid, _)| *pid == process.pid);
+        end.map_or(Ended::Unknown, |(_, how)| how)
+    });
+    // What is known of another process than that is not known of it.
+    let ready = kept.ready.filter(|_| named.is_some());
+    let past = Past {
+        up: up.map(|pid| (pid, record.script, named.is_some_and(|named| named.paused))),
+        ended,
         want: status.filter(|_| !record.leaving).map_or(fresh.record().want, |status| status.want),
         since,
         last_start: age.map(|age| now.instant.before(age)),
-    })
+        kept: Kept { ready, ..kept },
+    };
+    Machine::resume(past, now)
 }
 
 fn pid(digits: &[u8]) -> Option<Pid> {
@@ -353,7 +381,7 @@ mod tests {
 
     fn record(number: i32, start: u64) -> Record {
         let process = Some(process(number, start));
-        Record { place: PLACE, leaving: false, process, end: None }
+        Record { place: PLACE, leaving: false, process, script: Script::Run, end: None }
     }
 
     const TEXT: &str = "leaving=no\npid=4711\nstart=123456\n\
@@ -376,7 +404,13 @@ mod tests {
             for leaving in [false, true] {
                 let pid = Pid::new(i32::MAX).unwrap();
                 for how in [Ended::Unknown, Ended::Exited(255), Ended::Killed(255)] {
-                    let longest = Record { place, leaving, process, end: Some((pid, how)) };
+                    let longest = Record {
+                        place,
+                        leaving,
+                        process,
+                        script: Script::Finish,
+                        end: Some((pid, how)),
+                    };
                     assert_eq!(Record::parse(&longest.to_text()), Some(longest));
                 }
             }
@@ -396,7 +430,10 @@ mod tests {
             Record::parse(&text)
         };
         assert_eq!(merged(&[LEAVING]), Some(Record { leaving: false, ..old }));
-        assert_eq!(merged(&[PROCESS]), Some(Record { process: new.process, ..old }));
+        assert_eq!(
+            merged(&[PROCESS]),
+            Some(Record { process: new.process, script: new.script, ..old })
+        );
         assert_eq!(merged(&[END]), Some(Record { end: None, ..old }));
         assert_eq!(merged(&[LEAVING, PROCESS, END]), Some(new));
     }
@@ -499,7 +536,15 @@ mod tests {
     }
 
     fn succeeds(lives: bool, leaving: bool, status: Option<status::Record>) -> Machine {
-        succeed(&Record { leaving, ..record(7, 300) }, lives, status, true, now(), SINCE_BOOT)
+        succeed(
+            &Record { leaving, ..record(7, 300) },
+            lives,
+            status,
+            Kept::default(),
+            true,
+            now(),
+            SINCE_BOOT,
+        )
     }
 
     #[test]
@@ -526,7 +571,7 @@ mod tests {
     #[test]
     fn without_a_process_the_wish_is_kept_and_the_distance_between_starts() {
         for (want, effects) in [
-            (Want::Up, &[Effect::Publish, Effect::Spawn][..]),
+            (Want::Up, &[Effect::Publish, Effect::Prepare][..]),
             (Want::Down, &[Effect::Publish]),
             // It was started, and once is enough.
             (Want::Once, &[Effect::Publish]),
@@ -536,8 +581,15 @@ mod tests {
             assert_eq!(machine.step(Event::Begin, now()).collect::<Vec<_>>(), effects);
         }
         let young = record(7, 930);
-        let mut machine =
-            succeed(&young, false, Some(status(7, Want::Up)), true, now(), SINCE_BOOT);
+        let mut machine = succeed(
+            &young,
+            false,
+            Some(status(7, Want::Up)),
+            Kept::default(),
+            true,
+            now(),
+            SINCE_BOOT,
+        );
         assert_eq!(machine.record().since, now().label, "nobody saw when it ended");
         assert_eq!(machine.step(Event::Begin, now()).collect::<Vec<_>>(), [Effect::Publish]);
         // 690 ms after the start.
@@ -550,13 +602,21 @@ mod tests {
         assert_eq!(machine.record(), status(7, Want::Up));
         let mut machine = succeeds(false, true, Some(status(7, Want::Down)));
         assert_eq!(machine.record(), Machine::new(true, now()).record());
-        assert_eq!(machine.step(Event::Begin, now()).last(), Some(Effect::Spawn));
+        assert_eq!(machine.step(Event::Begin, now()).last(), Some(Effect::Prepare));
     }
 
     #[test]
     fn a_record_without_a_process_keeps_the_wish() {
         let none = Record { process: None, ..record(7, 1) };
-        let machine = succeed(&none, false, Some(status(0, Want::Down)), true, now(), SINCE_BOOT);
+        let machine = succeed(
+            &none,
+            false,
+            Some(status(0, Want::Down)),
+            Kept::default(),
+            true,
+            now(),
+            SINCE_BOOT,
+        );
         assert_eq!(machine.record().want, Want::Down);
         assert_eq!(machine.state(), State::Down);
     }

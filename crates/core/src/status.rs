@@ -8,6 +8,9 @@ use alloc::vec::Vec;
 /// Length of the original's record.
 pub const LEN: usize = 18;
 
+/// Length of encore's record.
+pub const ENCORE_LEN: usize = 20;
+
 /// What supervise wants of a service; the last byte of the record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Want {
@@ -36,6 +39,20 @@ pub enum StateCode {
     Failed,
     /// Any other value.
     Unknown,
+}
+
+impl StateCode {
+    const fn number(self) -> u8 {
+        match self {
+            Self::Stopped => 0,
+            Self::Starting => 1,
+            Self::Started => 2,
+            Self::Running => 3,
+            Self::Stopping => 4,
+            Self::Failed => 5,
+            Self::Unknown => u8::MAX,
+        }
+    }
 }
 
 /// One record: 18 bytes of the original, and two more of encore.
@@ -78,6 +95,17 @@ impl Record {
         };
         flags.copy_from_slice(&[u8::from(self.paused && self.pid != 0), want]);
         out
+    }
+
+    /// encore's 20 bytes, if the record has a state.
+    #[must_use]
+    pub fn to_encore_bytes(&self) -> Option<[u8; ENCORE_LEN]> {
+        let code = self.state?.number();
+        let mut out = [0; ENCORE_LEN];
+        let (original, rest) = out.split_at_mut(LEN);
+        original.copy_from_slice(&self.to_bytes());
+        rest.copy_from_slice(&[code, 0]);
+        Some(out)
     }
 
     /// Whether this is the process it tells of.

@@ -105,6 +105,17 @@ impl Tai64n {
         }
     }
 
+    /// The label so much later.
+    #[must_use]
+    pub const fn after(self, d: Duration) -> Self {
+        let nanoseconds = self.nanoseconds.saturating_add(d.subsec_nanos());
+        let carry = if nanoseconds >= 1_000_000_000 { 1 } else { 0 };
+        Self {
+            seconds: self.seconds.wrapping_add(d.as_secs()).wrapping_add(carry),
+            nanoseconds: nanoseconds - if carry == 1 { 1_000_000_000 } else { 0 },
+        }
+    }
+
     /// Seconds since 1970.
     #[must_use]
     pub const fn to_unix(self) -> i64 {

@@ -5,7 +5,7 @@ use daemontools_core::command::{Command, Decoder, Scope, Signal};
 use daemontools_core::identity::{self, Directory, Place, Process};
 use daemontools_core::status::{Record, Want};
 use daemontools_core::supervise::{
-    Effect, Event, LONGEST_FORK_PAUSE, Machine, Past, START_INTERVAL, State,
+    Effect, Event, Kept, LONGEST_FORK_PAUSE, Machine, Past, START_INTERVAL, Script, State,
 };
 use daemontools_core::tai::Tai64n;
 use daemontools_core::time::{Instant, Now};
@@ -41,17 +41,37 @@ fn commands(bytes: &[u8]) -> Vec<Event> {
     decoded.map(|(_, command, scope)| Event::Command(command, scope)).collect()
 }
 
+/// What a machine does, when a look at the service directory is always answered at once: it asks
+/// for nothing new.
+fn step(machine: &mut Machine, event: Event, now: Now) -> Vec<Effect> {
+    let mut done: Vec<Effect> = machine.step(event, now).collect();
+    if let Some(at) = done.iter().position(|&effect| effect == Effect::Prepare) {
+        let answer = Event::Prepared(*machine.policy(), 0);
+        done.splice(at..=at, machine.step(answer, now));
+    }
+    done
+}
+
 /// Effects in words: signals by their names, with `+` if they are for the group.
 fn said(effects: impl IntoIterator<Item = Effect>) -> String {
     let words: Vec<String> = effects
         .into_iter()
         .map(|effect| match effect {
-            Effect::Spawn => "spawn".into(),
+            Effect::Spawn(Script::Run) => "spawn".into(),
+            Effect::Spawn(script) => format!("{script:?}").to_lowercase(),
+            Effect::Prepare => "prepare".into(),
+            Effect::Check => "check".into(),
+            Effect::StopCheck => "stop-check".into(),
+            Effect::Sweep(signal) => format!("sweep-{signal:?}").to_uppercase(),
             Effect::Publish => "publish".into(),
             Effect::Exit => "exit".into(),
             Effect::Signal(_, signal, scope) => {
-                let group = if scope == Scope::Group { "+" } else { "" };
-                format!("{group}{}", format!("{signal:?}").to_uppercase())
+                let scope = match scope {
+                    Scope::Process => "",
+                    Scope::Group => "+",
+                    Scope::Tree => "*",
+                };
+                format!("{scope}{}", format!("{signal:?}").to_uppercase())
             }
         })
         .collect();
@@ -64,7 +84,16 @@ fn whereabouts(machine: &Machine) -> String {
     let state = match machine.state() {
         State::Down => "down",
         State::Waiting { .. } => "waiting",
-        State::Spawning => "spawning",
+        State::Preparing => "preparing",
+        State::Spawning(Script::Run) => "spawning",
+        State::Spawning(_) => "spawning aside",
+        State::Failed => "failed",
+        State::Blocked => "blocked",
+        State::Aside { script: Script::Start, .. } => "start",
+        State::Aside { script: Script::Stop, .. } => "stop",
+        State::Aside { .. } => "finish",
+        State::Started => "started",
+        State::Sweeping => "sweeping",
         State::Up { paused: false, .. } => "up",
         State::Up { paused: true, .. } => "paused",
         State::Gone => "gone",
@@ -75,10 +104,11 @@ fn whereabouts(machine: &Machine) -> String {
         Want::Once => "o",
     };
     // The record tells no other story than the state.
-    assert_eq!(record.pid, machine.pid().map_or(0, |pid| pid.get().cast_unsigned()));
+    if state != "finish" {
+        assert_eq!(record.pid, machine.pid().map_or(0, |pid| pid.get().cast_unsigned()));
+    }
     assert_eq!(record.paused, state == "paused");
-    assert_eq!(record.pid != 0, state == "up" || state == "paused");
-    assert_eq!(record.state, None);
+    assert_eq!(record.pid != 0, ["up", "paused", "start", "stop"].contains(&state));
     format!("{state} {want}")
 }
 
@@ -110,7 +140,7 @@ impl Story {
     }
 
     fn event(&mut self, event: Event) -> String {
-        said(self.machine.step(event, at(self.ms)))
+        said(step(&mut self.machine, event, at(self.ms)))
     }
 
     fn spawned(&mut self) -> String {
@@ -458,7 +488,7 @@ fn every_state_answers_every_event_as_the_table_says() {
         for (when, effects, leads_to) in rows {
             let mut machine = given.machine();
             let (event, now) = when.happens();
-            let did = said(machine.step(event, now));
+            let did = said(step(&mut machine, event, now));
             let stamp = if machine.record().since == now.label { " *" } else { "" };
             let led_to = format!("{}{stamp}", whereabouts(&machine));
             if (did.as_str(), led_to.as_str()) != (effects, leads_to) {
@@ -797,7 +827,10 @@ fn the_record_has_the_time_of_the_last_birth_or_death() {
 fn resumed(up: Option<(Pid, bool)>, want: Want, last_start: u64) -> Story {
     let label = at(last_start).label;
     let last_start = Some(at(last_start).instant);
-    let machine = Machine::resume(Past { up, want, since: label, last_start });
+    let up = up.map(|(pid, paused)| (pid, Script::Run, paused));
+    let kept = Kept::default();
+    let past = Past { up, ended: None, want, since: label, last_start, kept };
+    let machine = Machine::resume(past, at(0));
     Story { machine, ms: 0, next_pid: 100 }
 }
 
@@ -950,17 +983,17 @@ impl Kernel {
     fn event(&mut self, event: Event) {
         let before = self.snapshot();
         let gone = self.machine.state() == State::Gone;
-        let effects: Vec<Effect> = self.machine.step(event, at(self.ms)).collect();
+        let effects: Vec<Effect> = step(&mut self.machine, event, at(self.ms));
         assert!(!gone || effects.is_empty(), "gone, and yet {effects:?}");
         assert!(!gone || self.snapshot() == before, "gone, and yet changed by {event:?}");
         if self.snapshot() != before {
             assert!(effects.contains(&Effect::Publish), "{event:?} changes {before:?} silently");
         }
-        let spawns = effects.iter().filter(|&&effect| effect == Effect::Spawn).count();
+        let spawns = effects.iter().filter(|&&effect| effect == Effect::Spawn(Script::Run)).count();
         assert!(spawns <= 1, "{effects:?}");
         for effect in effects {
             match effect {
-                Effect::Spawn => {
+                Effect::Spawn(Script::Run) => {
                     assert_eq!(self.child, None, "a second process");
                     assert!(!self.asked, "a second fork");
                     if let Some(last) = self.last_start {
@@ -973,6 +1006,7 @@ impl Kernel {
                 }
                 Effect::Publish => {}
                 Effect::Exit => self.exits += 1,
+                other => panic!("{other:?} without a policy that asks for it"),
             }
         }
         if self.asked && !self.slow {
@@ -1019,8 +1053,13 @@ impl Kernel {
         let directory = Directory { device: (0, 0), inode: 0, born: 0 };
         let place = Place { boot: [b'0'; identity::BOOT_LEN], namespace: 0, init: 0, directory };
         let process = self.last_start.map(|ms| Process { pid: pid(self.next_pid), start: ms / 10 });
-        let record =
-            identity::Record { place, leaving: self.machine.is_leaving(), process, end: None };
+        let record = identity::Record {
+            place,
+            leaving: self.machine.is_leaving(),
+            process,
+            script: Script::Run,
+            end: None,
+        };
         let status = self.machine.record();
         // Somebody else reaps it.
         self.child.take_if(|(_, ended)| ended.is_some());
@@ -1030,6 +1069,7 @@ impl Kernel {
             &record,
             lives,
             Some(status),
+            Kept::default(),
             self.normally_up,
             at(self.ms),
             since_boot,
@@ -1106,7 +1146,7 @@ impl Kernel {
     fn check(&self) {
         let state = self.machine.state();
         assert_eq!(self.machine.pid(), self.child.map(|(pid, _)| pid));
-        assert_eq!(state == State::Spawning, self.asked);
+        assert_eq!(state == State::Spawning(Script::Run), self.asked);
         assert_eq!(self.machine.record().want, self.want);
         let dead = self.child.is_none() && !self.asked;
         assert_eq!(state == State::Gone, self.leaving && dead, "{state:?}");

@@ -265,6 +265,21 @@ pub fn stat_file(dir: BorrowedFd<'_>, path: &CStr) -> Result<FileStat> {
     })
 }
 
+/// Whether a name leads to an ordinary file that its owner may execute.
+#[must_use]
+pub fn is_executable(dir: BorrowedFd<'_>, path: &CStr) -> bool {
+    statat(dir, path, AtFlags::empty()).is_ok_and(|s| {
+        FileType::from_raw_mode(s.st_mode) == FileType::RegularFile && s.st_mode & 0o100 != 0
+    })
+}
+
+/// Whether a name is that of a socket.
+#[must_use]
+pub fn is_socket(dir: BorrowedFd<'_>, path: &CStr) -> bool {
+    statat(dir, path, AtFlags::SYMLINK_NOFOLLOW)
+        .is_ok_and(|s| FileType::from_raw_mode(s.st_mode) == FileType::Socket)
+}
+
 /// Removes a name.
 ///
 /// # Errors

@@ -1,8 +1,8 @@
 //! Waiting.
 
-use crate::{BorrowedFd, Errno};
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result};
 use core::time::Duration;
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 
 /// Sleeps until one of `fds` is readable (or at its end, or broken), or until `timeout` has
 /// passed, and tells which are. Without a timeout it sleeps as long as it takes.
@@ -45,6 +45,39 @@ pub fn readable_if<const N: usize>(
         // As above.
         Err(Errno::INTR) => [false; N],
         Err(_) => fds.map(|fd| fd.is_some()),
+    }
+}
+
+/// Many descriptors, of which one being readable is enough.
+pub struct Any(OwnedFd);
+
+impl Any {
+    /// Of none so far.
+    ///
+    /// # Errors
+    /// EMFILE and ENFILE when there are no more descriptors.
+    pub fn new() -> Result<Self> {
+        epoll::create(epoll::CreateFlags::CLOEXEC).map(Self)
+    }
+
+    /// Adds a descriptor, until all copies of it are closed.
+    ///
+    /// # Errors
+    /// ENOMEM and ENOSPC when the kernel has no room for more, EPERM for a plain file.
+    pub fn add(&self, fd: BorrowedFd<'_>) -> Result<()> {
+        epoll::add(&self.0, fd, epoll::EventData::new_u64(0), epoll::EventFlags::IN)
+    }
+
+    /// Whether one of them is readable now.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        readable([self.fd()], Some(Duration::ZERO)) == [true]
+    }
+
+    /// To wait for, until it is readable.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }
 

@@ -13,6 +13,7 @@ use daemontools_core::decimal::{self, Decimal};
 use daemontools_core::identity::{
     BOOT_LEN, Directory, END, Found, LEAVING, LEN, PROCESS, Place, Process, Record,
 };
+use daemontools_core::supervise::Script;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, process};
@@ -61,13 +62,13 @@ impl Register {
     ///
     /// # Errors
     /// What reading /proc and writing say, in words.
-    pub(crate) fn write(&self, leaving: bool, pid: Option<Pid>) -> Outcome {
+    pub(crate) fn write(&self, leaving: bool, pid: Option<Pid>, script: Script) -> Outcome {
         let process = match pid.map(identify) {
             None | Some(Err(Errno::NOENT | Errno::SRCH)) => None,
             Some(Err(error)) => return Err(why(error)),
             Some(Ok(process)) => Some(process),
         };
-        self.write_part(Record { leaving, process, ..self.empty() }, 0..LEN)
+        self.write_part(Record { leaving, process, script, ..self.empty() }, 0..LEN)
     }
 
     /// Writes whether its supervise leaves, into a record that is right otherwise.
@@ -78,13 +79,14 @@ impl Register {
         self.write_part(Record { leaving, ..self.empty() }, LEAVING)
     }
 
-    /// Writes which process is the service's newest, into a record that is right otherwise.
+    /// Writes which process is the service's newest, and what it runs, into a record that is right
+    /// otherwise.
     ///
     /// # Errors
     /// What reading /proc and writing say, in words.
-    pub(crate) fn write_process(&self, pid: Pid) -> Outcome {
+    pub(crate) fn write_process(&self, pid: Pid, script: Script) -> Outcome {
         let process = Some(identify(pid).map_err(why)?);
-        self.write_part(Record { process, ..self.empty() }, PROCESS)
+        self.write_part(Record { process, script, ..self.empty() }, PROCESS)
     }
 
     /// Writes how a process has ended, into a record that is right otherwise.
@@ -96,7 +98,8 @@ impl Register {
     }
 
     const fn empty(&self) -> Record {
-        Record { place: self.here, leaving: false, process: None, end: None }
+        let script = Script::Run;
+        Record { place: self.here, leaving: false, process: None, script, end: None }
     }
 
     fn write_part(&self, record: Record, part: Range<usize>) -> Outcome {

@@ -4,7 +4,14 @@
 //! waits for a signal, a command or the machine's deadline, hands it to the machine of
 //! `daemontools-core`, and performs what comes back.
 
+mod care;
+mod cgroup;
+mod child;
+mod directory;
 mod files;
+mod needs;
+mod scripts;
+mod tree;
 
 use crate::children::reap;
 use crate::diag;
@@ -12,20 +19,27 @@ use crate::gate;
 use crate::identity;
 use crate::time::{instant, now};
 use crate::upgrade;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
-use daemontools_core::Pid;
 use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::decimal::Decimal;
+use daemontools_core::detail::{Phase, Reason};
 use daemontools_core::handover::Handover;
+use daemontools_core::sd_notify::{self, Line};
 use daemontools_core::status::Want;
-use daemontools_core::supervise::{Effect, Event, Machine, State};
+use daemontools_core::supervise::{Effect, Event, Machine, Policy, Script, State, Word};
+use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::process::{self, Forked, Strings};
+use daemontools_sys::process::{self, Forked};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, fs, poll};
+use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, fs, poll, random};
+
+use care::{Care, Obstacle, Reaped};
+use directory::Wrong;
 use files::{Beginning, Files, Handed, Locked};
+use needs::Verdict;
 
 /// After a status that could not be written, how long until the next try.
 const RETRY_STATUS: Duration = Duration::from_secs(5);
@@ -50,7 +64,9 @@ pub(crate) fn main() -> i32 {
 
 /// A `supervise` at work.
 struct Supervisor {
-    /// The argument, as it appears in messages.
+    /// The argument.
+    name: &'static CStr,
+    /// The same, as it appears in messages.
     dir: &'static [u8],
     signals: Signals,
     files: Files,
@@ -71,6 +87,12 @@ struct Supervisor {
     recorded: Option<bool>,
     /// The identity record could not be written the last time, which was said then.
     record_trouble: bool,
+    /// For a service whose directory asks for more than the original gives.
+    care: Option<Box<Care>>,
+    /// What is wrong with the directory, which was said.
+    complaint: Option<Wrong>,
+    /// Where the service was when that was last told to its `notify`.
+    told: Phase,
 }
 
 impl Supervisor {
@@ -98,8 +120,10 @@ impl Supervisor {
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
-        let Beginning { machine, adopted, recorded } = files.begin(!down, handover.is_some())?;
+        let Beginning { machine, adopted, recorded, socket } =
+            files.begin(!down, handover.is_some())?;
         let mut supervisor = Self {
+            name: dir,
             dir: shown,
             signals,
             files,
@@ -112,7 +136,11 @@ impl Supervisor {
             status_trouble: false,
             recorded,
             record_trouble: false,
+            care: None,
+            complaint: None,
+            told: Phase::Down,
         };
+        supervisor.look_at_directory(&socket, handover);
         if handover.is_some_and(|handover| handover.leaving) {
             supervisor.step(Event::Command(Command::Exit, Scope::Process));
         }
@@ -131,10 +159,24 @@ impl Supervisor {
             if self.unpublished {
                 self.publish();
             }
-            let signals = self.signals.fd();
-            let adopted = self.adopted.as_ref().map_or(signals, Handle::fd);
-            let events = [signals, self.files.control(), adopted];
-            let [signalled, commanded, ended] = poll::readable(events, self.timeout());
+            let care = self.care.as_deref();
+            // What a service said before it ended is there when its end is.
+            let events = [
+                Some(self.signals.fd()),
+                Some(self.files.control()),
+                self.adopted.as_ref().map(Handle::fd),
+                care.and_then(Care::notification),
+                care.and_then(Care::socket),
+                care.and_then(|care| care.outside(self.machine.state())),
+            ];
+            let [signalled, commanded, ended, notified, spoken, changed] =
+                poll::readable_if(events, self.timeout());
+            if notified || spoken {
+                self.hear();
+            }
+            if changed {
+                self.look_outside();
+            }
             if signalled {
                 self.take_signals();
             }
@@ -187,8 +229,177 @@ impl Supervisor {
         while let Some((pid, how)) = reap() {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
-                self.step(Event::Ended(how));
+                self.take_death(how);
+            } else if let Some(event) = self.care.as_mut().and_then(|care| care.reaped(pid, how)) {
+                match event {
+                    Reaped::Checked(well) => self.step(Event::Checked(well)),
+                    // The process it was for may have ended meanwhile.
+                    Reaped::Declined(pid, signal, scope) if self.machine.pid() == Some(pid) => {
+                        let _ = self.signal(pid, signal_number(signal), scope);
+                    }
+                    Reaped::Declined(..) => {}
+                }
             }
+        }
+        if self.machine.state() == State::Sweeping
+            && self.care.as_ref().is_none_or(|care| care.has_nothing_left())
+        {
+            self.step(Event::Swept);
+        }
+    }
+
+    /// The service's process has ended. One that puts itself into the background goes on in another.
+    fn take_death(&mut self, how: Ended) {
+        let up = matches!(self.machine.state(), State::Up { .. });
+        let successor = self
+            .care
+            .as_ref()
+            .filter(|_| up && how == Ended::Exited(0))
+            .and_then(|care| care.successor());
+        match successor {
+            Some(pid) => self.move_to(pid),
+            None => self.step(Event::Ended(how)),
+        }
+    }
+
+    /// The service is this process from now on.
+    fn move_to(&mut self, pid: Pid) {
+        if !process::is_child(pid) {
+            // Whoever it is a child of, we see its end.
+            self.adopted = Handle::open(pid).ok().flatten();
+            if self.adopted.is_none() {
+                return;
+            }
+        } else {
+            self.adopted = None;
+        }
+        self.files.note(true, |record| record.write_process(pid, Script::Run));
+        self.step(Event::Moved(pid));
+    }
+
+    /// What the service says of itself.
+    fn hear(&mut self) {
+        let main = self.machine.pid();
+        let Some(care) = &mut self.care else {
+            return;
+        };
+        if care.read_notification() {
+            self.step(Event::Said(Word::Ready));
+        }
+        let roots: Vec<Pid> = main.into_iter().chain([process::id()]).collect();
+        while let Some(said) =
+            self.care.as_mut().and_then(|care| care.read_datagram(self.name, &roots))
+        {
+            for line in sd_notify::lines(&said) {
+                match line {
+                    Line::Word(word) => self.step(Event::Said(word)),
+                    Line::Main(pid) if self.machine.pid() == Some(pid) => {}
+                    Line::Main(pid) => {
+                        if tree::belongs_to(pid, &roots) {
+                            self.move_to(pid);
+                        }
+                    }
+                    Line::Status(text) => {
+                        if let Some(care) = &mut self.care {
+                            care.message = text.to_vec();
+                        }
+                        self.unpublished = true;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Something may have come that the service waits for, or gone that it needs.
+    fn look_outside(&mut self) {
+        let state = self.machine.state();
+        let home = self.home.as_ref().map(OwnedFd::as_fd);
+        let Some(care) = &mut self.care else {
+            return;
+        };
+        if care.first_connection.as_ref().is_some_and(poll::Any::is_ready) {
+            return self.step(Event::Available);
+        }
+        match (care.judge_needs(home), state) {
+            (Some(Verdict::Met), State::Blocked) if care.first_connection.is_none() => {
+                self.step(Event::Available);
+            }
+            (Some(Verdict::Lacking(name)), State::Blocked) => {
+                self.unpublished |= care.lacking.as_ref() != Some(&name);
+                care.lacking = Some(name);
+            }
+            (Some(Verdict::Bereft(name)), State::Up { .. }) => {
+                diag::say(&[
+                    b"supervise: warning: restarting ",
+                    self.dir,
+                    b": it needs ",
+                    &name,
+                    b", which has gone",
+                ]);
+                self.step(Event::Bereft);
+            }
+            _ => {}
+        }
+    }
+
+    /// What the service directory asks for, when we begin. A process that runs already is watched
+    /// all the same if there is a mistake in it.
+    fn look_at_directory(&mut self, socket: &[u8], handover: Option<&Handover>) {
+        match directory::look() {
+            Ok(None) => self.files.remove_state(),
+            Ok(Some(asked)) => {
+                self.machine.configure(asked.policy);
+                let mut care = Box::new(Care::new(asked));
+                if let Some(handover) = handover {
+                    care.take_handed(handover, socket);
+                }
+                if let Some(pid) = self.machine.pid() {
+                    let home = self.home.as_ref().map(OwnedFd::as_fd);
+                    let state = self.files.state();
+                    care.resume(self.name, home, state, self.adopted.as_ref(), pid, socket);
+                }
+                self.care = Some(care);
+            }
+            Err(wrong) => self.complain(wrong),
+        }
+    }
+
+    /// Says what is wrong with the directory, once.
+    fn complain(&mut self, wrong: Wrong) {
+        if self.complaint.as_ref() != Some(&wrong) {
+            diag::say(&[b"supervise: warning: ", self.dir, b"/", &wrong.message()]);
+            self.complaint = Some(wrong);
+        }
+    }
+
+    /// Looks what the service directory asks for before a start, and opens what is needed for it.
+    fn prepare(&mut self) -> Event {
+        let asked = match directory::look() {
+            Err(wrong) => {
+                self.complain(wrong);
+                return Event::Refused(Reason::Options);
+            }
+            Ok(asked) => asked,
+        };
+        self.complaint = None;
+        let Some(asked) = asked else {
+            self.care = None;
+            return Event::Prepared(Policy::ORIGINAL, 0);
+        };
+        let chance = if asked.policy.restart.is_some() { random::random_u32() } else { 0 };
+        let policy = asked.policy;
+        let care = match &mut self.care {
+            Some(care) => {
+                care.renew(asked);
+                care
+            }
+            place => place.insert(Box::new(Care::new(asked))),
+        };
+        let home = self.home.as_ref().map(OwnedFd::as_fd);
+        match care.prepare(self.name, home, self.files.state()) {
+            Ok(()) => Event::Prepared(policy, chance),
+            Err(Obstacle::Refusal(reason)) => Event::Refused(reason),
+            Err(Obstacle::Lacking) => Event::Lacking,
         }
     }
 
@@ -215,8 +426,11 @@ impl Supervisor {
             return;
         };
         let directory = (&b"directory"[..], here.as_fd());
-        let (names, kept): (Vec<_>, Vec<_>) = self.files.to_hand_over().chain([directory]).unzip();
-        let numbered = names.iter().zip(&kept).map(|(name, fd)| (name.to_vec(), fd::number(*fd)));
+        let own = self.files.to_hand_over().chain([directory]);
+        let own = own.map(|(name, fd)| (name.to_vec(), fd));
+        let cared = self.care.as_ref().map(|care| care.to_hand_over()).unwrap_or_default();
+        let (names, kept): (Vec<_>, Vec<_>) = own.chain(cared).unzip();
+        let numbered = names.into_iter().zip(&kept).map(|(name, fd)| (name, fd::number(*fd)));
         let handover = Handover {
             mask: self.signals.inherited_mask(),
             leaving: self.machine.is_leaving(),
@@ -234,14 +448,15 @@ impl Supervisor {
     /// yet.
     fn is_on_record(&self, pid: Pid) -> bool {
         let trouble = self.record_trouble || self.recorded.is_none() || !self.files.keeps_record();
-        let written = || self.files.note(false, |record| record.write_process(pid));
+        let script = self.machine.script();
+        let written = || self.files.note(false, |record| record.write_process(pid, script));
         !trouble && (self.adopted.is_some() || written())
     }
 
     /// The end of a process that is not our child.
     fn take_end(&mut self) {
         if let Some(process) = self.adopted.take_if(|process| process.has_ended()) {
-            self.step(Event::Ended(identity::end_of(&process)));
+            self.take_death(identity::end_of(&process));
         }
     }
 
@@ -266,18 +481,20 @@ impl Supervisor {
         let mut next = Some(event);
         let mut refusal = None;
         while let Some(event) = next.take() {
-            if let (Event::Ended(how), Some(pid)) = (event, self.machine.pid()) {
+            let before = (self.machine.pid(), self.machine.script());
+            if let (Event::Ended(how), (Some(pid), _)) = (event, before) {
                 // For those who want to know; without it, nothing is wrong.
                 self.files.note(true, |record| record.write_end(pid, how));
             }
             for effect in self.machine.step(event, now()) {
                 match effect {
-                    Effect::Spawn => {
+                    Effect::Prepare => next = Some(self.prepare()),
+                    Effect::Spawn(script) => {
                         // Whoever finds the process knows by what wish it was started.
                         if self.shown_want != self.machine.record().want {
                             self.publish();
                         }
-                        match self.spawn() {
+                        match self.spawn(script) {
                             Ok(pid) => next = Some(Event::Spawned(pid)),
                             Err(error) => {
                                 refusal = Some(error);
@@ -285,15 +502,35 @@ impl Supervisor {
                             }
                         }
                     }
-                    // Whom it does not reach any more, it need not reach.
                     Effect::Signal(pid, signal, scope) => {
-                        let _ = self.signal(pid, signal_number(signal), scope);
+                        let commanded = matches!(event, Event::Command(..));
+                        if !(commanded && self.ask_control(pid, signal, scope)) {
+                            // Whom it does not reach any more, it need not reach.
+                            let _ = self.signal(pid, signal_number(signal), scope);
+                        }
+                    }
+                    Effect::Check => {
+                        if let Err(error) = self.check() {
+                            diag::warning("supervise", &[b"unable to fork for ", self.dir], error);
+                            next = Some(Event::Checked(false));
+                        }
+                    }
+                    Effect::StopCheck => {
+                        if let Some(care) = &mut self.care {
+                            care.stop_check();
+                        }
+                    }
+                    Effect::Sweep(signal) => {
+                        if self.sweep(signal) {
+                            next = Some(Event::Swept);
+                        }
                     }
                     Effect::Publish => self.unpublished = true,
                     // The loop sees the state.
                     Effect::Exit => {}
                 }
             }
+            self.tell(event, before);
         }
         if let Some(error) = refusal {
             let pause = Decimal::new(self.machine.fork_pause().as_secs());
@@ -304,34 +541,54 @@ impl Supervisor {
     }
 
     fn signal(&self, pid: Pid, number: i32, scope: Scope) -> Result<()> {
+        let scope = match (scope, &self.care) {
+            (Scope::Tree, Some(care)) => {
+                care.signal_below(pid, number);
+                Scope::Process
+            }
+            (Scope::Tree, None) => Scope::Process,
+            (scope, _) => scope,
+        };
         match (scope, &self.adopted) {
             // Our child, not yet reaped, so that the number is still its own. A process group that
             // does not exist gets nothing.
-            (Scope::Process, None) => process::kill(pid, number),
+            (Scope::Process | Scope::Tree, None) => process::kill(pid, number),
             (Scope::Group, None) => process::kill_group(pid, number),
-            (Scope::Process, Some(adopted)) => adopted.signal(number),
+            (Scope::Process | Scope::Tree, Some(adopted)) => adopted.signal(number),
             // Others reap it: then the number may be that of another group.
             (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
             (Scope::Group, Some(_)) => process::kill_group(pid, number),
         }
     }
 
-    /// Starts `./run`.
-    fn spawn(&self) -> Result<Pid> {
+    /// Starts a script.
+    fn spawn(&mut self, script: Script) -> Result<Pid> {
+        let descriptor = self.care.as_ref().and_then(|care| care.asked.options.ready.descriptor);
+        let (reading, writing) = match descriptor.filter(|_| script == Script::Run) {
+            Some(_) => fd::pipe().map(|(reading, writing)| (Some(reading), Some(writing)))?,
+            None => (None, None),
+        };
         match process::fork()? {
-            Forked::Parent(pid) => Ok(pid),
+            Forked::Parent(pid) => {
+                if let (Some(care), Script::Run) = (&mut self.care, script) {
+                    care.notification = reading;
+                }
+                Ok(pid)
+            }
             Forked::Child => {
                 // It is known to others before it is the service. If there is trouble with the
                 // record, we write it later. First of all, because a limit of file size sends a
                 // signal.
                 if !self.record_trouble {
-                    self.files.note(false, |record| record.write_process(process::id()));
+                    self.files.note(false, |record| record.write_process(process::id(), script));
                 }
                 self.signals.give_back();
-                let args = Strings::of([c"./run"]);
-                let error = process::exec(c"./run", &args, &Strings::own_environment());
-                let what = [b"unable to start ", self.dir, b"/run"];
-                process::exit(diag::fatal("supervise", &what, error))
+                let Some(care) = &self.care else {
+                    process::exit(child::become_plain(self.name, script));
+                };
+                let how = self.machine.last_end();
+                let locks = self.files.locks();
+                process::exit(child::become_script(self.name, script, care, how, &locks, writing))
             }
         }
     }
@@ -348,6 +605,10 @@ impl Supervisor {
             self.record(leaving);
         }
         let record = self.machine.record();
+        // Before the status, whose change is what others wait for.
+        if let Some(care) = &self.care {
+            self.files.write_state(&self.detail(care));
+        }
         let written = self.files.write_status(&record, self.status_trouble);
         self.shown_want = record.want;
         self.status_trouble = !written;
@@ -363,7 +624,7 @@ impl Supervisor {
         }
         let written = self.files.note(self.record_trouble, |record| match self.recorded {
             Some(_) => record.write_leaving(leaving),
-            None => record.write(leaving, self.machine.pid()),
+            None => record.write(leaving, self.machine.pid(), self.machine.script()),
         });
         self.recorded = written.then_some(leaving);
         self.record_trouble = !written;
@@ -371,18 +632,5 @@ impl Supervisor {
 }
 
 const fn signal_number(signal: Signal) -> i32 {
-    match signal {
-        Signal::Hup => signal::HUP,
-        Signal::Alrm => signal::ALRM,
-        Signal::Int => signal::INT,
-        Signal::Term => signal::TERM,
-        Signal::Kill => signal::KILL,
-        Signal::Quit => signal::QUIT,
-        Signal::Usr1 => signal::USR1,
-        Signal::Usr2 => signal::USR2,
-        Signal::Winch => signal::WINCH,
-        Signal::Stop => signal::STOP,
-        Signal::Cont => signal::CONT,
-        Signal::Abrt | Signal::Other(_) => signal.number() as i32,
-    }
+    signal.number() as i32
 }

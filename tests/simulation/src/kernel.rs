@@ -11,6 +11,7 @@ use core::ops::Range;
 use core::time::Duration;
 use daemontools_core::identity::{self, Directory, Found, Place};
 use daemontools_core::status;
+use daemontools_core::supervise::Script;
 use daemontools_core::tai::Tai64n;
 use daemontools_core::time::{Instant, Now};
 use daemontools_core::{Ended, Pid};
@@ -958,7 +959,8 @@ impl Kernel {
 
     pub(crate) fn write_record(&mut self, dir: usize, content: Part, part: Range<usize>) {
         let Part { leaving, process, end } = content;
-        let record = identity::Record { place: Self::place(dir), leaving, process, end };
+        let (place, script) = (Self::place(dir), Script::Run);
+        let record = identity::Record { place, leaving, process, script, end };
         let whole = part == (0..identity::LEN);
         let old = &mut self.dirs[dir].record;
         assert!(whole || old.is_some(), "a part of nothing");

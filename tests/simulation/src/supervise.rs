@@ -11,7 +11,7 @@ use core::time::Duration;
 use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::identity::{END, Found, LEAVING, LEN, PROCESS, Process, Record, succeed};
 use daemontools_core::status::Want;
-use daemontools_core::supervise::{Effect, Event, Machine, State};
+use daemontools_core::supervise::{Effect, Event, Kept, Machine, Policy, State};
 use daemontools_core::{Ended, Pid};
 
 pub(crate) const LOCK_TRIES: u32 = 100;
@@ -194,7 +194,8 @@ impl Supervisor {
             let now = self.sys.now();
             for effect in self.machine.step(event, now) {
                 match effect {
-                    Effect::Spawn => {
+                    Effect::Prepare => next = Some(Event::Prepared(Policy::ORIGINAL, 0)),
+                    Effect::Spawn(_) => {
                         if self.shown_want != self.machine.record().want {
                             self.publish().await;
                         }
@@ -203,6 +204,9 @@ impl Supervisor {
                     Effect::Signal(pid, signal, _) => self.signal(pid, signal).await,
                     Effect::Publish => self.unpublished = true,
                     Effect::Exit => {}
+                    Effect::Check | Effect::StopCheck | Effect::Sweep(_) => {
+                        unreachable!("the original asks for nothing")
+                    }
                 }
             }
         }
@@ -365,7 +369,8 @@ async fn begin(
     let since_boot = sys.kernel.borrow().since_boot();
     let recorded = Some(record.leaving);
     let record = Record { leaving: record.leaving && !upgraded, ..record };
-    let machine = succeed(&record, lives, status, normally_up, sys.now(), since_boot);
+    let machine =
+        succeed(&record, lives, status, Kept::default(), normally_up, sys.now(), since_boot);
     (machine, adopted, recorded)
 }
 

@@ -13,6 +13,8 @@ use core::net::{Ipv6Addr, SocketAddr};
 pub struct Listen {
     /// Where.
     pub address: Address,
+    /// The same as it is written: the kind, and the place.
+    pub written: [Box<[u8]>; 2],
     /// Its name in `LISTEN_FDNAMES`.
     pub name: Box<[u8]>,
     /// How many connections may wait, where there are connections.
@@ -104,6 +106,7 @@ fn socket(line: &[u8]) -> Result<Listen, Wrong<'_>> {
     }
     Ok(Listen {
         address,
+        written: [kind.into(), place.into()],
         name: name.unwrap_or(kind).into(),
         backlog: backlog.map_or(DEFAULT_BACKLOG, u32::from),
         mode,
@@ -154,20 +157,25 @@ mod tests {
     #[test]
     fn addresses_of_all_kinds() {
         let address = |text: &str| text.parse().unwrap();
-        let plain =
-            |address, name: &[u8]| Listen { address, name: name.into(), backlog: 128, mode: None };
+        let plain = |address, kind: &[u8], place: &[u8]| Listen {
+            address,
+            written: [kind.into(), place.into()],
+            name: kind.into(),
+            backlog: 128,
+            mode: None,
+        };
         assert_eq!(
             parse(
                 b"# web\ntcp 127.0.0.1:80\n\n tcp [::1]:80 \ntcp 80\nudp 80\n\
                   unix /run/s\nunix-datagram s"
             ),
             Ok(vec![
-                plain(Address::Tcp(address("127.0.0.1:80")), b"tcp"),
-                plain(Address::Tcp(address("[::1]:80")), b"tcp"),
-                plain(Address::Tcp(address("[::]:80")), b"tcp"),
-                plain(Address::Udp(address("[::]:80")), b"udp"),
-                plain(Address::Unix(c"/run/s".into()), b"unix"),
-                plain(Address::UnixDatagram(c"s".into()), b"unix-datagram"),
+                plain(Address::Tcp(address("127.0.0.1:80")), b"tcp", b"127.0.0.1:80"),
+                plain(Address::Tcp(address("[::1]:80")), b"tcp", b"[::1]:80"),
+                plain(Address::Tcp(address("[::]:80")), b"tcp", b"80"),
+                plain(Address::Udp(address("[::]:80")), b"udp", b"80"),
+                plain(Address::Unix(c"/run/s".into()), b"unix", b"/run/s"),
+                plain(Address::UnixDatagram(c"s".into()), b"unix-datagram", b"s"),
             ])
         );
     }

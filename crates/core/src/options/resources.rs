@@ -52,6 +52,14 @@ pub struct Rlimit {
     pub hard: Option<u64>,
 }
 
+impl Rlimit {
+    /// The word for the resource.
+    #[must_use]
+    pub fn name(&self) -> &'static [u8] {
+        RLIMITS.get(usize::from(self.resource)).map_or(b"", |(name, _)| name)
+    }
+}
+
 /// When the disk serves a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Priority {
@@ -64,13 +72,13 @@ pub enum Priority {
 }
 
 impl Priority {
-    /// Linux's number, as `ioprio_set` takes it: the class above 13 bits of level.
+    /// Linux's numbers for the class and for the level in it.
     #[must_use]
-    pub const fn number(self) -> u16 {
+    pub const fn class_and_level(self) -> (u8, u8) {
         match self {
-            Self::Realtime(level) => 1 << 13 | level as u16,
-            Self::BestEffort(level) => 2 << 13 | level as u16,
-            Self::Idle => 3 << 13,
+            Self::Realtime(level) => (1, level),
+            Self::BestEffort(level) => (2, level),
+            Self::Idle => (3, 0),
         }
     }
 }
@@ -341,9 +349,9 @@ mod tests {
 
     #[test]
     fn priorities_have_the_kernels_numbers() {
-        assert_eq!(Priority::Realtime(3).number(), 0x2003);
-        assert_eq!(Priority::BestEffort(7).number(), 0x4007);
-        assert_eq!(Priority::Idle.number(), 0x6000);
+        assert_eq!(Priority::Realtime(3).class_and_level(), (1, 3));
+        assert_eq!(Priority::BestEffort(7).class_and_level(), (2, 7));
+        assert_eq!(Priority::Idle.class_and_level(), (3, 0));
     }
 
     #[test]

@@ -1,20 +1,26 @@
 //! What supervise keeps in the state directory: its lock, its FIFOs, the status and the identity
 //! record.
 
+use super::child::Locks;
 use crate::diag::{self, TEMPORARY, why};
 use crate::holder;
 use crate::identity::{self, Outcome, Register, Trouble};
 use crate::state_dir::StateDir;
 use crate::time::{now, since_boot};
+use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::decimal::Decimal;
+use daemontools_core::detail::{Detail, Phase};
 use daemontools_core::handover::Handover;
 use daemontools_core::identity::{Found, Process, Record as IdentityRecord, succeed};
 use daemontools_core::status::{self, Record};
-use daemontools_core::supervise::Machine;
+use daemontools_core::supervise::{Kept, Machine};
 use daemontools_core::{Ended, errno};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock};
+
+/// More than any that we write.
+const LARGEST_STATE: usize = 4096;
 
 /// What an upgrade leaves open, so that nobody comes in between and no command is lost.
 pub(super) struct Handed {
@@ -113,6 +119,8 @@ pub(super) struct Beginning {
     pub(super) adopted: Option<Handle>,
     /// Whether we are leaving, as the identity record says, if there is one that is right otherwise.
     pub(super) recorded: Option<bool>,
+    /// The name of the notify socket that the service knows.
+    pub(super) socket: Vec<u8>,
 }
 
 impl Files {
@@ -156,7 +164,8 @@ impl Files {
     ) -> core::result::Result<Beginning, i32> {
         let Some((record, tidy)) = self.open_record()? else {
             let machine = Machine::new(normally_up, now());
-            return Ok(Beginning { machine, adopted: None, recorded: None });
+            let socket = Vec::new();
+            return Ok(Beginning { machine, adopted: None, recorded: None, socket });
         };
         let dir = self.shown.dir;
         let own = record.process.is_some_and(identity::is_ours);
@@ -184,8 +193,9 @@ impl Files {
         }
         let recorded = tidy.then_some(record.leaving);
         let record = IdentityRecord { leaving: record.leaving && !ours, ..record };
-        let machine = succeed(&record, lives, status, normally_up, now(), since_boot());
-        Ok(Beginning { machine, adopted, recorded })
+        let (kept, socket) = self.read_state(status);
+        let machine = succeed(&record, lives, status, kept, normally_up, now(), since_boot());
+        Ok(Beginning { machine, adopted, recorded, socket })
     }
 
     /// Opens the identity record, and gives it if it speaks of us, and whether parts of it can be
@@ -224,6 +234,52 @@ impl Files {
         Record::from_bytes(bytes)
     }
 
+    /// What `state` says that belongs to this status, and the name of the notify socket.
+    fn read_state(&self, status: Option<Record>) -> (Kept, Vec<u8>) {
+        let text = fs::read_whole(self.state.as_fd(), c"state", LARGEST_STATE).unwrap_or_default();
+        let detail = Detail::parse(&text);
+        let Some(detail) = detail.filter(|it| status.is_some_and(|s| s.since == it.since)) else {
+            return Default::default();
+        };
+        let kept = Kept {
+            ready: detail.ready,
+            failures: detail.failures,
+            reason: detail.reason,
+            failed: detail.phase == Phase::Failed,
+        };
+        (kept, detail.socket.to_vec())
+    }
+
+    /// Writes what is to be read beside the status, before it. Without it nothing is wrong with the
+    /// service, and the status tells what matters most.
+    pub(super) fn write_state(&self, detail: &Detail<'_>) {
+        let mut text = Vec::new();
+        detail.to_text(&mut text);
+        let at = self.state.as_fd();
+        let written = fs::open_trunc(at, c"state.new")
+            .and_then(|file| fd::write_all(file.as_fd(), &text))
+            .and_then(|()| fs::rename(at, c"state.new", c"state"));
+        // Rather none than an old one.
+        if written.is_err() {
+            let _ = fs::unlink(at, c"state");
+        }
+    }
+
+    /// Removes it: what it says may not be so.
+    pub(super) fn remove_state(&self) {
+        let _ = fs::unlink(self.state.as_fd(), c"state");
+    }
+
+    /// The state directory.
+    pub(super) fn state(&self) -> BorrowedFd<'_> {
+        self.state.as_fd()
+    }
+
+    /// What the locks of a service are taken with.
+    pub(super) fn locks(&self) -> Locks<'_> {
+        Locks { state: self.state.as_fd(), supervise: self.lock.as_fd() }
+    }
+
     /// Whether processes can be identified.
     pub(super) const fn keeps_record(&self) -> bool {
         self.register.is_some()
@@ -253,11 +309,12 @@ impl Files {
     /// or in a directory that cannot be written, overwrites it, which is one small write as well.
     /// Says what is wrong unless it was `said`.
     pub(super) fn write_status(&self, record: &Record, said: bool) -> bool {
-        let bytes = record.to_bytes();
+        let (original, encore) = (record.to_bytes(), record.to_encore_bytes());
+        let bytes = encore.as_ref().map_or(&original[..], |encore| &encore[..]);
         let at = self.state.as_fd();
         let replaced = match fs::open_trunc(at, c"status.new") {
             Err(error) => Err(("open", "", why(error))),
-            Ok(file) => match fd::write(file.as_fd(), &bytes) {
+            Ok(file) => match fd::write(file.as_fd(), bytes) {
                 Err(error) => Err(("write", "", why(error))),
                 Ok(n) if n < bytes.len() => Err(("write", "", "partial write")),
                 Ok(_) => fs::rename(at, c"status.new", c"status")
@@ -268,7 +325,7 @@ impl Files {
             return true;
         };
         let overwritten = fs::open_write(at, c"status")
-            .and_then(|file| fd::write(file.as_fd(), &bytes))
+            .and_then(|file| fd::write(file.as_fd(), bytes))
             .is_ok_and(|n| n == bytes.len());
         if !overwritten && !said {
             diag::say(&[

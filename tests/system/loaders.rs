@@ -1392,6 +1392,48 @@ fn signals_reach_every_program_in_the_background() {
     process::wait_gone(pids[0]);
 }
 
+/// Starts a program, and ends with 7 when it has; a signal is noted, and does not end it.
+const LAUNCHER: &str = "#!/bin/sh
+trap 'echo launcher >>signals' USR1 TERM
+\"$@\" &
+wait; wait; wait
+exit 7
+";
+
+#[test]
+fn signals_reach_what_is_below_a_launcher_that_waits_each_process_once() {
+    let tree = tree();
+    write_daemon(&tree);
+    tree.script("launcher", LAUNCHER);
+    let command = tree.cmd("fghack").args(["-f", "./launcher", "setsid", "./launcher"]);
+    let fghack = command.arg("./daemon").start();
+    let pid = daemon(&tree);
+    fghack.signal(Signal::USR1);
+    let mut lines = tree.wait_lines("signals", 3);
+    lines.sort();
+    assert_eq!(lines, ["USR1", "launcher", "launcher"]);
+    fghack.signal(Signal::TERM);
+    fghack.wait().is(7, "", "");
+    process::wait_gone(pid);
+    let mut lines = tree.wait_lines("signals", 6);
+    lines.sort();
+    assert_eq!(lines, ["TERM", "USR1", "launcher", "launcher", "launcher", "launcher"]);
+}
+
+#[test]
+fn a_signal_that_ends_the_launcher_reaches_the_daemon_as_well() {
+    for script in ["setsid ./daemon & wait", "(./daemon & wait) & wait", "./daemon; exit 7"] {
+        let tree = tree();
+        write_daemon(&tree);
+        let fghack = tree.cmd("fghack").args(["-f", "sh", "-c", script]).start();
+        let pid = daemon(&tree);
+        fghack.signal(Signal::TERM);
+        fghack.wait().is(111, "", "fghack: fatal: child crashed\n");
+        process::wait_gone(pid);
+        assert_eq!(tree.wait_lines("signals", 1), ["TERM"], "{script}");
+    }
+}
+
 #[test]
 fn without_f_a_signal_ends_fghack_only() {
     let tree = tree();

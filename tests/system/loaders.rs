@@ -559,8 +559,8 @@ fn the_number_which_means_no_change_is_no_account() {
     let tree = open_tree();
     for name in ["4294967295:1", "1:4294967295", "4294967295:4294967295"] {
         for program in ["setuidgid", "setuser", "envuidgid"] {
-            let output = tree.cmd(program).args([name, "touch", "ran"]).run();
-            assert_eq!(output.code, Some(111), "{program} {name}: {output}");
+            let command = tree.cmd(program).args([name, "touch", "ran"]);
+            fails(command, &format!("{program}: fatal: unknown account {name}"));
             assert!(!tree.exists("ran"), "{program} {name}");
         }
         assert_account(tree.cmd("envuidgid"), name, None);
@@ -1501,6 +1501,35 @@ fn fghacks_program_inherits_blocked_and_ignored_signals() {
         assert_eq!(run(tree.cmd("fghack")), bare, "{wrapper:?}");
         assert_eq!(run(tree.cmd("fghack").arg("-f")), bare, "{wrapper:?} with -f");
     }
+}
+
+/// For their sender fghack stands for a program which may have changed that they are ignored. HUP and
+/// INT, which are ignored on purpose behind nohup and in the background of a shell, stay so.
+#[test]
+fn signals_that_were_ignored_are_handed_on_but_for_hup_and_int() {
+    let names = SIGNALS.map(|(name, _)| name);
+    let script = format!(
+        "for my $name (qw({})) {{
+             $SIG{{$name}} = sub {{ open F, '>>signals'; print F \"$name\\n\"; close F;
+                                   exit 9 if $name eq 'TERM' }}
+         }}
+         open F, '>started'; close F; sleep 1 while 1",
+        names.join(" ")
+    );
+    let tree = tree();
+    let ignored = format!("--ignore-signal={}", names.join(","));
+    let command = tree.cmd("fghack").args(["-f", "perl", "-e", &script]);
+    let fghack = command.under(["env", &ignored]).start();
+    wait_until("the program is ready", DEADLINE, || tree.exists("started"));
+    let mut count = 0;
+    for (name, signal) in SIGNALS {
+        fghack.signal(signal);
+        if !["HUP", "INT"].contains(&name) {
+            count += 1;
+            assert_eq!(tree.wait_lines("signals", count)[count - 1], name);
+        }
+    }
+    fghack.wait().is(9, "", "");
 }
 
 #[test]

@@ -307,6 +307,8 @@ fn envini_reads_the_lines_of_encores_manual() {
         ("[]\nk=v\n", &["_k=v"]),
         ("[a]\nk=1\n[b]\nk=2\n", &["a_k=1", "b_k=2"]),
         ("a=1\n[bad\nb=2\n", &["a=1", "b=2"]),
+        ("[a=b]\nk=v\n", &["a=b_k=v"]),
+        ("a\r=1\nb\rc=2\n", &["a=1"]),
         ("# c = 1\n", &[]),
         ("; c = 1\n  ;c=1\n", &[]),
         ("k 5=v\n", &[]),
@@ -327,6 +329,8 @@ fn envini_reads_the_lines_of_encores_manual() {
 fn envini_replaces_what_is_inherited_and_removes_nothing() {
     assert_eq!(ini("", "old=new\n"), ["old=new"]);
     assert_eq!(ini("", "old=\n"), ["old="]);
+    assert_eq!(ini("", "[old=x]\nk=v\n"), ["old=x_k=v"]);
+    assert_eq!(ini("old=", "k=v\n"), ["old=k=v"]);
 }
 
 #[test]

@@ -639,8 +639,26 @@ fn without_passwd_everybody_is_asked_for_elsewhere() {
         assert_account(start("envuidgid"), "app", Some((51, 52)));
         assert_account(start("envuidgid"), "root", None);
     }
+}
+
+/// Else somebody in there would be another one elsewhere, or nobody.
+#[test]
+fn a_passwd_which_cannot_be_read_is_told_and_nobody_is_asked() {
+    let tree = open_tree();
+    for program in ["envuidgid", "setuidgid", "setuser"] {
+        let command = tree.cmd(program).args(["root", "touch", "ran"]);
+        let why = "unable to read /etc/passwd: process cannot open more files";
+        fails(command.under(["prlimit", "--nofile=3"]), &format!("{program}: fatal: {why}"));
+    }
+    let Some(start) = with_own_accounts(&tree, "") else { return };
+    getent(&tree, "echo app:x:51:52::/:/");
+    tree.remove("etc/passwd");
     tree.mkdir("etc/passwd");
-    assert_account(start("envuidgid"), "app", Some((51, 52)));
+    let command = start("envuidgid").args(["app", "touch", "ran"]);
+    fails(command, "envuidgid: fatal: unable to read /etc/passwd: is a directory");
+    assert!(!tree.exists("ran") && !tree.exists("asked"));
+    // Here there is nothing to be read.
+    assert_account(start("envuidgid"), "7:8", Some((7, 8)));
 }
 
 #[test]
@@ -693,14 +711,45 @@ fn an_answer_of_getent_for_somebody_else_is_none() {
         "echo",
         ":",
         "exit 2",
-        "kill -KILL $$",
     ] {
         getent(&tree, answer);
         assert_account(start("envuidgid"), "app", None);
+        assert_account(start("env").args(["--ignore-signal=CHLD", "envuidgid"]), "app", None);
     }
     // The right one among others is as good as alone.
     getent(&tree, "echo other:x:1:1::/:/; printf app:x:51:52::/:/; exit 3");
     assert_account(start("envuidgid"), "app", Some((51, 52)));
+}
+
+#[test]
+fn a_getent_that_fails_is_told() {
+    let tree = tree();
+    let Some(start) = with_own_accounts(&tree, "root:x:0:0::/:/\n") else { return };
+    for answer in ["exit 1", "exit 3", "kill -KILL $$", "echo other:x:51:52::/:/; exit 1"] {
+        getent(&tree, answer);
+        let why = "unknown account app (not found in /etc/passwd, and getent failed)";
+        for ignored in ["--", "--ignore-signal=CHLD"] {
+            let command = start("env").args([ignored, "envuidgid", "app", "true"]);
+            fails(command, &format!("envuidgid: fatal: {why}"));
+        }
+    }
+}
+
+#[test]
+fn that_the_ends_of_children_are_ignored_is_inherited_though_getent_was_waited_for() {
+    let tree = tree();
+    let Some(start) = with_own_accounts(&tree, "") else { return };
+    getent(&tree, "echo app:x:51:52::/:/");
+    for ignored in ["--", "--ignore-signal=CHLD"] {
+        let run = |loader: &[&str]| {
+            let command = start("env").arg(ignored).args(loader);
+            command.args(["grep", "^SigIgn", "/proc/self/status"]).run()
+        };
+        let bare = run(&[]);
+        assert_eq!(bare.code, Some(0), "{bare}");
+        assert_eq!(run(&["envuidgid", "app"]), bare);
+    }
+    assert!(tree.exists("asked"));
 }
 
 #[test]
@@ -954,7 +1003,32 @@ fn groups_which_cannot_be_found_out_are_not_passed_over() {
     tree.mkdir("etc/group");
     for words in [&["setuidgid", "-s", "app", "touch"][..], &["setuser", "app", "touch"]] {
         let command = start(words[0]).args(&words[1..]).arg(&ran);
-        fails(command, &format!("{}: fatal: unable to initgroups: is a directory", words[0]));
+        fails(command, &format!("{}: fatal: unable to read /etc/group: is a directory", words[0]));
+    }
+    assert!(!tree.exists("ran"));
+    // Nobody but a name is a member.
+    start("setuidgid").args(["-s", "51:52"]).args(SHOW).run().is(0, ids(51, 52, "52"), "");
+}
+
+#[test]
+fn groups_which_getent_fails_to_tell_are_not_passed_over() {
+    if without_root() {
+        return;
+    }
+    let tree = open_tree();
+    let ran = tree.path("ran");
+    let Some(start) = with_own_accounts(&tree, "root:x:0:0::/:/\n") else { return };
+    for failure in ["exit 1", "exit 3", "kill -KILL $$", "echo app 52 70; kill -KILL $$"] {
+        getent(&tree, &format!("case $2 in passwd) echo app:x:51:52::/:/;; *) {failure};; esac"));
+        for words in [&["setuidgid", "-s", "app", "touch"][..], &["setuser", "app", "touch"]] {
+            for ignored in ["--", "--ignore-signal=CHLD"] {
+                let command = start("env").arg(ignored).args(words).arg(&ran);
+                fails(
+                    command,
+                    &format!("{}: fatal: unable to initgroups: getent failed", words[0]),
+                );
+            }
+        }
     }
     assert!(!tree.exists("ran"));
 }
@@ -974,8 +1048,11 @@ fn the_groups_of_an_account_which_getent_knows_are_asked_of_getent() {
     let asked = format!("[--][passwd][app]\n{path}\n[--][initgroups][app]\n{path}\n");
     assert_eq!(tree.text("asked"), asked);
     start("setuser").arg("app").args(SHOW).run().is(0, ids(51, 52, "52 70 71"), "");
-    getent(&tree, &format!("case $2 in {passwd} *) exit 2;; esac"));
-    start("setuidgid").args(["-s", "app"]).args(SHOW).run().is(0, ids(51, 52, "52"), "");
+    // None, or those of others.
+    for answer in ["exit 2", ":", "echo app2 52 72; echo; echo ap 73"] {
+        getent(&tree, &format!("case $2 in {passwd} *) {answer};; esac"));
+        start("setuidgid").args(["-s", "app"]).args(SHOW).run().is(0, ids(51, 52, "52"), "");
+    }
 }
 
 #[test]

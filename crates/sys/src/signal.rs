@@ -133,6 +133,21 @@ impl Signals {
     }
 }
 
+/// Does something with children whose ends are to be seen, even if we have inherited that SIGCHLD is
+/// ignored, so that they would vanish unseen. It is ignored again afterwards.
+pub fn seeing_ends<T>(work: impl FnOnce() -> T) -> T {
+    let ignored = kernel::is_ignored(CHLD);
+    if ignored {
+        // Neither this nor the other can fail for this signal.
+        let _ = kernel::default_disposition(CHLD, 0);
+    }
+    let done = work();
+    if ignored {
+        let _ = kernel::ignore(CHLD);
+    }
+    done
+}
+
 /// Lets writes to a pipe without a reader fail with EPIPE instead of killing us. Programs that we
 /// run would inherit it.
 pub fn ignore_broken_pipes() {

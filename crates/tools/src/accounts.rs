@@ -152,32 +152,31 @@ fn find_line<T>(
     file: BorrowedFd<'_>,
     mut wanted: impl FnMut(&[u8]) -> Option<T>,
 ) -> daemontools_sys::Result<Option<T>> {
-    let mut text = Vec::new();
+    // A line that goes on in the next part.
+    let mut begun = Vec::new();
     let mut room = [0; 2048];
     loop {
         let n = fd::read(file, &mut room)?;
-        let part = room.get(..n).unwrap_or_default();
-        text.extend_from_slice(part);
-        if n > 0 && !part.contains(&b'\n') {
-            continue;
-        }
-        let mut taken = 0;
-        for line in text.split_inclusive(|&c| c == b'\n') {
-            match line.strip_suffix(b"\n") {
-                Some(whole) => {
-                    if let Some(found) = wanted(whole) {
-                        return Ok(Some(found));
-                    }
-                    taken += line.len();
-                }
-                None if n == 0 => return Ok(wanted(line)),
-                None => {}
-            }
-        }
-        text.drain(..taken);
         if n == 0 {
-            return Ok(None);
+            return Ok(if begun.is_empty() { None } else { wanted(&begun) });
         }
+        let mut part = room.get(..n).unwrap_or_default();
+        while let Some(end) = part.iter().position(|&c| c == b'\n') {
+            let (line, rest) = part.split_at(end);
+            let found = if begun.is_empty() {
+                wanted(line)
+            } else {
+                begun.extend_from_slice(line);
+                let found = wanted(&begun);
+                begun.clear();
+                found
+            };
+            if found.is_some() {
+                return Ok(found);
+            }
+            part = rest.get(1..).unwrap_or_default();
+        }
+        begun.extend_from_slice(part);
     }
 }
 

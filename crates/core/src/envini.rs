@@ -4,7 +4,8 @@ use alloc::vec::Vec;
 
 /// Calls `set` with the name and the value of every setting in `text`, in order, where the name
 /// is `prefix`, then the section and `_`, then the setting's own. Nothing in such a file is an
-/// error: lines that are no settings are passed over.
+/// error: lines that are no settings are passed over. A setting's own name has no equal sign, but
+/// its section may: as in encore, what follows the first one is then part of the value.
 pub fn settings(text: &[u8], prefix: &[u8], mut set: impl FnMut(&[u8], &[u8])) {
     let mut section = Vec::new();
     for line in text.split(|&c| c == b'\n') {
@@ -17,7 +18,7 @@ pub fn settings(text: &[u8], prefix: &[u8], mut set: impl FnMut(&[u8], &[u8])) {
                 section.push(b'_');
             }
             _ => {
-                let end = line.iter().position(|c| b"= \t".contains(c)).unwrap_or(line.len());
+                let end = line.iter().position(|c| b"= \t\r".contains(c)).unwrap_or(line.len());
                 let (name, rest) = line.split_at(end);
                 if let Some(value) = trim(rest).strip_prefix(b"=") {
                     set(&[prefix, &section, name].concat(), trim(value));
@@ -61,14 +62,29 @@ mod tests {
         assert_eq!(read("[bad\n# c = 1\nk 5=v\n; x=y\n\n"), [""; 0]);
         assert_eq!(read("f =\"q\""), ["Pf=\"q\""]);
         assert_eq!(read("a=1\r\nb=2"), ["Pa=1", "Pb=2"]);
+        // These two follow from its source.
+        assert_eq!(read("[a=b]\nk=v"), ["Pa=b_k=v"]);
+        assert_eq!(read("a\r=1\nb\rc=2"), ["Pa=1"]);
     }
 
     proptest! {
         #[test]
-        fn any_text_gives_names_without_equal_signs(text in any::<Vec<u8>>()) {
+        fn a_setting_is_what_its_line_says_behind_its_section(
+            section in "[^\n]{0,9}", before in "[ \t\r]{0,2}",
+            name in "[^\\[;= \t\r\n][^= \t\r\n]{0,5}", around in "[ \t\r]{0,2}",
+            value in "([^ \t\r\n]([^\n]{0,9}[^ \t\r\n])?)?", after in "[ \t\r]{0,2}",
+        ) {
+            let setting = alloc::format!("{before}{name}{around}={around}{value}{after}");
+            let text = alloc::format!("{before}[{section}]{after}\n{setting}\n");
+            prop_assert_eq!(read(&setting), [alloc::format!("P{name}={value}")]);
+            prop_assert_eq!(read(&text), [alloc::format!("P{section}_{name}={value}")]);
+        }
+
+        #[test]
+        fn any_text_gives_only_what_one_line_can_hold(text in any::<Vec<u8>>()) {
             settings(&text, b"", |name, value| {
-                // A section may hold anything; the setting's own name holds no equal sign.
-                assert!(!value.contains(&b'\n') && !name.contains(&b'\n'));
+                assert!(!name.contains(&b'\n') && !value.contains(&b'\n'));
+                assert_eq!(trim(value), value);
             });
         }
     }

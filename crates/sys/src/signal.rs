@@ -1,7 +1,8 @@
 //! Signals as events: taken from a descriptor, never in a handler.
 
-use crate::{BorrowedFd, Errno, OwnedFd, Result, kernel};
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, kernel, poll};
 use core::mem::MaybeUninit;
+use core::time::Duration;
 use linux_raw_sys::general as nr;
 
 macro_rules! signals {
@@ -128,9 +129,32 @@ impl Signals {
     /// To wait for, until it is readable.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
-        use crate::AsFd as _;
         self.fd.as_fd()
     }
+}
+
+/// Does something with children whose ends are to be seen, and by nobody else: they do not vanish if
+/// we have inherited that SIGCHLD is ignored, and do not stay pending if it is blocked.
+pub fn seeing_ends<T>(work: impl FnOnce() -> T) -> T {
+    let ignored = kernel::is_ignored(CHLD);
+    let pending = !ignored && is_pending(CHLD);
+    // None of these can fail for this signal. Each of them takes away one that is pending.
+    if ignored {
+        let _ = kernel::default_disposition(CHLD, 0);
+    }
+    let done = work();
+    if ignored {
+        let _ = kernel::ignore(CHLD);
+    } else if !pending {
+        let _ = kernel::default_disposition(CHLD, 0);
+    }
+    done
+}
+
+/// Whether a blocked signal has come; an unblocked one never waits.
+fn is_pending(signal: i32) -> bool {
+    let signals = kernel::signalfd(bit(signal), nr::O_CLOEXEC | nr::O_NONBLOCK);
+    signals.is_ok_and(|fd| poll::readable([fd.as_fd()], Some(Duration::ZERO)) == [true])
 }
 
 /// Lets writes to a pipe without a reader fail with EPIPE instead of killing us. Programs that we

@@ -32,7 +32,12 @@ fn say_error(program: &str, kind: &str, what: &[&[u8]], reason: &str) {
 
 /// `PROGRAM: fatal: WHAT: ERROR`; gives the exit code.
 pub(crate) fn fatal(program: &str, what: &[&[u8]], error: Errno) -> i32 {
-    say_error(program, ": fatal: ", what, why(error));
+    fatal_because(program, what, why(error))
+}
+
+/// The same, for a reason in other words than the system's.
+pub(crate) fn fatal_because(program: &str, what: &[&[u8]], reason: &str) -> i32 {
+    say_error(program, ": fatal: ", what, reason);
     TEMPORARY
 }
 

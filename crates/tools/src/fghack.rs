@@ -2,12 +2,12 @@
 
 use crate::chain;
 use crate::diag::{self, TEMPORARY};
-use crate::environment::read_whole;
 use alloc::vec::Vec;
-use daemontools_core::{Pid, decimal};
+use daemontools_core::Pid;
+use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Ended, Forked};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, poll};
+use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, poll, tree};
 
 /// Copies of the pipe's write end which the program gets besides the first: enough to survive one
 /// that closes the descriptors it knows of.
@@ -93,8 +93,8 @@ fn wait_for_end(read_end: &OwnedFd, child: Pid) -> Result<Ended> {
     process::wait_for(child)
 }
 
-/// The same, handing on every signal to our children: the program, or what became ours when it
-/// had put itself into the background.
+/// The same, handing on every signal to all that runs below us: the program, what it has started,
+/// and what became ours when it had put itself into the background.
 fn wait_and_forward(read_end: &OwnedFd, child: Pid, signals: &Signals) -> Result<Ended> {
     let mut ended = None;
     let mut open = true;
@@ -109,7 +109,7 @@ fn wait_and_forward(read_end: &OwnedFd, child: Pid, signals: &Signals) -> Result
         if signalled {
             for signal in signals.pending() {
                 if FORWARDED.contains(&signal) {
-                    signal_children(signal, child, ended.is_none());
+                    signal_all(signal, ended.is_none().then_some(child));
                 }
             }
             while let Some((pid, how)) = process::reap() {
@@ -124,16 +124,46 @@ fn wait_and_forward(read_end: &OwnedFd, child: Pid, signals: &Signals) -> Result
     }
 }
 
-/// Sends a signal to every child. None of them is reaped meanwhile, so that the numbers are theirs.
-fn signal_children(signal: i32, program: Pid, program_lives: bool) {
-    // Where the kernel does not list them only the program itself can be reached.
-    let listed = read_whole(c"/proc/thread-self/children").unwrap_or_default();
-    let pid = |word| i32::try_from(decimal::parse(word)?).ok().and_then(Pid::new);
-    let mut children: Vec<Pid> = listed.split(u8::is_ascii_whitespace).filter_map(pid).collect();
-    if program_lives && !children.contains(&program) {
-        children.push(program);
+/// Sends a signal to the program, and to all processes below us. Parents come before their children,
+/// so that none sees a child end that it would start anew.
+fn signal_all(signal: i32, program: Option<Pid>) {
+    let family = family();
+    // We have not reaped it, so that the number is its own: it is reached even if /proc is missing.
+    if let Some(program) = program {
+        let _ = process::kill(program, signal);
     }
-    for child in children {
-        let _ = process::kill(child, signal);
+    for &pid in family.iter().skip(1).filter(|&&pid| Some(pid) != program) {
+        // Its number may be somebody else's by now. Who is held is still the one that was found if
+        // its parent is one of us; another one than before, if that has ended.
+        if let Ok(Some(held)) = Handle::open(pid)
+            && tree::parent_of(pid).is_ok_and(|parent| family.contains(&parent))
+        {
+            let _ = held.signal(signal);
+        }
     }
+}
+
+/// Us, our children, theirs, and so on, each once. Nobody gets a signal before all are found: what
+/// somebody starts because of it, to clean up, is left alone.
+fn family() -> Vec<Pid> {
+    let mut found = Vec::from([process::id()]);
+    // Whose parent ends while we look may be missed, and is in another place the next time. Where
+    // processes come and go without an end, that has one all the same.
+    for _ in 0..10 {
+        let known = found.len();
+        let mut next = 0;
+        while let Some(&parent) = found.get(next) {
+            next += 1;
+            // Who has gone has no children any more.
+            let _ = tree::children_of(parent, |child| {
+                if !found.contains(&child) {
+                    found.push(child);
+                }
+            });
+        }
+        if found.len() == known {
+            break;
+        }
+    }
+    found
 }

@@ -26,13 +26,21 @@ impl Watch {
     /// EMFILE and ENOSPC when there are no more watches, ENOSYS without inotify.
     pub fn current_dir() -> Result<Self> {
         let new = Self::new()?;
+        new.add_names(c".")?;
+        Ok(new)
+    }
+
+    /// Watches the names of a directory.
+    ///
+    /// # Errors
+    /// As for [`Watch::add`].
+    pub fn add_names(&self, path: &CStr) -> Result<i32> {
         let names = WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::ONLYDIR;
-        inotify::add_watch(&new.0, c".", names)?;
-        Ok(new)
+        inotify::add_watch(&self.0, path, names)
     }
 
     /// Watches nothing so far.

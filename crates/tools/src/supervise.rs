@@ -264,6 +264,9 @@ impl Supervisor {
 
     /// The service is this process from now on.
     fn move_to(&mut self, pid: Pid) {
+        if let Some(care) = &mut self.care {
+            care.moved = true;
+        }
         if !process::is_child(pid) {
             // Whoever it is a child of, we see its end.
             self.adopted = Handle::open(pid).ok().flatten();
@@ -572,6 +575,7 @@ impl Supervisor {
             Forked::Parent(pid) => {
                 if let (Some(care), Script::Run) = (&mut self.care, script) {
                     care.notification = reading;
+                    care.moved = false;
                 }
                 Ok(pid)
             }

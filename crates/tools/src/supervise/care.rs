@@ -42,6 +42,8 @@ pub(super) struct Care {
     pub(super) notification: Option<OwnedFd>,
     /// Where it says how it is, and the name it knows it by.
     pub(super) socket: Option<(NotifySocket, Vec<u8>)>,
+    /// It has gone on in another process than that which was started.
+    pub(super) moved: bool,
     /// What it said last, for people.
     pub(super) message: Vec<u8>,
     /// The `check` that runs.
@@ -74,6 +76,7 @@ impl Care {
             asked,
             notification: None,
             socket: None,
+            moved: false,
             message: Vec::new(),
             check: None,
             controls: Vec::new(),
@@ -269,6 +272,8 @@ impl Care {
             }
         }
         let _ = self.enter_cgroup(shown, state);
+        // It had the time to do that before.
+        self.moved = true;
         if self.has_own_tree() {
             process::adopt_orphans();
         }
@@ -347,7 +352,8 @@ impl Care {
     /// Where a service goes on that has put itself into the background: the process that it has
     /// written down, or the one it has left behind.
     pub(super) fn successor(&self) -> Option<Pid> {
-        let named = match self.asked.options.background.as_ref()? {
+        let background = self.asked.options.background.as_ref().filter(|_| !self.moved)?;
+        let named = match background {
             Background::PidFile(path) => pid_in(path),
             Background::Follow => None,
         };

@@ -43,7 +43,8 @@ impl Targets {
         if !self.names.contains(last) {
             self.names.insert(last.into());
         }
-        let parent = CString::new(if parent.is_empty() { b"." } else { parent }).unwrap_or_default();
+        let parent =
+            CString::new(if parent.is_empty() { b"." } else { parent }).unwrap_or_default();
         if !self.parents.contains(&parent) {
             match self.watch.add_names(&parent) {
                 Ok(_) => {

@@ -1,11 +1,11 @@
-//! Being told of changes in a directory.
+//! Being told of changes in directories.
 
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 
-/// A watch on one directory.
+/// A watch on directories.
 pub struct Watch(OwnedFd);
 
 /// What has happened.
@@ -25,14 +25,46 @@ impl Watch {
     /// # Errors
     /// EMFILE and ENOSPC when there are no more watches, ENOSYS without inotify.
     pub fn current_dir() -> Result<Self> {
-        let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        let new = Self::new()?;
         let names = WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::ONLYDIR;
-        inotify::add_watch(&fd, c".", names)?;
-        Ok(Self(fd))
+        inotify::add_watch(&new.0, c".", names)?;
+        Ok(new)
+    }
+
+    /// Watches nothing so far.
+    ///
+    /// # Errors
+    /// EMFILE and ENFILE when there are no more descriptors, ENOSYS without inotify.
+    pub fn new() -> Result<Self> {
+        inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).map(Self)
+    }
+
+    /// Watches a directory for files that are replaced, made or written to, and for its own end:
+    /// all ways in which a status changes. Gives the watch's number, which is the same for the same
+    /// directory.
+    ///
+    /// # Errors
+    /// ENOENT and ENOTDIR without such a directory, EACCES without the right to read it, ENOSPC
+    /// when there are no more watches.
+    pub fn add(&self, path: &CStr) -> Result<i32> {
+        let content = WatchFlags::MOVED_TO
+            | WatchFlags::CREATE
+            | WatchFlags::MODIFY
+            | WatchFlags::DELETE_SELF
+            | WatchFlags::MOVE_SELF
+            | WatchFlags::ONLYDIR;
+        inotify::add_watch(&self.0, path, content)
+    }
+
+    /// Reads away what has happened so far: to look at everything that is watched, afterwards.
+    pub fn drain(&self) {
+        // The longest event, with a name of 255 bytes, takes 272.
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 512];
+        while matches!(rustix::io::read(&self.0, &mut buffer), Ok(_) | Err(Errno::INTR)) {}
     }
 
     /// Gives `each` the changes so far, in order, except those of names beginning with a dot.
@@ -68,5 +100,49 @@ impl Watch {
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::ffi::CString;
+    use core::time::Duration;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    #[test]
+    fn a_status_that_changes_in_any_way_is_told() {
+        let name = std::format!("daemontools-watch-{}", std::process::id());
+        let base = std::env::temp_dir().join(name);
+        let path = base.join("supervise");
+        std::fs::create_dir_all(&path).unwrap();
+        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        let watch = Watch::new().unwrap();
+        let number = watch.add(&c_path).unwrap();
+        assert_eq!(watch.add(&c_path), Ok(number));
+        assert_eq!(watch.add(c"/dev/null"), Err(Errno::NOTDIR));
+        let told = || {
+            let told = crate::poll::readable([watch.fd()], Some(Duration::ZERO)) == [true];
+            watch.drain();
+            assert_eq!(crate::poll::readable([watch.fd()], Some(Duration::ZERO)), [false]);
+            told
+        };
+        assert!(!told());
+        for _ in 0..100 {
+            std::fs::write(path.join("y".repeat(255)), "made").unwrap();
+        }
+        assert!(told());
+        std::fs::write(base.join("status.new"), "elsewhere").unwrap();
+        assert!(!told());
+        std::fs::rename(base.join("status.new"), path.join("status")).unwrap();
+        assert!(told());
+        std::fs::write(path.join("status"), "overwritten").unwrap();
+        assert!(told());
+        std::fs::read(path.join("status")).unwrap();
+        assert!(!told());
+        std::fs::rename(&path, base.join("moved")).unwrap();
+        assert!(told());
+        std::fs::remove_dir_all(base).unwrap();
+        assert!(told());
     }
 }

@@ -103,7 +103,7 @@ pub enum Verdict {
     So,
     /// It will not come: the service is not started any more until somebody asks for it.
     Failed(Option<Reason>),
-    /// It will not come: the service has run once, and was not ready before it ended.
+    /// It will not come: the service has ended, and was only to run once.
     Ended,
 }
 
@@ -139,10 +139,11 @@ impl Goal {
                 _ => Verdict::So,
             };
         }
-        // The label is that of the last start or end, so that it has been up meanwhile.
-        let ran = before.is_some_and(|before| before.since != status.since);
-        if asked.once && ran && !status.is_up() && status.want == Want::Once {
+        // The label is that of the last start or end: it has run since, or ended since.
+        let changed = before.is_some_and(|before| before.since != status.since);
+        if asked.once && changed && status.want == Want::Once && !status.is_up() {
             return match (self, found) {
+                _ if old != 0 => Verdict::Ended,
                 (Self::Ready, Found::Detail(_)) => Verdict::Ended,
                 (Self::Ready, Found::Unsettled) => Verdict::NotYet,
                 _ => Verdict::So,
@@ -295,6 +296,10 @@ mod tests {
         judged(Goal::Ready, "o", before, &seen(ended), So);
         judged(Goal::Ready, "o", before, &in_phase(ended, Phase::Down), Ended);
         judged(Goal::Down, "o", before, &seen(ended), So);
+        // What ran before has only ended.
+        let ran = record(5, 7, Want::Up);
+        judged(Goal::Up, "do", ran, &seen(ended), Ended);
+        judged(Goal::Up, "o", ran, &seen(ended), So);
         // It waits for its second.
         let waits = record(5, 0, Want::Once);
         judged(Goal::Up, "o", before, &seen(waits), NotYet);

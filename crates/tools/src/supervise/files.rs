@@ -10,7 +10,7 @@ use crate::time::{now, since_boot};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::decimal::Decimal;
-use daemontools_core::detail::{Detail, Phase};
+use daemontools_core::detail::{self, Detail, Phase};
 use daemontools_core::handover::Handover;
 use daemontools_core::identity::{Found, Process, Record as IdentityRecord, succeed};
 use daemontools_core::status::{self, Record};
@@ -18,9 +18,6 @@ use daemontools_core::supervise::{Kept, Machine};
 use daemontools_core::{Ended, errno};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock};
-
-/// More than any that we write.
-const LARGEST_STATE: usize = 4096;
 
 /// What an upgrade leaves open, so that nobody comes in between and no command is lost.
 pub(super) struct Handed {
@@ -236,9 +233,9 @@ impl Files {
 
     /// What `state` says that belongs to this status, and the name of the notify socket.
     fn read_state(&self, status: Option<Record>) -> (Kept, Vec<u8>) {
-        let text = fs::read_whole(self.state.as_fd(), c"state", LARGEST_STATE).unwrap_or_default();
-        let detail = Detail::parse(&text);
-        let Some(detail) = detail.filter(|it| status.is_some_and(|s| s.since == it.since)) else {
+        let text = fs::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
+        let found = status.map(|status| detail::Found::judge(Some(&text), &status));
+        let Some(detail::Found::Detail(detail)) = found else {
             return Default::default();
         };
         let kept = Kept {

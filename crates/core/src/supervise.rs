@@ -592,7 +592,9 @@ impl Machine {
         self.reason
     }
 
-    const fn is_ending(&self) -> bool {
+    /// Whether the process was told to end.
+    #[must_use]
+    pub const fn is_ending(&self) -> bool {
         !matches!(self.ending, Ending::No)
     }
 

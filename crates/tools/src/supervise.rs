@@ -250,34 +250,32 @@ impl Supervisor {
 
     /// The service's process has ended. One that puts itself into the background goes on in another.
     fn take_death(&mut self, how: Ended) {
-        let up = matches!(self.machine.state(), State::Up { .. });
-        let successor = self
-            .care
-            .as_ref()
-            .filter(|_| up && how == Ended::Exited(0))
-            .and_then(|care| care.successor());
+        self.adopted = None;
+        // One that was told to end has done so.
+        let up = matches!(self.machine.state(), State::Up { .. }) && !self.machine.is_ending();
+        let care = self.care.as_mut().filter(|_| up && how == Ended::Exited(0));
+        let successor = care.zip(self.machine.pid()).and_then(|(care, pid)| care.successor(pid));
         match successor {
-            Some(pid) => self.move_to(pid),
-            None => self.step(Event::Ended(how)),
+            Some(pid) if self.move_to(pid) => {}
+            _ => self.step(Event::Ended(how)),
         }
     }
 
-    /// The service is this process from now on.
-    fn move_to(&mut self, pid: Pid) {
-        if let Some(care) = &mut self.care {
-            care.moved = true;
-        }
-        if !process::is_child(pid) {
-            // Whoever it is a child of, we see its end.
-            self.adopted = Handle::open(pid).ok().flatten();
-            if self.adopted.is_none() {
-                return;
-            }
+    /// The service is this process from now on. Gives whether it can be.
+    fn move_to(&mut self, pid: Pid) -> bool {
+        let handle = if process::is_child(pid) {
+            None
         } else {
-            self.adopted = None;
-        }
+            // Whoever it is a child of, we see its end.
+            match Handle::open(pid) {
+                Ok(Some(handle)) => Some(handle),
+                Ok(None) | Err(_) => return false,
+            }
+        };
+        self.adopted = handle;
         self.files.note(true, |record| record.write_process(pid, Script::Run));
         self.step(Event::Moved(pid));
+        true
     }
 
     /// What the service says of itself.
@@ -298,8 +296,11 @@ impl Supervisor {
                     Line::Word(word) => self.step(Event::Said(word)),
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
-                        if tree::belongs_to(pid, &roots) {
-                            self.move_to(pid);
+                        if tree::belongs_to(pid, &roots)
+                            && self.move_to(pid)
+                            && let Some(care) = &mut self.care
+                        {
+                            care.arrived = true;
                         }
                     }
                     Line::Status(text) => {
@@ -575,7 +576,7 @@ impl Supervisor {
             Forked::Parent(pid) => {
                 if let (Some(care), Script::Run) = (&mut self.care, script) {
                     care.notification = reading;
-                    care.moved = false;
+                    care.arrived = false;
                 }
                 Ok(pid)
             }

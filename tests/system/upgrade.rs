@@ -227,6 +227,39 @@ fn what_is_being_stopped_is_stopped_first() {
     leaves(svscan);
 }
 
+/// Installs a script as every program, which becomes the real one after these lines.
+fn install_script(tree: &Tree, lines: &str) {
+    let real = tree.path("real");
+    tree.rename("bin", "real");
+    tree.mkdir("bin");
+    let script = format!("#!/bin/sh\n{lines}exec {}/${{0##*/}} \"$@\"\n", real.display());
+    for entry in fs::read_dir(real).expect("our programs").flatten() {
+        tree.script(tree.path("bin").join(entry.file_name()), &script);
+    }
+}
+
+#[test]
+fn a_supervise_that_dies_while_svscan_becomes_the_new_program_is_missed() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    let svscan = svscan(&tree);
+    let pid = wait_settled(&tree, "s/a");
+    let supervise = find_below(svscan.pid(), &["supervise", "a"]);
+    // A new program that is slow to start, without a child of its own.
+    tree.fifo("go", 0o600);
+    install_script(&tree, "case $0 in */svscan) echo >waiting; read line <go;; esac\n");
+    svscan.signal(Signal::USR2);
+    tree.wait_lines("waiting", 1);
+    process::signal(supervise, Signal::KILL);
+    tree.write("go", "\n");
+    svscan.wait_stderr("svscan: warning: supervise a was killed by signal 9\n");
+    wait_until("another one is there", PROMPT, || tree.is_supervised("s/a"));
+    assert_eq!(tree.wait_up("s/a"), pid);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
 #[test]
 fn one_that_was_leaving_still_leaves() {
     let tree = tree();

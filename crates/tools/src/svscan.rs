@@ -275,6 +275,8 @@ impl Scanner {
     }
 
     fn run(&mut self) {
+        // The end of a child before an upgrade may have come when nobody could be told.
+        self.reap();
         while !self.leaving {
             if self.upgrade_due && self.roster.is_at_rest() {
                 self.upgrade();
@@ -321,14 +323,18 @@ impl Scanner {
                 _ => {}
             }
         }
-        while let Some((pid, how)) = reap() {
-            self.mourn(pid, how);
-            self.tell(Event::Ended(pid, how));
-        }
+        self.reap();
         if stop {
             self.tell(Event::Stop);
         }
         self.upgrade_due |= upgrade;
+    }
+
+    fn reap(&mut self) {
+        while let Some((pid, how)) = reap() {
+            self.mourn(pid, how);
+            self.tell(Event::Ended(pid, how));
+        }
     }
 
     /// Becomes the newly installed program, and so does every supervise. Comes back if that fails.

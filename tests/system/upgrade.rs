@@ -4,6 +4,7 @@
 use harness::{Process, Signal, Suite, Tree, process, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
 use system::{PROMPT, find_below, leaves, tree, wait_all_gone, wait_settled};
 
 /// Installs our programs into a directory of their own, from which they can be replaced.
@@ -258,6 +259,68 @@ fn a_supervise_that_dies_while_svscan_becomes_the_new_program_is_missed() {
     assert_eq!(tree.wait_up("s/a"), pid);
     svscan.signal(Signal::TERM);
     leaves(svscan);
+}
+
+/// Upgrades to a program that runs these lines first, and does not get what is handed over: it goes
+/// on as after a KILL. Gives svscan, the processes of the service and its logger, and how many
+/// descriptors each is left with in excess.
+fn upgrade_to_a_stranger(tree: &Tree, lines: &str) -> (Process, [u32; 2], Vec<usize>) {
+    install(tree);
+    tree.service("s/a", "#!/bin/sh\necho first\nexec sleep 1000\n");
+    tree.service("s/a/log", "#!/bin/sh\nexec cat >>log\n");
+    let svscan = svscan(tree);
+    let services = [wait_settled(tree, "s/a"), wait_settled(tree, "s/a/log")];
+    let supervises = ["a", "log"].map(|name| find_below(svscan.pid(), &["supervise", name]));
+    let all = [supervises[0], supervises[1], svscan.pid()];
+    let look = || all.map(|pid| process::descriptors(pid).len());
+    let before = look();
+    install_script(tree, lines);
+    svscan.signal(Signal::USR2);
+    let real = tree.path("real");
+    wait_until("all run the new program", PROMPT, || {
+        all.iter().all(|pid| {
+            let arguments = process::arguments(*pid);
+            arguments.first().is_some_and(|program| Path::new(program).starts_with(&real))
+        })
+    });
+    // They are watched, and the pipe is there.
+    let lines = tree.wait_lines("s/a/log/log", 1).len();
+    process::signal(services[1], Signal::KILL);
+    let logger = tree.wait_restart("s/a/log", services[1]);
+    assert_eq!(tree.wait_up("s/a"), services[0]);
+    process::signal(services[0], Signal::KILL);
+    let service = tree.wait_restart("s/a", services[0]);
+    tree.wait_lines("s/a/log/log", lines + 1);
+    assert_eq!(svscan.stderr(), "");
+    let left = look().into_iter().zip(before).map(|(now, before)| now - before).collect();
+    (svscan, [service, logger], left)
+}
+
+#[test]
+fn a_version_that_cannot_read_what_is_handed_over_begins_as_after_a_kill() {
+    let tree = tree();
+    let lines = "case $DAEMONTOOLS_UPGRADE in [0-9]*)
+            file=/proc/self/fd/$DAEMONTOOLS_UPGRADE
+            text=$(sed 's/version=1/version=2/; s/^lock/look/' $file)
+            echo \"$text\" >$file
+        esac\n";
+    let (svscan, services, left) = upgrade_to_a_stranger(&tree, lines);
+    assert_eq!(left, [0, 0, 0]);
+    for pid in services {
+        assert_eq!(blocked(pid), blocked(std::process::id()));
+    }
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    wait_all_gone(&services);
+}
+
+#[test]
+fn one_that_is_not_told_of_a_handover_takes_its_own_lock_over() {
+    let tree = tree();
+    let lines = "[ \"$DAEMONTOOLS_UPGRADE\" = trial ] || unset DAEMONTOOLS_UPGRADE\n";
+    let (svscan, ..) = upgrade_to_a_stranger(&tree, lines);
+    // It has nobody's mask of signals, and descriptors of which it does not know.
+    svscan.kill();
 }
 
 #[test]

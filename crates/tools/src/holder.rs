@@ -9,7 +9,7 @@ use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::{Pid, errno, locks};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock, poll, process};
 
 /// How often, and how long, the lock of a dead process is waited for.
 const TRIES: u32 = 100;
@@ -22,6 +22,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// EAGAIN when somebody has it; ENOLCK, and EBADF on some network file systems.
 pub(crate) fn take(file: BorrowedFd<'_>) -> daemontools_sys::Result<()> {
     let mut taken = lock::try_lock(file);
+    if taken == Err(Errno::AGAIN) && of(file) == Some(process::id()) {
+        // Another image of this process has left it open, and has not told us.
+        fd::close_inherited(file);
+        taken = lock::try_lock(file);
+    }
     for _ in 0..TRIES {
         if taken != Err(Errno::AGAIN) {
             break;

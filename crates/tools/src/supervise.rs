@@ -98,7 +98,8 @@ impl Supervisor {
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
-        let Beginning { machine, adopted, recorded } = files.begin(!down, handover.is_some())?;
+        let Beginning { machine, adopted, recorded } =
+            files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
         let mut supervisor = Self {
             dir: shown,
             signals,

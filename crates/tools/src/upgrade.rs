@@ -25,7 +25,14 @@ pub(crate) fn handed_over() -> Option<Handover> {
     while let Ok(n @ 1..) = fd::read(file.as_fd(), &mut part) {
         text.extend_from_slice(part.get(..n)?);
     }
-    Handover::parse(&text)
+    let mut handover = Handover::parse(&text)?;
+    if handover.foreign {
+        // Nobody knows what they are for, and with a lock among them nobody could begin.
+        for (_, number) in handover.descriptors.drain(..) {
+            drop(fd::take_inherited(number));
+        }
+    }
+    Some(handover)
 }
 
 /// Runs the program at the path by which we were run, which may be seen from where we were

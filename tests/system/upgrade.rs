@@ -1,11 +1,11 @@
 //! Live upgrade: svscan and the supervises become the newly installed program, as the same
 //! processes with the same services.
 
-use harness::{Process, Signal, Suite, Tree, process, wait_until};
+use harness::{DEADLINE, Process, Signal, Suite, Tree, process, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use std::path::Path;
-use system::{PROMPT, find_below, leaves, tree, wait_all_gone, wait_settled};
+use std::path::{Path, PathBuf};
+use system::{PROMPT, count, find_below, leaves, original, tree, wait_all_gone, wait_settled};
 
 /// Installs our programs into a directory of their own, from which they can be replaced.
 fn install(tree: &Tree) {
@@ -159,18 +159,57 @@ fn a_program_that_dies_at_its_start_harms_no_service() {
     let first = start();
     let pid = wait_settled(&tree, "a");
     let since = tree.status("a");
-    tree.script("bin/new", "#!/bin/sh\nexit 3\n");
-    tree.rename("bin/new", "bin/daemontools");
+    install_script(&tree, "[ $DAEMONTOOLS_UPGRADE = trial ] || exit 3\n");
     first.signal(Signal::USR2);
     assert_eq!(first.wait().code, Some(3));
     assert!(process::is_alive(pid));
-    replace(&tree);
+    tree.script("bin/supervise", "#!/bin/sh\nexec real/supervise \"$@\"\n");
     let second = start();
     wait_until("it is taken over", PROMPT, || tree.is_supervised("a"));
     assert_eq!(tree.status("a"), since);
     tree.svc("-dx", "a");
     leaves(second);
     assert!(!process::is_alive(pid));
+}
+
+#[test]
+fn a_program_that_fails_when_it_is_tried_is_not_become() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    let svscan = svscan(&tree);
+    let pid = wait_settled(&tree, "s/a");
+    let supervise = find_below(svscan.pid(), &["supervise", "a"]);
+    let before = [supervise, svscan.pid()].map(executable);
+    let program = fs::read(tree.path("bin/daemontools")).expect("our program");
+    let original = fs::read(original().join("svscan")).expect("the original's program");
+    let bad = [
+        fs::read("/bin/false").expect("a program"),
+        program.get(..20_000).expect("a longer program").to_vec(),
+        b"#!/bin/sh\nkill -SEGV $$\n".to_vec(),
+        // It knows nothing of upgrades.
+        original,
+        b"#!/bin/sh\nexec sleep 1000\n".to_vec(),
+    ];
+    for (tried, program) in bad.iter().enumerate() {
+        tree.script("bin/new", program);
+        tree.rename("bin/new", "bin/daemontools");
+        svscan.signal(Signal::USR2);
+        for name in ["svscan", "supervise"] {
+            wait_until("it is said", DEADLINE, || {
+                let said = format!("{name}: warning: unable to run ");
+                count(&svscan.stderr(), &said) == tried + 1
+            });
+        }
+    }
+    assert_eq!(count(&svscan.stderr(), ", going on without upgrade: "), 2 * bad.len());
+    assert_eq!([supervise, svscan.pid()].map(executable), before);
+    assert_eq!(tree.wait_up("s/a"), pid);
+    wait_until("nothing else is left", PROMPT, || tree.processes().len() == 3);
+    tree.svc("-t", "s/a");
+    tree.wait_restart("s/a", pid);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
 }
 
 #[test]
@@ -239,6 +278,12 @@ fn install_script(tree: &Tree, lines: &str) {
     }
 }
 
+/// Lets a svscan wait, without a child of its own, before it becomes the new program.
+const WAIT_FOR_GO: &str = "case $0$DAEMONTOOLS_UPGRADE in
+        */svscantrial) ;;
+        */svscan*) echo >waiting; read line <go;;
+    esac\n";
+
 #[test]
 fn a_supervise_that_dies_while_svscan_becomes_the_new_program_is_missed() {
     let tree = tree();
@@ -249,7 +294,7 @@ fn a_supervise_that_dies_while_svscan_becomes_the_new_program_is_missed() {
     let supervise = find_below(svscan.pid(), &["supervise", "a"]);
     // A new program that is slow to start, without a child of its own.
     tree.fifo("go", 0o600);
-    install_script(&tree, "case $0 in */svscan) echo >waiting; read line <go;; esac\n");
+    install_script(&tree, WAIT_FOR_GO);
     svscan.signal(Signal::USR2);
     tree.wait_lines("waiting", 1);
     process::signal(supervise, Signal::KILL);
@@ -262,9 +307,8 @@ fn a_supervise_that_dies_while_svscan_becomes_the_new_program_is_missed() {
 }
 
 /// Upgrades to a program that runs these lines first, and does not get what is handed over: it goes
-/// on as after a KILL. Gives svscan, the processes of the service and its logger, and how many
-/// descriptors each is left with in excess.
-fn upgrade_to_a_stranger(tree: &Tree, lines: &str) -> (Process, [u32; 2], Vec<usize>) {
+/// on as after a KILL. Gives svscan, and the processes of the service and its logger.
+fn upgrade_to_a_stranger(tree: &Tree, lines: &str, leftovers: bool) -> (Process, [u32; 2]) {
     install(tree);
     tree.service("s/a", "#!/bin/sh\necho first\nexec sleep 1000\n");
     tree.service("s/a/log", "#!/bin/sh\nexec cat >>log\n");
@@ -274,15 +318,24 @@ fn upgrade_to_a_stranger(tree: &Tree, lines: &str) -> (Process, [u32; 2], Vec<us
     let all = [supervises[0], supervises[1], svscan.pid()];
     let look = || all.map(|pid| process::descriptors(pid).len());
     let before = look();
-    install_script(tree, lines);
+    tree.fifo("go", 0o600);
+    install_script(tree, &[lines, WAIT_FOR_GO].concat());
     svscan.signal(Signal::USR2);
     let real = tree.path("real");
-    wait_until("all run the new program", PROMPT, || {
-        all.iter().all(|pid| {
-            let arguments = process::arguments(*pid);
-            arguments.first().is_some_and(|program| Path::new(program).starts_with(&real))
-        })
+    let has_begun = |pid: u32, file: &str| {
+        let arguments = process::arguments(pid);
+        let signals = |(_, target): (i32, PathBuf)| target.ends_with("anon_inode:[signalfd]");
+        arguments.first().is_some_and(|program| Path::new(program).starts_with(&real))
+            && process::descriptors(pid).into_iter().any(signals)
+            && process::has_open(pid, &tree.path(file))
+    };
+    // If svscan came in between, it would start others, which would be refused.
+    wait_until("the supervises have begun", PROMPT, || {
+        has_begun(supervises[0], "s/a/supervise/ok")
+            && has_begun(supervises[1], "s/a/log/supervise/ok")
     });
+    tree.write("go", "\n");
+    wait_until("svscan has begun", PROMPT, || has_begun(svscan.pid(), "s"));
     // They are watched, and the pipe is there.
     let lines = tree.wait_lines("s/a/log/log", 1).len();
     process::signal(services[1], Signal::KILL);
@@ -292,8 +345,8 @@ fn upgrade_to_a_stranger(tree: &Tree, lines: &str) -> (Process, [u32; 2], Vec<us
     let service = tree.wait_restart("s/a", services[0]);
     tree.wait_lines("s/a/log/log", lines + 1);
     assert_eq!(svscan.stderr(), "");
-    let left = look().into_iter().zip(before).map(|(now, before)| now - before).collect();
-    (svscan, [service, logger], left)
+    wait_until("no descriptor is left over", PROMPT, || leftovers || look() == before);
+    (svscan, [service, logger])
 }
 
 #[test]
@@ -304,8 +357,7 @@ fn a_version_that_cannot_read_what_is_handed_over_begins_as_after_a_kill() {
             text=$(sed 's/version=1/version=2/; s/^lock/look/' $file)
             echo \"$text\" >$file
         esac\n";
-    let (svscan, services, left) = upgrade_to_a_stranger(&tree, lines);
-    assert_eq!(left, [0, 0, 0]);
+    let (svscan, services) = upgrade_to_a_stranger(&tree, lines, false);
     for pid in services {
         assert_eq!(blocked(pid), blocked(std::process::id()));
     }
@@ -318,8 +370,8 @@ fn a_version_that_cannot_read_what_is_handed_over_begins_as_after_a_kill() {
 fn one_that_is_not_told_of_a_handover_takes_its_own_lock_over() {
     let tree = tree();
     let lines = "[ \"$DAEMONTOOLS_UPGRADE\" = trial ] || unset DAEMONTOOLS_UPGRADE\n";
-    let (svscan, ..) = upgrade_to_a_stranger(&tree, lines);
-    // It has nobody's mask of signals, and descriptors of which it does not know.
+    // It has nobody's mask of signals either.
+    let (svscan, _) = upgrade_to_a_stranger(&tree, lines, true);
     svscan.kill();
 }
 

@@ -213,6 +213,34 @@ fn a_program_that_fails_when_it_is_tried_is_not_become() {
 }
 
 #[test]
+fn a_supervise_of_the_originals_is_left_alone() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    tree.idle_service("s/b");
+    let path = original().join("supervise");
+    let program = path.to_str().expect("a name in ASCII");
+    let theirs = tree.cmd(program).arg0("supervise").arg("s/a").start();
+    tree.wait_supervised("s/a");
+    let svscan = svscan(&tree);
+    let pids = [tree.wait_up("s/a"), wait_settled(&tree, "s/b")];
+    let ours = find_below(svscan.pid(), &["supervise", "b"]);
+    for _ in 0..2 {
+        replace(&tree);
+        tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+        wait_upgraded(&tree, &[svscan.pid(), ours]);
+    }
+    assert!(process::is_alive(theirs.pid()));
+    assert_eq!([tree.wait_up("s/a"), tree.wait_up("s/b")], pids);
+    assert_eq!(tree.wait_lines("s/a/started", 1).len(), 1);
+    assert_eq!(svscan.stderr(), "");
+    tree.svc("-dx", "s/a");
+    leaves(theirs);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+#[test]
 fn a_link_that_goes_meanwhile_is_noticed() {
     let tree = tree();
     install(&tree);

@@ -2,7 +2,7 @@
 
 use crate::diag::{self, TEMPORARY};
 use crate::identity;
-use crate::paths::join;
+use crate::paths::of_process;
 use crate::time::since_boot;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
@@ -50,15 +50,11 @@ fn of(file: BorrowedFd<'_>) -> Option<Pid> {
 
 /// Whether a process has a file open, so far as that can be told.
 fn has_open(pid: Pid, file: BorrowedFd<'_>) -> bool {
-    let digits = Decimal::new(pid.get().cast_unsigned().into());
-    let (mut dir, mut path) = ([0; 32], [0; 40]);
+    let mut room = [0; 48];
     let mut found = false;
-    if let Some(dir) = join(&mut dir, b"/proc", digits.as_bytes())
-        && let Some(path) = join(&mut path, dir.to_bytes(), b"fd")
-    {
-        let _ = fd::of_file(path, file, |_| found = true);
-    }
-    found
+    let looked = of_process(&mut room, pid, b"fd")
+        .and_then(|path| fd::of_file(path, file, |_| found = true));
+    looked.is_ok() && found
 }
 
 fn has_ended(pid: Pid) -> bool {

@@ -6,10 +6,10 @@
 
 use crate::children::ended;
 use crate::diag::why;
-use crate::paths::join;
+use crate::paths::of_process;
 use core::ops::Range;
 use core::time::Duration;
-use daemontools_core::decimal::{self, Decimal};
+use daemontools_core::decimal;
 use daemontools_core::identity::{
     BOOT_LEN, Directory, END, Found, LEAVING, LEN, PROCESS, Place, Process, Record,
 };
@@ -154,11 +154,8 @@ fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
 /// # Errors
 /// ENOENT or ESRCH if there is none, and what reading /proc says.
 pub(crate) fn identify(pid: Pid) -> Result<Process> {
-    let digits = Decimal::new(pid.get().cast_unsigned().into());
-    let mut room = [0; 32];
-    let dir = join(&mut room, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
     let mut path = [0; 48];
-    let path = join(&mut path, dir.to_bytes(), b"stat").ok_or(Errno::NAMETOOLONG)?;
+    let path = of_process(&mut path, pid, b"stat")?;
     let mut text = [0; 320];
     Process::from_stat(fs::read_start(fs::HERE, path, &mut text)?).ok_or(Errno::INVAL)
 }

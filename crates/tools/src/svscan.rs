@@ -340,7 +340,7 @@ impl Scanner {
     /// Becomes the newly installed program, and so does every supervise. Comes back if that fails.
     fn upgrade(&mut self) {
         self.upgrade_due = false;
-        for pid in self.roster.supervises() {
+        for pid in self.roster.supervises().filter(|pid| upgrade::is_awaited_by(*pid)) {
             self.signal(pid, signal::USR2);
         }
         let mut kept = Vec::new();

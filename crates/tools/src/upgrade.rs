@@ -9,15 +9,17 @@
 //! it would find its own lock taken.
 
 use crate::diag::{self, why};
+use crate::paths::of_process;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
+use daemontools_core::Pid;
 use daemontools_core::decimal::{self, Decimal};
 use daemontools_core::handover::Handover;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Ended, Strings};
-use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, poll, signal};
+use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs, poll, signal};
 
 const VARIABLE: &str = "DAEMONTOOLS_UPGRADE";
 
@@ -48,6 +50,18 @@ pub(crate) fn handed_over() -> Option<Handover> {
         }
     }
     Some(handover)
+}
+
+/// Whether a supervise upgrades when it gets USR2. Ours take signals from a descriptor, and have
+/// them blocked; others, which svscan may have taken over or found in PATH, would be killed.
+pub(crate) fn is_awaited_by(pid: Pid) -> bool {
+    let mut room = [0; 48];
+    let text = of_process(&mut room, pid, b"status")
+        .and_then(|path| fs::read_whole(fs::HERE, path, 1 << 20))
+        .unwrap_or_default();
+    let mask = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"SigBlk:\t"));
+    let mask = mask.and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal::USR2 - 1)) != 0)
 }
 
 /// Runs the program at the path by which we were run, which may be seen from where we were

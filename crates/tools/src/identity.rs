@@ -163,7 +163,8 @@ pub(crate) fn identify(pid: Pid) -> Result<Process> {
 /// Takes hold of a recorded process; gives nothing if it has ended.
 ///
 /// # Errors
-/// When it cannot be found out, or there are no more descriptors.
+/// When it cannot be found out, EACCES where /proc hides the process that has this number, or there
+/// are no more descriptors.
 pub(crate) fn take_hold(process: Process) -> Result<Option<Handle>> {
     let Some(handle) = Handle::open(process.pid)? else {
         return Ok(None);
@@ -171,6 +172,7 @@ pub(crate) fn take_hold(process: Process) -> Result<Option<Handle>> {
     // Looked at after we have hold of it: if the number is the right process's now, it was then.
     match identify(process.pid) {
         Ok(found) if found == process && !handle.has_ended() => Ok(Some(handle)),
+        Err(Errno::NOENT | Errno::SRCH) if !handle.has_ended() => Err(Errno::ACCESS),
         Ok(_) | Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(other) => Err(other),
     }

@@ -795,6 +795,26 @@ fn svc_says_that_nobody_has_read_what_it_has_sent() {
 }
 
 #[test]
+fn svc_says_that_a_stopped_supervise_has_not_read_yet() {
+    let tree = tree();
+    for dir in ["a", "b"] {
+        tree.idle_service(dir);
+    }
+    let [first, second] = ["a", "b"].map(|dir| tree.supervise(dir));
+    tree.wait_up("a");
+    tree.wait_up("b");
+    first.signal(Signal::STOP);
+    wait_until("it is stopped", PROMPT, || process::is_stopped(first.pid()));
+    let line = "svc: warning: a has not read the command yet\n";
+    tree.cmd("svc").args(["-d", "a", "b"]).run().is(0, "", line);
+    tree.wait_down("b");
+    first.signal(Signal::CONT);
+    tree.wait_down("a");
+    finish(&tree, first, "a");
+    finish(&tree, second, "b");
+}
+
+#[test]
 fn svc_says_that_nobody_listens_between_two_supervises() {
     let tree = tree();
     tree.idle_service("a");

@@ -77,12 +77,15 @@ fn control(dir: &CStr, message: &[u8], deadline: Instant) {
     }
     // What is in the FIFO when nobody has it open any more is gone. If supervise is killed before it
     // has read this, the next one does, as long as we are here.
+    let deadline = deadline.max(instant() + LONGEST_PAUSE);
     let mut pause = FIRST_PAUSE;
     while fd::unread(control.as_fd()).is_ok_and(|bytes| bytes > 0) {
         if instant() >= deadline {
             // One that is stopped will read it when it goes on.
             if poll::hung_up(control.as_fd(), Duration::ZERO) {
                 nobody_listens(shown);
+            } else if supervise_is_there() {
+                diag::say(&[b"svc: warning: ", shown, b" has not read the command yet"]);
             }
             return;
         }
@@ -93,4 +96,11 @@ fn control(dir: &CStr, message: &[u8], deadline: Instant) {
 
 fn nobody_listens(dir: &[u8]) {
     diag::say(&[b"svc: warning: unable to control ", dir, b": supervise not running"]);
+}
+
+/// Whether a supervise says so, of the service in whose directory we are.
+fn supervise_is_there() -> bool {
+    let ok = StateDir::of_current_dir()
+        .and_then(|state| state.file("ok", |path| fs::open_write(fs::HERE, path)));
+    ok.is_ok()
 }

@@ -121,7 +121,7 @@ impl Supervisor {
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
         let Beginning { machine, adopted, recorded, socket } =
-            files.begin(!down, handover.is_some())?;
+            files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
         let mut supervisor = Self {
             name: dir,
             dir: shown,

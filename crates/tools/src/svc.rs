@@ -148,12 +148,15 @@ fn send(dir: &CStr, control: &OwnedFd, message: &[u8]) -> bool {
 fn wait_until_read(dir: &CStr, control: &OwnedFd, deadline: Instant) {
     // What is in the FIFO when nobody has it open any more is gone. If supervise is killed before it
     // has read this, the next one does, as long as we are here.
+    let deadline = deadline.max(instant() + LONGEST_PAUSE);
     let mut pause = FIRST_PAUSE;
     while fd::unread(control.as_fd()).is_ok_and(|bytes| bytes > 0) {
         if instant() >= deadline {
             // One that is stopped will read it when it goes on.
             if poll::hung_up(control.as_fd(), Duration::ZERO) {
                 nobody_listens(dir.to_bytes());
+            } else if supervise_is_there() {
+                diag::say(&[b"svc: warning: ", dir.to_bytes(), b" has not read the command yet"]);
             }
             return;
         }
@@ -164,4 +167,11 @@ fn wait_until_read(dir: &CStr, control: &OwnedFd, deadline: Instant) {
 
 fn nobody_listens(dir: &[u8]) {
     diag::say(&[b"svc: warning: unable to control ", dir, b": supervise not running"]);
+}
+
+/// Whether a supervise says so, of the service in whose directory we are.
+fn supervise_is_there() -> bool {
+    let ok = StateDir::of_current_dir()
+        .and_then(|state| state.file("ok", |path| fs::open_write(fs::HERE, path)));
+    ok.is_ok()
 }

@@ -281,6 +281,8 @@ impl Scanner {
     }
 
     fn run(&mut self) {
+        // The end of a child before an upgrade may have come when nobody could be told.
+        self.reap();
         while !self.leaving {
             if self.upgrade_due && self.roster.is_at_rest() {
                 self.upgrade();
@@ -332,20 +334,24 @@ impl Scanner {
                 _ => {}
             }
         }
-        while let Some((pid, how)) = reap() {
-            self.mourn(pid, how);
-            self.tell(Event::Ended(pid, how));
-        }
+        self.reap();
         if stop {
             self.tell(Event::Stop);
         }
         self.upgrade_due |= upgrade;
     }
 
+    fn reap(&mut self) {
+        while let Some((pid, how)) = reap() {
+            self.mourn(pid, how);
+            self.tell(Event::Ended(pid, how));
+        }
+    }
+
     /// Becomes the newly installed program, and so does every supervise. Comes back if that fails.
     fn upgrade(&mut self) {
         self.upgrade_due = false;
-        for pid in self.roster.supervises() {
+        for pid in self.roster.supervises().filter(|pid| upgrade::is_awaited_by(*pid)) {
             self.signal(pid, signal::USR2);
         }
         let mut kept = Vec::new();

@@ -542,6 +542,8 @@ impl Machine {
             State::Waiting { .. } | State::Blocked | State::Preparing | State::Spawning(_) => {
                 StateCode::Running
             }
+            // It has not come yet, and nobody has said that it is to stay away.
+            State::Down if self.first && !self.stopped => StateCode::Starting,
             // It was not told to go down, only not to be started again.
             State::Gone if matches!(self.want, Want::Up) => StateCode::Running,
             State::Down | State::Aside { .. } | State::Sweeping | State::Gone => StateCode::Stopped,
@@ -1240,6 +1242,7 @@ impl Machine {
             self.state = State::Spawning(Script::Stop);
             return all([PUBLISH, Some(Effect::Spawn(Script::Stop))]);
         }
+        self.stopped = true;
         if self.leaving {
             return self.leave();
         }

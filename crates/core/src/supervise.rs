@@ -542,8 +542,6 @@ impl Machine {
             State::Waiting { .. } | State::Blocked | State::Preparing | State::Spawning(_) => {
                 StateCode::Running
             }
-            // It has not come yet, and nobody has said that it is to stay away.
-            State::Down if self.first && !self.stopped => StateCode::Starting,
             // It was not told to go down, only not to be started again.
             State::Gone if matches!(self.want, Want::Up) => StateCode::Running,
             State::Down | State::Aside { .. } | State::Sweeping | State::Gone => StateCode::Stopped,
@@ -1159,7 +1157,10 @@ impl Machine {
         if long.is_some_and(|(start, restart)| start + restart.reset <= now.instant) {
             self.failures = 0;
         }
-        if policy.personality == Personality::Encore && how == Ended::Exited(100) {
+        // One that was told to end, and then to come back, may say so by this code too.
+        let comes_back = self.ending == Ending::Wanted && self.want == Want::Up;
+        let encore = policy.personality == Personality::Encore;
+        if encore && how == Ended::Exited(100) && !comes_back {
             return Some(Reason::Code100);
         }
         if !wanted {
@@ -1242,7 +1243,6 @@ impl Machine {
             self.state = State::Spawning(Script::Stop);
             return all([PUBLISH, Some(Effect::Spawn(Script::Stop))]);
         }
-        self.stopped = true;
         if self.leaving {
             return self.leave();
         }

@@ -527,6 +527,10 @@ impl Supervisor {
             if let (Event::Ended(how), (Some(pid), _)) = (event, before) {
                 // For those who want to know; without it, nothing is wrong.
                 self.files.note(true, |record| record.write_end(pid, how));
+                let most = self.care.as_ref().and_then(|care| care.asked.tally);
+                if let (Some(most), Script::Run) = (most, before.1) {
+                    self.files.write_death(now().label, how, most);
+                }
             }
             for effect in self.machine.step(event, now()) {
                 match effect {

@@ -15,12 +15,17 @@ use daemontools_core::handover::Handover;
 use daemontools_core::identity::{Found, Process, Record as IdentityRecord, succeed};
 use daemontools_core::status::{self, Record, StateCode};
 use daemontools_core::supervise::{Kept, Machine};
+use daemontools_core::tai::Tai64n;
+use daemontools_core::tally;
 use daemontools_core::{Ended, errno};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock};
 
 /// More than any that we write.
 const LARGEST_STATE: usize = 4096;
+
+/// The same for a list of deaths.
+const LARGEST_TALLY: usize = 64 * 1024;
 
 /// What an upgrade leaves open, so that nobody comes in between and no command is lost.
 pub(super) struct Handed {
@@ -345,6 +350,19 @@ impl Files {
     /// Removes it: what it says may not be so.
     pub(super) fn remove_state(&self) {
         let _ = fs::unlink(self.state.as_fd(), c"state");
+    }
+
+    /// Writes a death down in s6's list, which keeps so many of them. It is for people, and nothing
+    /// hangs on it.
+    pub(super) fn write_death(&self, when: Tai64n, how: Ended, most: u16) {
+        let at = self.state.as_fd();
+        let list = fs::read_whole(at, c"death_tally", LARGEST_TALLY).unwrap_or_default();
+        let Some(list) = tally::with_death(&list, when, how, most) else {
+            return;
+        };
+        let _ = fs::open_trunc(at, c"death_tally.new")
+            .and_then(|file| fd::write_all(file.as_fd(), &list))
+            .and_then(|()| fs::rename(at, c"death_tally.new", c"death_tally"));
     }
 
     /// The state directory.

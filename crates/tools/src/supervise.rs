@@ -503,6 +503,7 @@ impl Supervisor {
             match self.decoder.feed(byte) {
                 // We leave whole, whoever was addressed.
                 Some((Target::Main, command, scope) | (_, command @ Command::Exit, scope)) => {
+                    self.tell_control(command);
                     self.step(Event::Command(command, scope));
                 }
                 // Without encore's log script, commands for it are for nobody.
@@ -549,8 +550,12 @@ impl Supervisor {
                         }
                     }
                     Effect::Signal(pid, signal, scope) => {
-                        let commanded = matches!(event, Event::Command(..));
-                        if !(commanded && self.ask_control(pid, signal, scope)) {
+                        // What goes with the end of the service is not asked for.
+                        let asked = match event {
+                            Event::Command(Command::Down, _) => signal != Signal::Cont,
+                            event => matches!(event, Event::Command(..)),
+                        };
+                        if !(asked && self.ask_control(pid, signal, scope)) {
                             // Whom it does not reach any more, it need not reach.
                             let _ = self.signal(pid, signal_number(signal), scope);
                         }

@@ -7,7 +7,7 @@ use crate::diag;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use daemontools_core::command::{Scope, Signal};
+use daemontools_core::command::{Command, Scope, Signal};
 use daemontools_core::decimal::Decimal;
 use daemontools_core::detail::{Detail, Phase};
 use daemontools_core::supervise::{Event, Script, State};
@@ -80,6 +80,27 @@ impl Supervisor {
             care.controls.push(Control { program, process: pid, signal, scope });
         }
         true
+    }
+
+    /// Runs the program of `control/` for a wish, if there is one. Unlike runit we do not wait for
+    /// it: it may take its time, and what is wanted does not depend on what it says.
+    pub(super) fn tell_control(&mut self, command: Command) {
+        if !self.care.as_ref().is_some_and(|care| care.asked.control) {
+            return;
+        }
+        let path = match command {
+            Command::Up | Command::Once => c"control/u",
+            Command::Down => c"control/d",
+            Command::Exit => c"control/x",
+            Command::Pause | Command::Continue | Command::Signal(_) => return,
+        };
+        if !fs::is_executable(fs::HERE, path) {
+            return;
+        }
+        if let (Ok(program), Some(care)) = (self.start_beside(path, &[], None), self.care.as_mut())
+        {
+            care.helpers.push(program);
+        }
     }
 
     /// Tells `notify` what has happened: a start, or how `before` has ended; or that the service is

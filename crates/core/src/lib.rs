@@ -35,6 +35,7 @@ pub mod state_dir;
 pub mod status;
 pub mod supervise;
 pub mod tai;
+pub mod tally;
 pub mod time;
 pub mod zone;
 

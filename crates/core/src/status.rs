@@ -160,6 +160,33 @@ pub fn parse_file(bytes: &[u8]) -> Option<(Record, Option<Record>)> {
     }
 }
 
+/// Writes the records of a status file to the front of `room`, and gives what was written. The log
+/// script's is there only beside a record of encore's length.
+pub fn write_file<'a>(
+    main: &Record,
+    log: Option<&Record>,
+    room: &'a mut [u8; 2 * ENCORE_LEN],
+) -> &'a [u8] {
+    let mut length = LEN;
+    let (first, second) = room.split_at_mut(ENCORE_LEN);
+    match main.to_encore_bytes() {
+        None => {
+            if let Some(place) = first.get_mut(..LEN) {
+                place.copy_from_slice(&main.to_bytes());
+            }
+        }
+        Some(bytes) => {
+            first.copy_from_slice(&bytes);
+            length = ENCORE_LEN;
+            if let Some(bytes) = log.and_then(Record::to_encore_bytes) {
+                second.copy_from_slice(&bytes);
+                length = 2 * ENCORE_LEN;
+            }
+        }
+    }
+    room.get(..length).unwrap_or_default()
+}
+
 /// What svstat says of a record, without the name before it and the line end behind it.
 /// `normally_up` is whether the service has no `down` file. The age is in whole seconds, whatever
 /// the nanoseconds, and 0 for a moment to come.
@@ -248,6 +275,11 @@ mod tests {
         assert_eq!(said(&main, true, 0), "up (pid 29934) 0 seconds, running");
         assert_eq!(said(&log.unwrap(), true, 0), "up (pid 29922) 0 seconds, once, running");
         assert_eq!(parse_file(&bytes[..20]).unwrap().1, None);
+        let mut room = [1; 40];
+        assert_eq!(write_file(&main, log.as_ref(), &mut room), bytes);
+        assert_eq!(write_file(&main, None, &mut room), &bytes[..20]);
+        let plain = Record { state: None, ..main };
+        assert_eq!(write_file(&plain, log.as_ref(), &mut room), &bytes[..18]);
     }
 
     #[test]

@@ -1165,7 +1165,10 @@ impl Machine {
         if long.is_some_and(|(start, restart)| start + restart.reset <= now.instant) {
             self.failures = 0;
         }
-        if policy.personality == Personality::Encore && how == Ended::Exited(100) {
+        // One that was told to end, and then to come back, may say so by this code too.
+        let comes_back = self.ending == Ending::Wanted && self.want == Want::Up;
+        let encore = policy.personality == Personality::Encore;
+        if encore && how == Ended::Exited(100) && !comes_back {
             return Some(Reason::Code100);
         }
         if !wanted {

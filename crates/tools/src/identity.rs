@@ -7,6 +7,7 @@
 use crate::children::ended;
 use crate::diag::why;
 use crate::paths::of_process;
+use core::ffi::CStr;
 use core::ops::Range;
 use core::time::Duration;
 use daemontools_core::decimal;
@@ -40,16 +41,17 @@ pub(crate) enum Trouble {
 }
 
 impl Register {
-    /// Opens the record of a state directory, making it if it is missing, and tells what it says,
-    /// and whether its parts are where they are to be, so that they can be overwritten.
+    /// Opens a record of a state directory, making it if it is missing, and tells what it says, and
+    /// whether its parts are where they are to be, so that they can be overwritten.
     ///
     /// # Errors
     /// What could not be used, and why.
     pub(crate) fn open(
         state: BorrowedFd<'_>,
+        name: &CStr,
     ) -> core::result::Result<(Self, Found, bool), Trouble> {
         let here = here(state)?;
-        let file = fs::open_update(state, c"process").map_err(Trouble::Record)?;
+        let file = fs::open_update(state, name).map_err(Trouble::Record)?;
         let mut room = [0; LEN];
         let n = fd::read(file.as_fd(), &mut room).map_err(Trouble::Record)?;
         let text = room.get(..n).unwrap_or_default();

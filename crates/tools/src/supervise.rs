@@ -9,6 +9,7 @@ mod cgroup;
 mod child;
 mod directory;
 mod files;
+mod log;
 mod needs;
 mod scripts;
 mod tree;
@@ -34,11 +35,12 @@ use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Forked};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, fs, poll, random};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll, random};
 
 use care::{Care, Obstacle, Reaped};
 use directory::Wrong;
 use files::{Beginning, Files, Handed, Locked};
+use log::Log;
 use needs::Verdict;
 
 /// After a status that could not be written, how long until the next try.
@@ -89,6 +91,8 @@ struct Supervisor {
     record_trouble: bool,
     /// For a service whose directory asks for more than the original gives.
     care: Option<Box<Care>>,
+    /// For a service with a logger in its own directory.
+    log: Option<Box<Log>>,
     /// What is wrong with the directory, which was said.
     complaint: Option<Wrong>,
     /// Where the service was when that was last told to its `notify`.
@@ -137,10 +141,12 @@ impl Supervisor {
             recorded,
             record_trouble: false,
             care: None,
+            log: None,
             complaint: None,
             told: Phase::Down,
         };
         supervisor.look_at_directory(&socket, handover);
+        supervisor.make_log(!down, handover)?;
         if handover.is_some_and(|handover| handover.leaving) {
             supervisor.step(Event::Command(Command::Exit, Scope::Process));
         }
@@ -152,10 +158,12 @@ impl Supervisor {
 
     /// From the first start to the last end.
     fn run(&mut self) -> i32 {
+        // Its reader first.
+        self.step_log(Event::Begin);
         self.step(Event::Begin);
         // Our child before an upgrade may have ended in between.
         self.reap();
-        while self.machine.state() != State::Gone {
+        while !self.is_over() {
             if self.unpublished {
                 self.publish();
             }
@@ -168,8 +176,9 @@ impl Supervisor {
                 care.and_then(Care::notification),
                 care.and_then(Care::socket),
                 care.and_then(|care| care.outside(self.machine.state())),
+                self.log.as_ref().and_then(|log| log.end()),
             ];
-            let [signalled, commanded, ended, notified, spoken, changed] =
+            let [signalled, commanded, ended, notified, spoken, changed, log_ended] =
                 poll::readable_if(events, self.timeout());
             if notified || spoken {
                 self.hear();
@@ -183,8 +192,14 @@ impl Supervisor {
             if ended {
                 self.take_end();
             }
+            if log_ended {
+                self.take_end_of_log();
+            }
             if self.machine.deadline().is_some() {
                 self.step(Event::Tick);
+            }
+            if self.log.as_ref().is_some_and(|log| log.machine.deadline().is_some()) {
+                self.step_log(Event::Tick);
             }
             if commanded {
                 self.take_commands();
@@ -194,12 +209,19 @@ impl Supervisor {
         0
     }
 
+    /// Whether all that we are there for is over.
+    fn is_over(&mut self) -> bool {
+        self.machine.state() == State::Gone && self.end_log()
+    }
+
     /// How long to wait for events: for ever, if nothing is due.
     fn timeout(&self) -> Option<Duration> {
         let now = instant();
-        let due = self.machine.deadline().map(|deadline| deadline.after(now));
+        let log = self.log.as_ref().and_then(|log| log.deadline());
+        let due = self.machine.deadline().into_iter().chain(log);
+        let due = due.map(|deadline| deadline.after(now));
         let retry = self.unpublished.then_some(RETRY_STATUS);
-        due.into_iter().chain(retry).min()
+        due.chain(retry).min()
     }
 
     fn take_signals(&mut self) {
@@ -230,6 +252,8 @@ impl Supervisor {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
                 self.take_death(how);
+            } else if self.log.as_ref().is_some_and(|log| log.machine.pid() == Some(pid)) {
+                self.step_log(Event::Ended(how));
             } else if let Some(event) = self.care.as_mut().and_then(|care| care.reaped(pid, how)) {
                 match event {
                     Reaped::Checked(well) => self.step(Event::Checked(well)),
@@ -392,6 +416,7 @@ impl Supervisor {
         };
         let chance = if asked.policy.restart.is_some() { random::random_u32() } else { 0 };
         let policy = asked.policy;
+        let log = self.log.as_ref().and_then(|log| log.machine.pid());
         let care = match &mut self.care {
             Some(care) => {
                 care.renew(asked);
@@ -399,12 +424,21 @@ impl Supervisor {
             }
             place => place.insert(Box::new(Care::new(asked))),
         };
+        care.log = log;
         let home = self.home.as_ref().map(OwnedFd::as_fd);
         match care.prepare(self.name, home, self.files.state()) {
-            Ok(()) => Event::Prepared(policy, chance),
-            Err(Obstacle::Refusal(reason)) => Event::Refused(reason),
-            Err(Obstacle::Lacking) => Event::Lacking,
+            Ok(()) => {}
+            Err(Obstacle::Refusal(reason)) => return Event::Refused(reason),
+            Err(Obstacle::Lacking) => return Event::Lacking,
         }
+        // It may have come with the personality, after we began.
+        if self.log.is_none() {
+            if self.make_log(true, None).is_err() {
+                return Event::Refused(Reason::Options);
+            }
+            self.step_log(Event::Begin);
+        }
+        Event::Prepared(policy, chance)
     }
 
     /// Becomes the newly installed program, with the same service. What we know, it finds in the
@@ -414,9 +448,9 @@ impl Supervisor {
             return;
         }
         self.publish();
-        if let Some(pid) = self.machine.pid()
-            && !self.is_on_record(pid)
-        {
+        let unknown = self.machine.pid().filter(|pid| !self.is_on_record(*pid));
+        let log = self.log.as_ref().filter(|log| !log.is_on_record(&self.files));
+        if let Some(pid) = unknown.or_else(|| log?.machine.pid()) {
             let digits = Decimal::new(pid.get().cast_unsigned().into());
             return diag::say(&[
                 b"supervise: warning: unable to write down process ",
@@ -433,7 +467,8 @@ impl Supervisor {
         let own = self.files.to_hand_over().chain([directory]);
         let own = own.map(|(name, fd)| (name.to_vec(), fd));
         let cared = self.care.as_ref().map(|care| care.to_hand_over()).unwrap_or_default();
-        let (names, kept): (Vec<_>, Vec<_>) = own.chain(cared).unzip();
+        let logs = self.log.as_ref().map(|log| log.to_hand_over()).unwrap_or_default();
+        let (names, kept): (Vec<_>, Vec<_>) = own.chain(cared).chain(logs).unzip();
         let numbered = names.into_iter().zip(&kept).map(|(name, fd)| (name, fd::number(*fd)));
         let handover = Handover {
             mask: self.signals.inherited_mask(),
@@ -469,9 +504,17 @@ impl Supervisor {
         // An error or a false alarm is an empty message; the next wait will tell.
         let n = fd::read(self.files.control(), &mut bytes).unwrap_or(0);
         for &byte in bytes.iter().take(n) {
-            // Without encore's log script, commands for it are for nobody.
-            if let Some((Target::Main, command, scope)) = self.decoder.feed(byte) {
-                self.step(Event::Command(command, scope));
+            match self.decoder.feed(byte) {
+                // We leave whole, whoever was addressed.
+                Some((Target::Main, command, scope) | (_, command @ Command::Exit, scope)) => {
+                    self.tell_control(command);
+                    self.step(Event::Command(command, scope));
+                }
+                // Without encore's log script, commands for it are for nobody.
+                Some((Target::Log, command, scope)) => {
+                    self.step_log(Event::Command(command, scope));
+                }
+                None => {}
             }
         }
         // What came in one piece is over; a full buffer may hold half a message.
@@ -489,6 +532,10 @@ impl Supervisor {
             if let (Event::Ended(how), (Some(pid), _)) = (event, before) {
                 // For those who want to know; without it, nothing is wrong.
                 self.files.note(true, |record| record.write_end(pid, how));
+                let most = self.care.as_ref().and_then(|care| care.asked.tally);
+                if let (Some(most), Script::Run) = (most, before.1) {
+                    self.files.write_death(now().label, how, most);
+                }
             }
             for effect in self.machine.step(event, now()) {
                 match effect {
@@ -507,8 +554,12 @@ impl Supervisor {
                         }
                     }
                     Effect::Signal(pid, signal, scope) => {
-                        let commanded = matches!(event, Event::Command(..));
-                        if !(commanded && self.ask_control(pid, signal, scope)) {
+                        // What goes with the end of the service is not asked for.
+                        let asked = match event {
+                            Event::Command(Command::Down, _) => signal != Signal::Cont,
+                            event => matches!(event, Event::Command(..)),
+                        };
+                        if !(asked && self.ask_control(pid, signal, scope)) {
                             // Whom it does not reach any more, it need not reach.
                             let _ = self.signal(pid, signal_number(signal), scope);
                         }
@@ -537,11 +588,15 @@ impl Supervisor {
             self.tell(event, before);
         }
         if let Some(error) = refusal {
-            let pause = Decimal::new(self.machine.fork_pause().as_secs());
-            let what =
-                [b"unable to fork for ", self.dir, b", sleeping ", pause.as_bytes(), b" seconds"];
-            diag::warning("supervise", &what, error);
+            self.say_fork_failed(self.machine.fork_pause(), error);
         }
+    }
+
+    fn say_fork_failed(&self, pause: Duration, error: Errno) {
+        let pause = Decimal::new(pause.as_secs());
+        let what =
+            [b"unable to fork for ", self.dir, b", sleeping ", pause.as_bytes(), b" seconds"];
+        diag::warning("supervise", &what, error);
     }
 
     fn signal(&self, pid: Pid, number: i32, scope: Scope) -> Result<()> {
@@ -553,16 +608,7 @@ impl Supervisor {
             (Scope::Tree, None) => Scope::Process,
             (scope, _) => scope,
         };
-        match (scope, &self.adopted) {
-            // Our child, not yet reaped, so that the number is still its own. A process group that
-            // does not exist gets nothing.
-            (Scope::Process | Scope::Tree, None) => process::kill(pid, number),
-            (Scope::Group, None) => process::kill_group(pid, number),
-            (Scope::Process | Scope::Tree, Some(adopted)) => adopted.signal(number),
-            // Others reap it: then the number may be that of another group.
-            (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
-            (Scope::Group, Some(_)) => process::kill_group(pid, number),
-        }
+        signal_to(self.adopted.as_ref(), pid, number, scope)
     }
 
     /// Starts a script.
@@ -588,6 +634,12 @@ impl Supervisor {
                     self.files.note(false, |record| record.write_process(process::id(), script));
                 }
                 self.signals.give_back();
+                if let Some(pipe) = self.log.as_ref().and_then(|log| log.writer())
+                    && let Err(error) = fd::place(pipe, 1)
+                {
+                    let what = [b"unable to set up descriptors for ", self.dir];
+                    process::exit(diag::fatal("supervise", &what, error));
+                }
                 let Some(care) = &self.care else {
                     process::exit(child::become_plain(self.name, script));
                 };
@@ -614,13 +666,21 @@ impl Supervisor {
         if let Some(care) = &self.care {
             self.files.write_state(&self.detail(care));
         }
-        let written = self.files.write_status(&record, self.status_trouble);
+        let log = self.log.as_ref().map(|log| log.machine.record());
+        let written = self.files.write_status(&record, log.as_ref(), self.status_trouble);
         self.shown_want = record.want;
         self.status_trouble = !written;
         if !leaving {
             self.record(leaving);
         }
-        self.unpublished = !written || self.recorded.is_none();
+        let over = self.machine.state() == State::Gone;
+        let mut unrecorded = self.recorded.is_none() && !over;
+        if let Some(log) = &mut self.log {
+            let gone = over && log.machine.state() == State::Gone;
+            log.publish(&self.files, leaving, gone);
+            unrecorded |= log.is_unrecorded() && !gone;
+        }
+        self.unpublished = !written || unrecorded;
     }
 
     fn record(&mut self, leaving: bool) {
@@ -633,6 +693,20 @@ impl Supervisor {
         });
         self.recorded = written.then_some(leaving);
         self.record_trouble = !written;
+    }
+}
+
+/// Sends a signal to a process that we have started, unless it is `adopted`.
+fn signal_to(adopted: Option<&Handle>, pid: Pid, number: i32, scope: Scope) -> Result<()> {
+    match (scope, adopted) {
+        // Our child, not yet reaped, so that the number is still its own. A process group that does
+        // not exist gets nothing.
+        (Scope::Process | Scope::Tree, None) => process::kill(pid, number),
+        (Scope::Group, None) => process::kill_group(pid, number),
+        (Scope::Process | Scope::Tree, Some(adopted)) => adopted.signal(number),
+        // Others reap it: then the number may be that of another group.
+        (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
+        (Scope::Group, Some(_)) => process::kill_group(pid, number),
     }
 }
 

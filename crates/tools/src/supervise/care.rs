@@ -50,6 +50,8 @@ pub(super) struct Care {
     pub(super) check: Option<Pid>,
     /// The programs of `control/` that run.
     pub(super) controls: Vec<Control>,
+    /// Its `log`, if that runs.
+    pub(super) log: Option<Pid>,
     /// Other programs that run for us, whose end means nothing.
     pub(super) helpers: Vec<Pid>,
     /// What it listens on.
@@ -80,6 +82,7 @@ impl Care {
             message: Vec::new(),
             check: None,
             controls: Vec::new(),
+            log: None,
             helpers: Vec::new(),
             sockets: Vec::new(),
             first_connection: None,
@@ -381,7 +384,7 @@ impl Care {
     /// The programs that run for us and are not the service's.
     fn own_programs(&self) -> Vec<Pid> {
         let controls = self.controls.iter().map(|control| control.program);
-        controls.chain(self.check).chain(self.helpers.iter().copied()).collect()
+        controls.chain(self.check).chain(self.log).chain(self.helpers.iter().copied()).collect()
     }
 
     /// Takes the end of a program that runs beside the service.

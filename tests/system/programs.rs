@@ -156,8 +156,8 @@ fn a_chatty_service_tells_its_life_as_under_encore_and_loses_no_line() {
     let tree = tree();
     install(&tree, "chatty");
     let svscan = tree.cmd("svscan").arg("s").start();
+    wait_until("it runs", DEADLINE, || tree.svstat("s/chatty").ends_with(", running"));
     let pid = tree.wait_up("s/chatty");
-    assert!(tree.svstat("s/chatty").ends_with(", running"), "{}", tree.svstat("s/chatty"));
     tree.wait_lines("s/chatty/log/main/current", 300);
     // Up for a second, so that it is started again at once.
     system::wait_settled(&tree, "s/chatty");

@@ -38,7 +38,7 @@ use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll, random};
 
 use care::{Care, Obstacle, Reaped};
-use directory::Wrong;
+use directory::{Asked, Wrong};
 use files::{Beginning, Files, Handed, Locked};
 use log::Log;
 use needs::Verdict;
@@ -55,12 +55,12 @@ pub(crate) fn main() -> i32 {
     let handover = upgrade::handed_over();
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
-    match Supervisor::begin(dir, handover.as_ref(), handed) {
-        Ok(mut supervisor) => {
-            drop(gate);
-            supervisor.run()
-        }
-        Err(code) => code,
+    // Left where it is, because the stack of a supervise is to stay small.
+    let mut begun = Supervisor::begin(dir, handover.as_ref(), handed);
+    drop((gate, handover));
+    match &mut begun {
+        Ok(supervisor) => supervisor.run(),
+        Err(code) => *code,
     }
 }
 
@@ -101,6 +101,7 @@ struct Supervisor {
 
 impl Supervisor {
     /// Everything that has to work before the first start.
+    #[inline(never)]
     fn begin(
         dir: &'static CStr,
         handover: Option<&Handover>,
@@ -157,6 +158,7 @@ impl Supervisor {
     }
 
     /// From the first start to the last end.
+    #[inline(never)]
     fn run(&mut self) -> i32 {
         // Its reader first.
         self.step_log(Event::Begin);
@@ -303,6 +305,7 @@ impl Supervisor {
     }
 
     /// What the service says of itself.
+    #[inline(never)]
     fn hear(&mut self) {
         let main = self.machine.pid();
         let Some(care) = &mut self.care else {
@@ -339,6 +342,7 @@ impl Supervisor {
     }
 
     /// Something may have come that the service waits for, or gone that it needs.
+    #[inline(never)]
     fn look_outside(&mut self) {
         let state = self.machine.state();
         let home = self.home.as_ref().map(OwnedFd::as_fd);
@@ -372,6 +376,7 @@ impl Supervisor {
 
     /// What the service directory asks for, when we begin. A process that runs already is watched
     /// all the same if there is a mistake in it.
+    #[inline(never)]
     fn look_at_directory(&mut self, socket: &[u8], handover: Option<&Handover>) {
         match directory::look() {
             Ok(None) => self.files.remove_state(),
@@ -401,19 +406,29 @@ impl Supervisor {
     }
 
     /// Looks what the service directory asks for before a start, and opens what is needed for it.
+    #[inline(never)]
     fn prepare(&mut self) -> Event {
-        let asked = match directory::look() {
+        match directory::look() {
+            Ok(None) => {
+                self.complaint = None;
+                // What it had is gone with the options.
+                if self.care.take().is_some() {
+                    self.files.remove_state();
+                }
+                Event::Prepared(Policy::ORIGINAL, 0)
+            }
             Err(wrong) => {
                 self.complain(wrong);
-                return Event::Refused(Reason::Options);
+                Event::Refused(Reason::Options)
             }
-            Ok(asked) => asked,
-        };
+            Ok(Some(asked)) => self.prepare_for(asked),
+        }
+    }
+
+    /// The same for a service that asks for something.
+    #[inline(never)]
+    fn prepare_for(&mut self, asked: Box<Asked>) -> Event {
         self.complaint = None;
-        let Some(asked) = asked else {
-            self.care = None;
-            return Event::Prepared(Policy::ORIGINAL, 0);
-        };
         let chance = if asked.policy.restart.is_some() { random::random_u32() } else { 0 };
         let policy = asked.policy;
         let log = self.log.as_ref().and_then(|log| log.machine.pid());
@@ -443,6 +458,7 @@ impl Supervisor {
 
     /// Becomes the newly installed program, with the same service. What we know, it finds in the
     /// status and the identity record. Comes back if that fails.
+    #[inline(never)]
     fn upgrade(&mut self) {
         if self.machine.state() == State::Gone {
             return;
@@ -499,6 +515,7 @@ impl Supervisor {
         }
     }
 
+    #[inline(never)]
     fn take_commands(&mut self) {
         let mut bytes = [0; 512];
         // An error or a false alarm is an empty message; the next wait will tell.
@@ -652,6 +669,7 @@ impl Supervisor {
 
     /// Writes the status, and the identity record if the process has not done it. What fails is
     /// said once, and tried again later.
+    #[inline(never)]
     fn publish(&mut self) {
         let leaving = self.machine.is_leaving();
         // What is wanted at the end of a supervise is not for the next one, which has to know that

@@ -77,6 +77,12 @@ pub(super) fn look() -> Result<Option<Box<Asked>>, Wrong> {
     if found.files.is_empty() && common.is_none() {
         return Ok(None);
     }
+    read_all(&found, common)
+}
+
+/// Apart from [`look`], so that a service without options does not pay for the room.
+#[inline(never)]
+fn read_all(found: &Found, common: Option<&[u8]>) -> Result<Option<Box<Asked>>, Wrong> {
     let mut options = Options::default();
     for &file in &found.files {
         read(&mut options, file)?;

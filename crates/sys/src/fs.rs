@@ -390,9 +390,9 @@ pub fn inode(dir: BorrowedFd<'_>, path: &CStr) -> Result<u64> {
     statat(dir, path, AtFlags::empty()).map(|s| s.st_ino)
 }
 
-/// Sets which permission bits new files do not get.
-pub fn set_umask(mask: u32) {
-    rustix::process::umask(Mode::from_raw_mode(mask));
+/// Sets which permission bits new files do not get; gives those that they did not get before.
+pub fn set_umask(mask: u32) -> u32 {
+    rustix::process::umask(Mode::from_raw_mode(mask)).as_raw_mode()
 }
 
 #[cfg(test)]

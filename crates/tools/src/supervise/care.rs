@@ -510,11 +510,11 @@ fn bind(wanted: &Listen) -> Result<OwnedFd> {
     if fs::is_socket(fs::HERE, path) {
         let _ = fs::unlink(fs::HERE, path);
     }
-    let socket = net::listen(endpoint(&wanted.address), wanted.backlog)?;
-    if let Some(mode) = wanted.mode {
-        fs::chmod(fs::HERE, path, mode.into())?;
-    }
-    Ok(socket)
+    // By the mask, because the name could lead elsewhere afterwards.
+    let before = wanted.mode.map(|mode| fs::set_umask(0o777 & !u32::from(mode)));
+    let socket = net::listen(endpoint(&wanted.address), wanted.backlog);
+    before.map(fs::set_umask);
+    socket
 }
 
 /// The pipe that a process has as this descriptor, to be read.

@@ -800,6 +800,7 @@ fn a_supervise_that_nobody_can_find_yet_is_waited_for() {
     );
     tree.mkdir("bin");
     tree.script("bin/supervise", text);
+    tree.symlink(Suite::get().bin().join("multilog"), "bin/multilog");
     let first = with_supervise(&tree, &tree.path("bin"));
     let begun = [tree.wait_lines("begun", 1), tree.wait_lines("s/begun", 1)].concat();
     kill(first);

@@ -18,6 +18,7 @@ pub mod envfile;
 pub mod envini;
 pub mod errno;
 pub mod getopt;
+pub mod goal;
 pub mod handover;
 pub mod identity;
 pub mod limits;

@@ -114,6 +114,13 @@ impl Record {
         self.pid == pid.get().cast_unsigned()
     }
 
+    /// Whether the service is up, for those who do not ask about a process: for encore, one that
+    /// has done its work by being started is, and one that is between two processes.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.pid != 0 || matches!(self.state, Some(StateCode::Started | StateCode::Running))
+    }
+
     /// Reads one record from the front of `bytes`; `None` if there are fewer than 18.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -273,6 +280,18 @@ mod tests {
         assert_eq!(write_file(&main, None, &mut room), &bytes[..20]);
         let plain = Record { state: None, ..main };
         assert_eq!(write_file(&plain, log.as_ref(), &mut room), &bytes[..18]);
+    }
+
+    #[test]
+    fn up_is_what_has_a_process_or_says_so() {
+        let mut bytes = [0_u8; 20];
+        assert!(!Record::from_bytes(&bytes[..LEN]).unwrap().is_up());
+        for (code, up) in [(0, false), (1, false), (2, true), (3, true), (4, false), (5, false)] {
+            bytes[18] = code;
+            assert_eq!(Record::from_bytes(&bytes).unwrap().is_up(), up, "{code}");
+        }
+        bytes[12] = 1;
+        assert!(Record::from_bytes(&bytes).unwrap().is_up());
     }
 
     #[test]

@@ -592,7 +592,9 @@ impl Machine {
         self.reason
     }
 
-    const fn is_ending(&self) -> bool {
+    /// Whether the process was told to end.
+    #[must_use]
+    pub const fn is_ending(&self) -> bool {
         !matches!(self.ending, Ending::No)
     }
 
@@ -680,7 +682,13 @@ impl Machine {
             (S::Up { .. }, E::Ended(how)) => self.ended(how, now),
             (S::Up { paused, .. }, E::Moved(pid)) => {
                 self.state = S::Up { pid, paused };
-                all([PUBLISH])
+                // It has not heard of that.
+                let [term, cont] = if self.is_ending() {
+                    self.terminate(pid, Scope::Process, None, now)
+                } else {
+                    [None; 2]
+                };
+                all([term, cont, PUBLISH])
             }
             (S::Up { .. }, E::Command(C::Up | C::Once | C::Exit, _)) => all([PUBLISH]),
             (S::Up { pid, .. }, E::Command(C::Down, scope)) => {

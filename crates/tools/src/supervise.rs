@@ -125,7 +125,7 @@ impl Supervisor {
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
         let Beginning { machine, adopted, recorded, socket } =
-            files.begin(!down, handover.is_some())?;
+            files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
         let mut supervisor = Self {
             name: dir,
             dir: shown,
@@ -274,31 +274,32 @@ impl Supervisor {
 
     /// The service's process has ended. One that puts itself into the background goes on in another.
     fn take_death(&mut self, how: Ended) {
-        let up = matches!(self.machine.state(), State::Up { .. });
-        let successor = self
-            .care
-            .as_ref()
-            .filter(|_| up && how == Ended::Exited(0))
-            .and_then(|care| care.successor());
+        self.adopted = None;
+        // One that was told to end has done so.
+        let up = matches!(self.machine.state(), State::Up { .. }) && !self.machine.is_ending();
+        let care = self.care.as_mut().filter(|_| up && how == Ended::Exited(0));
+        let successor = care.zip(self.machine.pid()).and_then(|(care, pid)| care.successor(pid));
         match successor {
-            Some(pid) => self.move_to(pid),
-            None => self.step(Event::Ended(how)),
+            Some(pid) if self.move_to(pid) => {}
+            _ => self.step(Event::Ended(how)),
         }
     }
 
-    /// The service is this process from now on.
-    fn move_to(&mut self, pid: Pid) {
-        if !process::is_child(pid) {
-            // Whoever it is a child of, we see its end.
-            self.adopted = Handle::open(pid).ok().flatten();
-            if self.adopted.is_none() {
-                return;
-            }
+    /// The service is this process from now on. Gives whether it can be.
+    fn move_to(&mut self, pid: Pid) -> bool {
+        let handle = if process::is_child(pid) {
+            None
         } else {
-            self.adopted = None;
-        }
+            // Whoever it is a child of, we see its end.
+            match Handle::open(pid) {
+                Ok(Some(handle)) => Some(handle),
+                Ok(None) | Err(_) => return false,
+            }
+        };
+        self.adopted = handle;
         self.files.note(true, |record| record.write_process(pid, Script::Run));
         self.step(Event::Moved(pid));
+        true
     }
 
     /// What the service says of itself.
@@ -319,8 +320,11 @@ impl Supervisor {
                     Line::Word(word) => self.step(Event::Said(word)),
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
-                        if tree::belongs_to(pid, &roots) {
-                            self.move_to(pid);
+                        if tree::belongs_to(pid, &roots)
+                            && self.move_to(pid)
+                            && let Some(care) = &mut self.care
+                        {
+                            care.arrived = true;
                         }
                     }
                     Line::Status(text) => {
@@ -618,6 +622,7 @@ impl Supervisor {
             Forked::Parent(pid) => {
                 if let (Some(care), Script::Run) = (&mut self.care, script) {
                     care.notification = reading;
+                    care.arrived = false;
                 }
                 Ok(pid)
             }

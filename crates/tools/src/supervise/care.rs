@@ -42,6 +42,8 @@ pub(super) struct Care {
     pub(super) notification: Option<OwnedFd>,
     /// Where it says how it is, and the name it knows it by.
     pub(super) socket: Option<(NotifySocket, Vec<u8>)>,
+    /// It is known for certain which process it goes on in.
+    pub(super) arrived: bool,
     /// What it said last, for people.
     pub(super) message: Vec<u8>,
     /// The `check` that runs.
@@ -76,6 +78,7 @@ impl Care {
             asked,
             notification: None,
             socket: None,
+            arrived: false,
             message: Vec::new(),
             check: None,
             controls: Vec::new(),
@@ -272,6 +275,8 @@ impl Care {
             }
         }
         let _ = self.enter_cgroup(shown, state);
+        // It had the time to do that before.
+        self.arrived = true;
         if self.has_own_tree() {
             process::adopt_orphans();
         }
@@ -347,16 +352,20 @@ impl Care {
         }
     }
 
-    /// Where a service goes on that has put itself into the background: the process that it has
-    /// written down, or the one it has left behind.
-    pub(super) fn successor(&self) -> Option<Pid> {
-        let named = match self.asked.options.background.as_ref()? {
+    /// Where a service goes on whose process has `ended` to put it into the background: the process
+    /// that it has written down, or as long as it has not, the one it has left behind.
+    pub(super) fn successor(&mut self, ended: Pid) -> Option<Pid> {
+        let background = self.asked.options.background.as_ref().filter(|_| !self.arrived)?;
+        let named = match background {
             Background::PidFile(path) => pid_in(path),
             Background::Follow => None,
         };
-        named
-            .filter(|pid| tree::belongs_to(*pid, &[process::id()]))
-            .or_else(|| self.children().first().copied())
+        if named == Some(ended) {
+            return None;
+        }
+        let named = named.filter(|pid| tree::belongs_to(*pid, &[process::id()]));
+        self.arrived = named.is_some();
+        named.or_else(|| self.children().first().copied())
     }
 
     /// What the service has left behind that has no other parent than us, the oldest first.

@@ -56,7 +56,10 @@ pub(crate) fn main() -> i32 {
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
     match Supervisor::begin(dir, handover.as_ref(), handed) {
-        Ok(mut supervisor) => {
+        Ok((mut supervisor, socket, normally_up)) => {
+            if let Err(code) = supervisor.appear(&socket, normally_up, handover.as_ref()) {
+                return code;
+            }
             drop(gate);
             supervisor.run()
         }
@@ -100,12 +103,14 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Everything that has to work before the first start.
+    /// What has to work before others see us. What is on the stack meanwhile is gone when the service
+    /// is started, so that both need only the same few pages.
+    #[inline(never)]
     fn begin(
         dir: &'static CStr,
         handover: Option<&Handover>,
         handed: Option<Handed>,
-    ) -> core::result::Result<Self, i32> {
+    ) -> core::result::Result<(Self, Vec<u8>, bool), i32> {
         const WANTED: [i32; 5] =
             [signal::TERM, signal::INT, signal::HUP, signal::USR1, signal::USR2];
         let shown = dir.to_bytes();
@@ -126,7 +131,7 @@ impl Supervisor {
         let mut files = locked.open_files()?;
         let Beginning { machine, adopted, recorded, socket } =
             files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
-        let mut supervisor = Self {
+        let supervisor = Self {
             name: dir,
             dir: shown,
             signals,
@@ -145,18 +150,29 @@ impl Supervisor {
             complaint: None,
             told: Phase::Down,
         };
-        supervisor.look_at_directory(&socket, handover);
-        supervisor.make_log(!down, handover)?;
+        Ok((supervisor, socket, !down))
+    }
+
+    /// The rest of it: `socket` is the name of the notify socket that the service knows.
+    #[inline(never)]
+    fn appear(
+        &mut self,
+        socket: &[u8],
+        normally_up: bool,
+        handover: Option<&Handover>,
+    ) -> core::result::Result<(), i32> {
+        self.look_at_directory(socket, handover);
+        self.make_log(normally_up, handover)?;
         if handover.is_some_and(|handover| handover.leaving) {
-            supervisor.step(Event::Command(Command::Exit, Scope::Process));
+            self.step(Event::Command(Command::Exit, Scope::Process));
         }
         // The status is there before ok, which tells others that it is.
-        supervisor.publish();
-        supervisor.files.open_ok()?;
-        Ok(supervisor)
+        self.publish();
+        self.files.open_ok()
     }
 
     /// From the first start to the last end.
+    #[inline(never)]
     fn run(&mut self) -> i32 {
         // Its reader first.
         self.step_log(Event::Begin);
@@ -303,6 +319,7 @@ impl Supervisor {
     }
 
     /// What the service says of itself.
+    #[inline(never)]
     fn hear(&mut self) {
         let main = self.machine.pid();
         let Some(care) = &mut self.care else {
@@ -339,6 +356,7 @@ impl Supervisor {
     }
 
     /// Something may have come that the service waits for, or gone that it needs.
+    #[inline(never)]
     fn look_outside(&mut self) {
         let state = self.machine.state();
         let home = self.home.as_ref().map(OwnedFd::as_fd);
@@ -372,6 +390,7 @@ impl Supervisor {
 
     /// What the service directory asks for, when we begin. A process that runs already is watched
     /// all the same if there is a mistake in it.
+    #[inline(never)]
     fn look_at_directory(&mut self, socket: &[u8], handover: Option<&Handover>) {
         match directory::look() {
             Ok(None) => self.files.remove_state(),
@@ -401,6 +420,7 @@ impl Supervisor {
     }
 
     /// Looks what the service directory asks for before a start, and opens what is needed for it.
+    #[inline(never)]
     fn prepare(&mut self) -> Event {
         let asked = match directory::look() {
             Err(wrong) => {
@@ -443,6 +463,7 @@ impl Supervisor {
 
     /// Becomes the newly installed program, with the same service. What we know, it finds in the
     /// status and the identity record. Comes back if that fails.
+    #[inline(never)]
     fn upgrade(&mut self) {
         if self.machine.state() == State::Gone {
             return;
@@ -499,6 +520,7 @@ impl Supervisor {
         }
     }
 
+    #[inline(never)]
     fn take_commands(&mut self) {
         let mut bytes = [0; 512];
         // An error or a false alarm is an empty message; the next wait will tell.
@@ -612,6 +634,7 @@ impl Supervisor {
     }
 
     /// Starts a script.
+    #[inline(never)]
     fn spawn(&mut self, script: Script) -> Result<Pid> {
         let descriptor = self.care.as_ref().and_then(|care| care.asked.options.ready.descriptor);
         let (reading, writing) = match descriptor.filter(|_| script == Script::Run) {
@@ -652,6 +675,7 @@ impl Supervisor {
 
     /// Writes the status, and the identity record if the process has not done it. What fails is
     /// said once, and tried again later.
+    #[inline(never)]
     fn publish(&mut self) {
         let leaving = self.machine.is_leaving();
         // What is wanted at the end of a supervise is not for the next one, which has to know that

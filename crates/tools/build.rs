@@ -19,6 +19,8 @@ fn main() {
             "-nostartfiles",
             "-Wl,--build-id=none",
             "-Wl,-z,norelro",
+            // What is written shares its only page with what the kernel fills up with zeros.
+            concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/last.ld"),
             "-Wl,-z,separate-loadable-segments",
         ]
     };

@@ -809,7 +809,6 @@ fn an_unknown_word_is_said_and_starts_nothing() {
     // As soon as it is right, somebody who asks for it gets it.
     tree.write("a/personality", "daemontools\n");
     tree.svc("-u", "a");
-    tree.wait_up("a");
     assert_eq!(tree.wait_lines("a/order", 1), ["run"]);
     end(&tree, supervise);
     // The same for the variable.

@@ -55,12 +55,15 @@ pub(crate) fn main() -> i32 {
     let handover = upgrade::handed_over();
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
-    // Left where it is, because the stack of a supervise is to stay small.
-    let mut begun = Supervisor::begin(dir, handover.as_ref(), handed);
-    drop((gate, handover));
-    match &mut begun {
-        Ok(supervisor) => supervisor.run(),
-        Err(code) => *code,
+    match Supervisor::begin(dir, handover.as_ref(), handed) {
+        Ok((mut supervisor, socket, normally_up)) => {
+            if let Err(code) = supervisor.appear(&socket, normally_up, handover.as_ref()) {
+                return code;
+            }
+            drop(gate);
+            supervisor.run()
+        }
+        Err(code) => code,
     }
 }
 
@@ -100,13 +103,14 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    /// Everything that has to work before the first start.
+    /// What has to work before others see us. What is on the stack meanwhile is gone when the service
+    /// is started, so that both need only the same few pages.
     #[inline(never)]
     fn begin(
         dir: &'static CStr,
         handover: Option<&Handover>,
         handed: Option<Handed>,
-    ) -> core::result::Result<Self, i32> {
+    ) -> core::result::Result<(Self, Vec<u8>, bool), i32> {
         const WANTED: [i32; 5] =
             [signal::TERM, signal::INT, signal::HUP, signal::USR1, signal::USR2];
         let shown = dir.to_bytes();
@@ -127,7 +131,7 @@ impl Supervisor {
         let mut files = locked.open_files()?;
         let Beginning { machine, adopted, recorded, socket } =
             files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
-        let mut supervisor = Self {
+        let supervisor = Self {
             name: dir,
             dir: shown,
             signals,
@@ -146,15 +150,25 @@ impl Supervisor {
             complaint: None,
             told: Phase::Down,
         };
-        supervisor.look_at_directory(&socket, handover);
-        supervisor.make_log(!down, handover)?;
+        Ok((supervisor, socket, !down))
+    }
+
+    /// The rest of it: `socket` is the name of the notify socket that the service knows.
+    #[inline(never)]
+    fn appear(
+        &mut self,
+        socket: &[u8],
+        normally_up: bool,
+        handover: Option<&Handover>,
+    ) -> core::result::Result<(), i32> {
+        self.look_at_directory(socket, handover);
+        self.make_log(normally_up, handover)?;
         if handover.is_some_and(|handover| handover.leaving) {
-            supervisor.step(Event::Command(Command::Exit, Scope::Process));
+            self.step(Event::Command(Command::Exit, Scope::Process));
         }
         // The status is there before ok, which tells others that it is.
-        supervisor.publish();
-        supervisor.files.open_ok()?;
-        Ok(supervisor)
+        self.publish();
+        self.files.open_ok()
     }
 
     /// From the first start to the last end.
@@ -629,6 +643,7 @@ impl Supervisor {
     }
 
     /// Starts a script.
+    #[inline(never)]
     fn spawn(&mut self, script: Script) -> Result<Pid> {
         let descriptor = self.care.as_ref().and_then(|care| care.asked.options.ready.descriptor);
         let (reading, writing) = match descriptor.filter(|_| script == Script::Run) {

@@ -77,27 +77,29 @@ pub(super) fn look() -> Result<Option<Box<Asked>>, Wrong> {
     if found.files.is_empty() && common.is_none() {
         return Ok(None);
     }
-    read_all(&found, common)
+    found.read_all(common)
 }
 
-/// Apart from [`look`], so that a service without options does not pay for the room.
-#[inline(never)]
-fn read_all(found: &Found, common: Option<&[u8]>) -> Result<Option<Box<Asked>>, Wrong> {
-    let mut options = Options::default();
-    for &file in &found.files {
-        read(&mut options, file)?;
-    }
-    let personality = match (options.personality, common) {
-        (Some(personality), _) => personality,
-        (None, None) => Personality::default(),
-        (None, Some(word)) => {
-            Personality::named(word).ok_or_else(|| Wrong::Unknown(word.to_vec()))?
+impl Found {
+    /// What all of it says. Apart, because most services have none of it.
+    #[inline(never)]
+    fn read_all(&self, common: Option<&[u8]>) -> Result<Option<Box<Asked>>, Wrong> {
+        let mut options = Options::default();
+        for &file in &self.files {
+            read(&mut options, file)?;
         }
-    };
-    if found.files.is_empty() && personality == Personality::Daemontools {
-        return Ok(None);
+        let personality = match (options.personality, common) {
+            (Some(personality), _) => personality,
+            (None, None) => Personality::default(),
+            (None, Some(word)) => {
+                Personality::named(word).ok_or_else(|| Wrong::Unknown(word.to_vec()))?
+            }
+        };
+        if self.files.is_empty() && personality == Personality::Daemontools {
+            return Ok(None);
+        }
+        Ok(Some(Box::new(self.judge(options, personality))))
     }
-    Ok(Some(Box::new(found.judge(options, personality))))
 }
 
 /// Reads one file.

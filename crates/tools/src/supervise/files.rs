@@ -55,6 +55,7 @@ pub(super) struct Locked {
 
 impl Locked {
     /// Makes the state directory if it is missing, and takes its lock.
+    #[inline(never)]
     pub(super) fn take(
         dir: &'static [u8],
         handed: Option<Handed>,
@@ -82,6 +83,7 @@ impl Locked {
     }
 
     /// Opens the control FIFO, making it if it is missing.
+    #[inline(never)]
     pub(super) fn open_files(self) -> core::result::Result<Files, i32> {
         let Self { shown, state, lock, handed } = self;
         if let Some((control, control_writer, ok)) = handed {
@@ -161,6 +163,7 @@ impl Files {
     }
 
     /// Opens the FIFO that says we are here, making it if it is missing.
+    #[inline(never)]
     pub(super) fn open_ok(&mut self) -> core::result::Result<(), i32> {
         if self.ok.is_some() {
             return Ok(());
@@ -188,6 +191,7 @@ impl Files {
     /// Goes on from what the last supervise left behind, if it could not leave in order; otherwise
     /// begins anew. If that one was `ours`, another image of this process, it hands over whether it
     /// was leaving, and what was wanted then is wanted still.
+    #[inline(never)]
     pub(super) fn begin(
         &mut self,
         normally_up: bool,
@@ -201,8 +205,9 @@ impl Files {
         let (status, _) = self.read_status();
         let (kept, socket) = self.read_state(status);
         let wanted = (normally_up, ours);
-        let beginning = self.go_on(&self.identity, found, status, kept, wanted)?;
-        Ok(Beginning { socket, ..beginning })
+        let mut beginning = self.go_on(&self.identity, found, status, kept, wanted)?;
+        beginning.socket = socket;
+        Ok(beginning)
     }
 
     /// The same for encore's file `log`.
@@ -223,6 +228,7 @@ impl Files {
     }
 
     /// Goes on from a record, of which it is known whether its parts can be overwritten.
+    #[inline(never)]
     fn go_on(
         &self,
         identity: &Identity,
@@ -271,6 +277,7 @@ impl Files {
     /// Opens an identity record, and gives it if it speaks of us, and whether parts of it can be
     /// overwritten. Without one there is a service
     /// all the same; but one that is there and cannot be read may name a process that lives.
+    #[inline(never)]
     fn open_record(
         &self,
         identity: Identity,
@@ -417,6 +424,7 @@ impl Files {
     /// Replaces `status` in one step, so that a reader always sees a whole record; on a full disk
     /// or in a directory that cannot be written, overwrites it, which is one small write as well.
     /// Says what is wrong unless it was `said`.
+    #[inline(never)]
     pub(super) fn write_status(&self, record: &Record, log: Option<&Record>, said: bool) -> bool {
         let mut room = [0; 2 * status::ENCORE_LEN];
         let bytes = status::write_file(record, log, &mut room);

@@ -137,7 +137,8 @@ impl Supervisor {
         if self.log.is_some() || !self.care.as_ref().is_some_and(|care| care.asked.log) {
             return Ok(());
         }
-        let (identity, beginning) = self.files.begin_log(normally_up, handover.is_some())?;
+        let (identity, beginning) =
+            self.files.begin_log(normally_up, handover.is_some_and(|h| !h.foreign))?;
         let Beginning { mut machine, adopted, recorded, .. } = beginning;
         machine.configure(POLICY);
         let (reader, writer) = self.pipe_to_log(machine.pid(), handover).map_err(|error| {

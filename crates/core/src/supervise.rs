@@ -592,7 +592,9 @@ impl Machine {
         self.reason
     }
 
-    const fn is_ending(&self) -> bool {
+    /// Whether its process was told to end.
+    #[must_use]
+    pub const fn is_ending(&self) -> bool {
         !matches!(self.ending, Ending::No)
     }
 
@@ -637,6 +639,8 @@ impl Machine {
             (S::Waiting { .. }, E::Command(C::Up | C::Once, _)) if self.fork_failures == 0 => {
                 self.start(PUBLISH, now)
             }
+            // What it waits for may be another thing now.
+            (S::Blocked, E::Command(C::Up | C::Once, _)) => self.start(PUBLISH, now),
             (
                 S::Waiting { .. } | S::Blocked,
                 E::Command(C::Up | C::Once | C::Pause | C::Continue, _),
@@ -645,6 +649,8 @@ impl Machine {
             (S::Preparing, E::Prepared(policy, chance)) => {
                 self.policy = policy;
                 self.chance = chance;
+                // That has been mended.
+                self.reason = self.reason.filter(|reason| *reason != Reason::Options);
                 self.prepared(now)
             }
             (S::Preparing, E::Refused(_) | E::Lacking) if self.leaving => self.leave(),
@@ -680,7 +686,12 @@ impl Machine {
             (S::Up { .. }, E::Ended(how)) => self.ended(how, now),
             (S::Up { paused, .. }, E::Moved(pid)) => {
                 self.state = S::Up { pid, paused };
-                all([PUBLISH])
+                // What the other one was told, this one has not heard.
+                let [term, cont] = match self.is_ending() {
+                    true => self.terminate(pid, Scope::Process, None, now),
+                    false => [None; 2],
+                };
+                all([term, cont, PUBLISH])
             }
             (S::Up { .. }, E::Command(C::Up | C::Once | C::Exit, _)) => all([PUBLISH]),
             (S::Up { pid, .. }, E::Command(C::Down, scope)) => {

@@ -14,7 +14,7 @@ mod scripts;
 mod tree;
 
 use crate::children::reap;
-use crate::diag;
+use crate::diag::{self, TEMPORARY};
 use crate::gate;
 use crate::identity;
 use crate::time::{instant, now};
@@ -27,22 +27,27 @@ use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::decimal::Decimal;
 use daemontools_core::detail::{Phase, Reason};
 use daemontools_core::handover::Handover;
+use daemontools_core::options::Reach;
 use daemontools_core::sd_notify::{self, Line};
 use daemontools_core::status::Want;
 use daemontools_core::supervise::{Effect, Event, Machine, Policy, Script, State, Word};
+use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Forked};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, fs, poll, random};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll, random};
 
 use care::{Care, Obstacle, Reaped};
-use directory::Wrong;
-use files::{Beginning, Files, Handed, Locked};
+use directory::{Asked, Wrong};
+use files::{Beginning, Files, Handed, Locked, Remembered};
 use needs::Verdict;
 
 /// After a status that could not be written, how long until the next try.
 const RETRY_STATUS: Duration = Duration::from_secs(5);
+
+/// How long a process may live on after a KILL; then we leave it alone.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Exit code: 0 after `x`, 100 for bad usage, 111 when the directory cannot be supervised.
 pub(crate) fn main() -> i32 {
@@ -89,8 +94,11 @@ struct Supervisor {
     record_trouble: bool,
     /// For a service whose directory asks for more than the original gives.
     care: Option<Box<Care>>,
-    /// What is wrong with the directory, which was said.
-    complaint: Option<Wrong>,
+    /// Why the service is not started, which was said.
+    complaint: Vec<u8>,
+    /// We were told to leave without regard to what the service has to do, and do so now at the
+    /// latest.
+    last_moment: Option<Instant>,
     /// Where the service was when that was last told to its `notify`.
     told: Phase,
 }
@@ -102,8 +110,8 @@ impl Supervisor {
         handover: Option<&Handover>,
         handed: Option<Handed>,
     ) -> core::result::Result<Self, i32> {
-        const WANTED: [i32; 5] =
-            [signal::TERM, signal::INT, signal::HUP, signal::USR1, signal::USR2];
+        const WANTED: [i32; 6] =
+            [signal::TERM, signal::INT, signal::HUP, signal::QUIT, signal::USR1, signal::USR2];
         let shown = dir.to_bytes();
         let fatal = |what: &[&[u8]], error| diag::fatal("supervise", what, error);
         let signals = Signals::take_over_again(&WANTED, handover.map(|handover| handover.mask))
@@ -120,7 +128,7 @@ impl Supervisor {
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
-        let Beginning { machine, adopted, recorded, socket } =
+        let Beginning { machine, adopted, recorded, remembered } =
             files.begin(!down, handover.is_some())?;
         let mut supervisor = Self {
             name: dir,
@@ -137,16 +145,19 @@ impl Supervisor {
             recorded,
             record_trouble: false,
             care: None,
-            complaint: None,
+            complaint: Vec::new(),
+            last_moment: None,
             told: Phase::Down,
         };
-        supervisor.look_at_directory(&socket, handover);
+        supervisor.look_at_directory(remembered, handover);
         if handover.is_some_and(|handover| handover.leaving) {
             supervisor.step(Event::Command(Command::Exit, Scope::Process));
         }
         // The status is there before ok, which tells others that it is.
         supervisor.publish();
         supervisor.files.open_ok()?;
+        // Those who need a service that runs already believe it only now.
+        supervisor.unpublished |= supervisor.machine.pid().is_some();
         Ok(supervisor)
     }
 
@@ -156,6 +167,9 @@ impl Supervisor {
         // Our child before an upgrade may have ended in between.
         self.reap();
         while self.machine.state() != State::Gone {
+            if self.last_moment.is_some() && self.leave_in_haste() {
+                return TEMPORARY;
+            }
             if self.unpublished {
                 self.publish();
             }
@@ -174,14 +188,15 @@ impl Supervisor {
             if notified || spoken {
                 self.hear();
             }
-            if changed {
-                self.look_outside();
-            }
             if signalled {
                 self.take_signals();
             }
             if ended {
                 self.take_end();
+            }
+            // Not before what concerns us ourselves: at the end of all, there is no need any more.
+            if changed {
+                self.look_outside();
             }
             if self.machine.deadline().is_some() {
                 self.step(Event::Tick);
@@ -191,6 +206,9 @@ impl Supervisor {
             }
         }
         self.publish();
+        if let Some(care) = &mut self.care {
+            care.leave_cgroup();
+        }
         0
     }
 
@@ -199,7 +217,8 @@ impl Supervisor {
         let now = instant();
         let due = self.machine.deadline().map(|deadline| deadline.after(now));
         let retry = self.unpublished.then_some(RETRY_STATUS);
-        due.into_iter().chain(retry).min()
+        let last = self.last_moment.map(|moment| moment.after(now));
+        due.into_iter().chain(retry).chain(last).min()
     }
 
     fn take_signals(&mut self) {
@@ -211,6 +230,11 @@ impl Supervisor {
                 // USR1 is what svscan tells a logger's supervise whose end of file is near. HUP
                 // comes from a terminal that is closed, and the service gets it as well.
                 signal::HUP | signal::USR1 => asked = [asked[0], Some(Command::Exit)],
+                // What svscan says at last to those who do not come to an end.
+                signal::QUIT => {
+                    asked = [Some(Command::Down), Some(Command::Exit)];
+                    self.last_moment.get_or_insert_with(|| instant() + LAST_PATIENCE);
+                }
                 signal::USR2 => upgrade = true,
                 _ => {}
             }
@@ -229,6 +253,8 @@ impl Supervisor {
         while let Some((pid, how)) = reap() {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
+                // It may have become our child since it was taken hold of.
+                self.adopted = None;
                 self.take_death(how);
             } else if let Some(event) = self.care.as_mut().and_then(|care| care.reaped(pid, how)) {
                 match event {
@@ -250,31 +276,57 @@ impl Supervisor {
 
     /// The service's process has ended. One that puts itself into the background goes on in another.
     fn take_death(&mut self, how: Ended) {
-        let up = matches!(self.machine.state(), State::Up { .. });
-        let successor = self
-            .care
-            .as_ref()
-            .filter(|_| up && how == Ended::Exited(0))
-            .and_then(|care| care.successor());
-        match successor {
-            Some(pid) => self.move_to(pid),
-            None => self.step(Event::Ended(how)),
+        if let (State::Up { pid, .. }, Some(care)) = (self.machine.state(), &self.care)
+            // One that we have ended may just have been about to.
+            && (how == Ended::Exited(0) || self.machine.is_ending())
+            && let Some(successor) = care.successor(pid)
+            && self.move_to(successor)
+        {
+            return;
         }
+        self.step(Event::Ended(how));
     }
 
-    /// The service is this process from now on.
-    fn move_to(&mut self, pid: Pid) {
-        if !process::is_child(pid) {
-            // Whoever it is a child of, we see its end.
-            self.adopted = Handle::open(pid).ok().flatten();
-            if self.adopted.is_none() {
-                return;
-            }
+    /// The service is this process from now on, if it is there to be watched.
+    fn move_to(&mut self, pid: Pid) -> bool {
+        let adopted = if process::is_child(pid) {
+            None
         } else {
-            self.adopted = None;
-        }
+            // Whoever it is a child of, we see its end.
+            let Ok(Some(handle)) = Handle::open(pid) else {
+                return false;
+            };
+            Some(handle)
+        };
+        self.adopted = adopted;
         self.files.note(true, |record| record.write_process(pid, Script::Run));
         self.step(Event::Moved(pid));
+        true
+    }
+
+    /// Kills what is there, of the service and its other scripts. Tells whether we leave without
+    /// having seen its end, as if we had been killed: then the record names it, for the next one.
+    fn leave_in_haste(&mut self) -> bool {
+        match (self.machine.state(), self.machine.pid()) {
+            (State::Gone, _) => return false,
+            (State::Sweeping, _) if self.sweep(Signal::Kill) => self.step(Event::Swept),
+            (_, Some(pid)) => {
+                let scope = match self.machine.policy().stop.reach {
+                    Reach::Process => Scope::Process,
+                    Reach::Group => Scope::Group,
+                    Reach::Tree => Scope::Tree,
+                };
+                let _ = self.signal(pid, signal::KILL, scope);
+            }
+            _ => {}
+        }
+        let over = self.last_moment.is_some_and(|moment| moment <= instant());
+        if over && let Some(pid) = self.machine.pid() {
+            let digits = Decimal::new(pid.get().cast_unsigned().into());
+            let what = [b"process ", digits.as_bytes(), b" of ", self.dir, b" refuses to die"];
+            diag::say(&[b"supervise: warning: leaving, although ", &what.concat()]);
+        }
+        over
     }
 
     /// What the service says of itself.
@@ -296,7 +348,7 @@ impl Supervisor {
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
                         if tree::belongs_to(pid, &roots) {
-                            self.move_to(pid);
+                            let _ = self.move_to(pid);
                         }
                     }
                     Line::Status(text) => {
@@ -313,14 +365,13 @@ impl Supervisor {
     /// Something may have come that the service waits for, or gone that it needs.
     fn look_outside(&mut self) {
         let state = self.machine.state();
-        let home = self.home.as_ref().map(OwnedFd::as_fd);
         let Some(care) = &mut self.care else {
             return;
         };
         if care.first_connection.as_ref().is_some_and(poll::Any::is_ready) {
             return self.step(Event::Available);
         }
-        match (care.judge_needs(home), state) {
+        match (care.judge_needs(), state) {
             (Some(Verdict::Met), State::Blocked) if care.first_connection.is_none() => {
                 self.step(Event::Available);
             }
@@ -328,7 +379,7 @@ impl Supervisor {
                 self.unpublished |= care.lacking.as_ref() != Some(&name);
                 care.lacking = Some(name);
             }
-            (Some(Verdict::Bereft(name)), State::Up { .. }) => {
+            (Some(Verdict::Bereft(name)), State::Up { .. }) if !self.machine.is_ending() => {
                 diag::say(&[
                     b"supervise: warning: restarting ",
                     self.dir,
@@ -344,31 +395,43 @@ impl Supervisor {
 
     /// What the service directory asks for, when we begin. A process that runs already is watched
     /// all the same if there is a mistake in it.
-    fn look_at_directory(&mut self, socket: &[u8], handover: Option<&Handover>) {
+    fn look_at_directory(&mut self, remembered: Remembered, handover: Option<&Handover>) {
         match directory::look() {
             Ok(None) => self.files.remove_state(),
             Ok(Some(asked)) => {
                 self.machine.configure(asked.policy);
                 let mut care = Box::new(Care::new(asked));
+                let Remembered { socket, message } = remembered;
+                care.message = message;
                 if let Some(handover) = handover {
-                    care.take_handed(handover, socket);
+                    care.take_handed(handover, &socket);
                 }
+                let state = self.files.state();
                 if let Some(pid) = self.machine.pid() {
                     let home = self.home.as_ref().map(OwnedFd::as_fd);
-                    let state = self.files.state();
-                    care.resume(self.name, home, state, self.adopted.as_ref(), pid, socket);
+                    let running = (pid, self.machine.script());
+                    care.resume(self.name, home, state, self.adopted.as_ref(), running, &socket);
+                } else {
+                    care.end_leftovers(self.name, state);
                 }
                 self.care = Some(care);
             }
-            Err(wrong) => self.complain(wrong),
+            Err(wrong) => self.complain_of(&wrong),
         }
     }
 
-    /// Says what is wrong with the directory, once.
-    fn complain(&mut self, wrong: Wrong) {
-        if self.complaint.as_ref() != Some(&wrong) {
-            diag::say(&[b"supervise: warning: ", self.dir, b"/", &wrong.message()]);
-            self.complaint = Some(wrong);
+    /// Says what is wrong with the directory.
+    fn complain_of(&mut self, wrong: &Wrong) {
+        self.complain([b"supervise: warning: ", self.dir, b"/", &wrong.message()].concat());
+        // To be seen in the state as well.
+        self.care.get_or_insert_with(|| Box::new(Care::new(Asked::nothing())));
+    }
+
+    /// Says why the service is not started, once.
+    fn complain(&mut self, words: Vec<u8>) {
+        if self.complaint != words {
+            diag::say(&[&words]);
+            self.complaint = words;
         }
     }
 
@@ -376,14 +439,17 @@ impl Supervisor {
     fn prepare(&mut self) -> Event {
         let asked = match directory::look() {
             Err(wrong) => {
-                self.complain(wrong);
+                self.complain_of(&wrong);
                 return Event::Refused(Reason::Options);
             }
             Ok(asked) => asked,
         };
-        self.complaint = None;
         let Some(asked) = asked else {
-            self.care = None;
+            self.complaint.clear();
+            if let Some(mut care) = self.care.take() {
+                care.leave_cgroup();
+                self.files.remove_state();
+            }
             return Event::Prepared(Policy::ORIGINAL, 0);
         };
         let chance = if asked.policy.restart.is_some() { random::random_u32() } else { 0 };
@@ -397,9 +463,19 @@ impl Supervisor {
         };
         let home = self.home.as_ref().map(OwnedFd::as_fd);
         match care.prepare(self.name, home, self.files.state()) {
-            Ok(()) => Event::Prepared(policy, chance),
-            Err(Obstacle::Refusal(reason)) => Event::Refused(reason),
-            Err(Obstacle::Lacking) => Event::Lacking,
+            Err(Obstacle::Refusal(Reason::Cycle, words)) => {
+                // Not tried again by itself, so that it is worth a word each time.
+                diag::say(&[&words]);
+                Event::Refused(Reason::Cycle)
+            }
+            Err(Obstacle::Refusal(reason, words)) => {
+                self.complain(words);
+                Event::Refused(reason)
+            }
+            prepared => {
+                self.complaint.clear();
+                if prepared.is_ok() { Event::Prepared(policy, chance) } else { Event::Lacking }
+            }
         }
     }
 
@@ -553,11 +629,19 @@ impl Supervisor {
             // Our child, not yet reaped, so that the number is still its own. A process group that
             // does not exist gets nothing.
             (Scope::Process | Scope::Tree, None) => process::kill(pid, number),
-            (Scope::Group, None) => process::kill_group(pid, number),
+            (Scope::Group, None) => self.signal_group(pid, number),
             (Scope::Process | Scope::Tree, Some(adopted)) => adopted.signal(number),
             // Others reap it: then the number may be that of another group.
             (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
-            (Scope::Group, Some(_)) => process::kill_group(pid, number),
+            (Scope::Group, Some(_)) => self.signal_group(pid, number),
+        }
+    }
+
+    fn signal_group(&self, pid: Pid, number: i32) -> Result<()> {
+        match process::kill_group(pid, number) {
+            // It was started before its directory asked for a group of its own.
+            Err(Errno::SRCH) if self.care.is_some() => process::kill(pid, number),
+            other => other,
         }
     }
 
@@ -570,6 +654,7 @@ impl Supervisor {
         };
         match process::fork()? {
             Forked::Parent(pid) => {
+                self.adopted = None;
                 if let (Some(care), Script::Run) = (&mut self.care, script) {
                     care.notification = reading;
                 }

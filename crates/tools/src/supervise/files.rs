@@ -119,8 +119,17 @@ pub(super) struct Beginning {
     pub(super) adopted: Option<Handle>,
     /// Whether we are leaving, as the identity record says, if there is one that is right otherwise.
     pub(super) recorded: Option<bool>,
+    /// What `state` says for a service's care.
+    pub(super) remembered: Remembered,
+}
+
+/// What a supervise has written down in `state` that only it could know.
+#[derive(Default)]
+pub(super) struct Remembered {
     /// The name of the notify socket that the service knows.
     pub(super) socket: Vec<u8>,
+    /// What it has said there.
+    pub(super) message: Vec<u8>,
 }
 
 impl Files {
@@ -164,8 +173,8 @@ impl Files {
     ) -> core::result::Result<Beginning, i32> {
         let Some((record, tidy)) = self.open_record()? else {
             let machine = Machine::new(normally_up, now());
-            let socket = Vec::new();
-            return Ok(Beginning { machine, adopted: None, recorded: None, socket });
+            let remembered = Remembered::default();
+            return Ok(Beginning { machine, adopted: None, recorded: None, remembered });
         };
         let dir = self.shown.dir;
         let own = record.process.is_some_and(identity::is_ours);
@@ -193,9 +202,9 @@ impl Files {
         }
         let recorded = tidy.then_some(record.leaving);
         let record = IdentityRecord { leaving: record.leaving && !ours, ..record };
-        let (kept, socket) = self.read_state(status);
+        let (kept, remembered) = self.read_state(status);
         let machine = succeed(&record, lives, status, kept, normally_up, now(), since_boot());
-        Ok(Beginning { machine, adopted, recorded, socket })
+        Ok(Beginning { machine, adopted, recorded, remembered })
     }
 
     /// Opens the identity record, and gives it if it speaks of us, and whether parts of it can be
@@ -234,20 +243,25 @@ impl Files {
         Record::from_bytes(bytes)
     }
 
-    /// What `state` says that belongs to this status, and the name of the notify socket.
-    fn read_state(&self, status: Option<Record>) -> (Kept, Vec<u8>) {
+    /// What `state` says that belongs to this status, and what is remembered.
+    fn read_state(&self, status: Option<Record>) -> (Kept, Remembered) {
         let text = fs::read_whole(self.state.as_fd(), c"state", LARGEST_STATE).unwrap_or_default();
-        let detail = Detail::parse(&text);
-        let Some(detail) = detail.filter(|it| status.is_some_and(|s| s.since == it.since)) else {
+        let Some(detail) = Detail::parse(&text) else {
             return Default::default();
         };
+        // It keeps its name as long as there is a supervise.
+        let mut remembered = Remembered { socket: detail.socket.to_vec(), message: Vec::new() };
+        if status.is_none_or(|status| status.since != detail.since) {
+            return (Kept::default(), remembered);
+        }
+        remembered.message = detail.message.to_vec();
         let kept = Kept {
             ready: detail.ready,
             failures: detail.failures,
             reason: detail.reason,
             failed: detail.phase == Phase::Failed,
         };
-        (kept, detail.socket.to_vec())
+        (kept, remembered)
     }
 
     /// Writes what is to be read beside the status, before it. Without it nothing is wrong with the

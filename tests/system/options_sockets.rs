@@ -1,6 +1,6 @@
 //! Sockets that supervise binds for its service.
 
-use super::{finish, kill_and_wait, last_pid, state, succeed, wait_phase};
+use super::{finish, kill_and_wait, last_pid, state, succeed, wait_phase, wait_state};
 use harness::{DEADLINE, Signal, Tree, process, wait_for};
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
@@ -221,7 +221,7 @@ fn an_address_that_somebody_has_is_said_once_and_tried_again() {
         "supervise: warning: not starting a: unable to listen on tcp {at}: address already used\n"
     );
     supervise.wait_stderr(&line);
-    assert_eq!(state(&tree, "a", "reason").as_deref(), Some("options"));
+    wait_state(&tree, "a", "reason", "options");
     tree.svc("-u", "a");
     tree.svc("-u", "a");
     drop(somebody);

@@ -139,6 +139,7 @@ fn what_does_not_end_in_time_is_killed_also_by_the_next_supervise() {
     tree.wait_lines("a/started", 1);
     tree.svc("-d", "a");
     tree.wait_lines("a/signals", 1);
+    tree.wait_want("a", b'd');
     let supervise = succeed(&tree, supervise, "a");
     let status = tree.wait_down("a");
     assert_eq!(status.want(), b'd');

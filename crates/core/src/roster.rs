@@ -44,6 +44,9 @@ pub const QUICK_DEATH: Duration = Duration::from_secs(1);
 /// The longest of these pauses: that of the original.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
+/// How long after the deadline of a stop it is looked again who is still there.
+pub const LATE_INTERVAL: Duration = Duration::from_secs(5);
+
 /// The number of a slot; numbers of forgotten slots are used again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SlotNo(pub usize);
@@ -211,6 +214,8 @@ pub enum Action {
     Terminate(Pid),
     /// Tell this supervise to leave when its service ends by itself.
     Finish(Pid),
+    /// It is late: name this supervise's service, and tell it to kill that and leave.
+    Kill(Role, Pid),
     /// Close our end for writing to the pipe, so that the logger sees the end of its input.
     EndInput,
     /// Look whether there is something in the pipe that the logger has not read, and answer with
@@ -627,6 +632,10 @@ pub struct Roster<Id> {
     scan: u64,
     keep: bool,
     stopping: bool,
+    /// How long a stop may take.
+    patience: Option<Duration>,
+    /// When whoever is still there is killed.
+    late: Option<Instant>,
     own_logger: Option<SlotNo>,
 }
 
@@ -647,8 +656,15 @@ impl<Id: Ord + Copy> Roster<Id> {
             scan: 0,
             keep,
             stopping: false,
+            patience: None,
+            late: None,
             own_logger: None,
         }
+    }
+
+    /// Lets a stop take so long at most: then whoever is still there is killed.
+    pub const fn limit_stop(&mut self, patience: Duration) {
+        self.patience = Some(patience);
     }
 
     /// The service in a slot.
@@ -691,7 +707,7 @@ impl<Id: Ord + Copy> Roster<Id> {
     /// When [`Event::Tick`] is due, if ever.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.timers.first().map(|&(due, _)| due)
+        self.timers.first().map(|&(due, _)| due).into_iter().chain(self.late).min()
     }
 
     /// Makes this directory the logger of svscan's own messages: started first, stopped last.
@@ -764,9 +780,14 @@ impl<Id: Ord + Copy> Roster<Id> {
                     }
                     self.tell(no, SlotEvent::Tick, now, out);
                 }
+                if self.late.is_some_and(|late| late <= now) {
+                    self.late = Some(now + LATE_INTERVAL);
+                    self.kill(out);
+                }
             }
             Event::Stop => {
                 self.stopping = true;
+                self.late = self.late.or_else(|| Some(now + self.patience?));
                 let own = self.own_logger;
                 let services: Vec<SlotNo> =
                     self.slots().map(|(no, _)| no).filter(|&no| Some(no) != own).collect();
@@ -937,6 +958,24 @@ impl<Id: Ord + Copy> Roster<Id> {
         }
     }
 
+    /// Kills whoever was told to leave and is still there; not a logger whose service is there.
+    fn kill(&self, out: &mut Vec<Effect>) {
+        for (no, slot) in self.slots() {
+            let role = match slot.phase {
+                Phase::Stopping => Role::Main,
+                Phase::Draining { .. } => Role::Log,
+                Phase::Held
+                | Phase::Settling { .. }
+                | Phase::Active
+                | Phase::Unlinked { .. }
+                | Phase::Kept => continue,
+            };
+            if let Some(pid) = slot.supervise(role).pid() {
+                out.push(Effect::For(no, Action::Kill(role, pid)));
+            }
+        }
+    }
+
     fn forget(&mut self, no: SlotNo, now: Instant, out: &mut Vec<Effect>) {
         let Some(slot) = self.slots.get_mut(no.0).and_then(Option::take) else {
             return;
@@ -980,7 +1019,10 @@ impl<Id: Ord + Copy> Roster<Id> {
             return;
         }
         match (self.live, self.own_logger) {
-            (0, _) => out.push(Effect::Exit),
+            (0, _) => {
+                self.late = None;
+                out.push(Effect::Exit);
+            }
             (1, Some(own)) => self.tell(own, SlotEvent::Stop, now, out),
             _ => {}
         }

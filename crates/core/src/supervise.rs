@@ -639,6 +639,8 @@ impl Machine {
             (S::Waiting { .. }, E::Command(C::Up | C::Once, _)) if self.fork_failures == 0 => {
                 self.start(PUBLISH, now)
             }
+            // What it waits for may be another thing now.
+            (S::Blocked, E::Command(C::Up | C::Once, _)) => self.start(PUBLISH, now),
             (
                 S::Waiting { .. } | S::Blocked,
                 E::Command(C::Up | C::Once | C::Pause | C::Continue, _),
@@ -647,6 +649,8 @@ impl Machine {
             (S::Preparing, E::Prepared(policy, chance)) => {
                 self.policy = policy;
                 self.chance = chance;
+                // That has been mended.
+                self.reason = self.reason.filter(|reason| *reason != Reason::Options);
                 self.prepared(now)
             }
             (S::Preparing, E::Refused(_) | E::Lacking) if self.leaving => self.leave(),

@@ -2,8 +2,8 @@
 //! is in `roster_world.rs`.
 
 use daemontools_core::roster::{
-    AFTER_EXIT, Action, Contents, DRAIN_TIME, Effect, Event, LONGEST_PAUSE, Phase, QUICK_DEATH,
-    Role, Roster, SETTLE_INTERVAL, SETTLE_TIME, SlotNo, Supervise, UNLINK_GRACE,
+    AFTER_EXIT, Action, Contents, DRAIN_TIME, Effect, Event, LATE_INTERVAL, LONGEST_PAUSE, Phase,
+    QUICK_DEATH, Role, Roster, SETTLE_INTERVAL, SETTLE_TIME, SlotNo, Supervise, UNLINK_GRACE,
 };
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
@@ -87,6 +87,7 @@ impl Story {
                     Action::Spawn(Log) => format!("{no} spawn log"),
                     Action::Terminate(pid) => format!("{no} terminate {}", role(pid)),
                     Action::Finish(pid) => format!("{no} finish {}", role(pid)),
+                    Action::Kill(_, pid) => format!("{no} kill {}", role(pid)),
                     Action::EndInput => format!("{no} end input"),
                     Action::CheckInput => format!("{no} check input"),
                     Action::DropPipe => format!("{no} drop pipe"),
@@ -1228,6 +1229,40 @@ fn a_second_stop_tells_again_and_does_not_wait_for_the_pipe() {
     assert_eq!(story.stop(), "0 terminate log");
     assert_eq!(story.stop(), "0 terminate log");
     assert_eq!(story.ended(0, Log, LEFT), "0 forget, exit");
+}
+
+#[test]
+fn stop_kills_what_is_there_after_its_deadline() {
+    let mut story = Story::running();
+    story.roster.limit_stop(MINUTE);
+    story.seen("b", B, PLAIN);
+    story.spawned(1, Main);
+    assert_eq!(story.stop(), "0 terminate main, 1 terminate main");
+    assert_eq!(story.due_in(), Some(MINUTE));
+    // Said again, it gives no more time.
+    story.pass(MINUTE / 2);
+    story.stop();
+    assert_eq!(story.ended(1, Main, LEFT), "1 forget");
+    assert_eq!(story.tick(MINUTE / 2), "0 kill main");
+    assert_eq!(story.tick(LATE_INTERVAL), "0 kill main");
+    // The logger may read what is left, but not for ever.
+    assert_eq!(story.ended(0, Main, KILLED), "0 finish log, 0 end input");
+    assert!(story.tick(LATE_INTERVAL).contains("0 kill log"));
+    assert_eq!(story.ended(0, Log, KILLED), "0 forget, exit");
+    assert_eq!(story.due_in(), None);
+}
+
+#[test]
+fn a_stop_in_time_kills_nobody_nor_one_without_a_deadline() {
+    let mut story = Story::running();
+    story.roster.limit_stop(MINUTE);
+    story.stop();
+    story.ended(0, Main, LEFT);
+    assert_eq!(story.ended(0, Log, LEFT), "0 forget, exit");
+    assert_eq!(story.tick(MINUTE), "");
+    let mut story = Story::running();
+    story.stop();
+    assert_eq!(story.due_in(), None);
 }
 
 #[test]

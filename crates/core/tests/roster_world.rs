@@ -31,6 +31,8 @@ struct Kind {
     own_logger: bool,
     /// Every directory appears under one name only, and has a logger for ever or never.
     orderly: bool,
+    /// How long a stop may take.
+    patience: Option<Duration>,
 }
 
 /// One thing that happens.
@@ -116,8 +118,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    (prop::bool::weighted(0.2), any::<bool>(), any::<bool>())
-        .prop_map(|(keep, own_logger, orderly)| Kind { keep, own_logger, orderly })
+    let patience = prop::option::of((0..10_u64).prop_map(Duration::from_secs));
+    (prop::bool::weighted(0.2), any::<bool>(), any::<bool>(), patience).prop_map(
+        |(keep, own_logger, orderly, patience)| Kind { keep, own_logger, orderly, patience },
+    )
 }
 
 /// A supervise.
@@ -169,6 +173,9 @@ impl World {
             most: 0,
             todo: Vec::new(),
         };
+        if let Some(patience) = kind.patience {
+            world.roster.limit_stop(patience);
+        }
         if kind.own_logger {
             world.dirs.insert(OWN, Contents { log: false, run: true });
             let mut out = Vec::new();
@@ -212,6 +219,14 @@ impl World {
             Action::Terminate(pid) => {
                 self.check_logger_is_last(pid);
                 self.process(pid).terminated = true;
+            }
+            Action::Kill(role, pid) => {
+                self.check_logger_is_last(pid);
+                assert!(self.roster.is_stopping() && self.kind.patience.is_some());
+                let process = self.process(pid);
+                assert!(process.terminated || process.finishing, "it was not asked before");
+                assert_eq!((process.slot, process.role), (no, role));
+                process.terminated = true;
             }
             Action::Finish(pid) => {
                 self.check_logger_is_last(pid);

@@ -2,6 +2,12 @@
 
 use crate::{Result, kernel};
 
+/// The user whose rights we have.
+#[must_use]
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Sets the supplementary groups.
 ///
 /// # Errors

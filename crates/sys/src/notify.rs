@@ -22,6 +22,8 @@ pub struct Datagram {
     /// Who sent it, by the kernel's word; `None` for somebody whom we cannot see, outside our
     /// namespace of process ids. Meanwhile the sender may have ended, and the number be used again.
     pub sender: Option<Pid>,
+    /// As which user.
+    pub user: Option<u32>,
     /// What descriptors came along, as far as they are kept: the sender of a barrier waits until
     /// they are closed.
     pub descriptors: [Option<OwnedFd>; 4],
@@ -61,6 +63,7 @@ impl NotifySocket {
             length: received.length,
             truncated: received.flags & nr::MSG_TRUNC != 0,
             sender: None,
+            user: None,
             descriptors: [const { None }; 4],
         };
         datagram.take(control.0.get(..received.control).unwrap_or_default());
@@ -98,6 +101,8 @@ impl Datagram {
             nr::SCM_CREDENTIALS => {
                 let pid = data.first_chunk().map_or(0, |&pid| i32::from_ne_bytes(pid));
                 self.sender = Pid::new(pid);
+                let user = data.get(4..).and_then(<[u8]>::first_chunk);
+                self.user = user.map(|&user| u32::from_ne_bytes(user));
             }
             nr::SCM_RIGHTS => {
                 let mut places = self.descriptors.iter_mut();
@@ -160,6 +165,7 @@ mod tests {
         assert_eq!(room.get(..first.length), Some(&b"READY=1"[..]));
         assert!(!first.truncated);
         assert_eq!(first.sender, Some(crate::process::id()));
+        assert_eq!(first.user, Some(crate::ids::effective_user()));
         assert!(first.descriptors.iter().all(Option::is_none));
         let second = socket.receive(&mut room).unwrap();
         assert!(second.truncated);
@@ -252,6 +258,7 @@ mod tests {
             length: 0,
             truncated: false,
             sender: None,
+            user: None,
             descriptors: [const { None }; 4],
         };
         let mut beside = Vec::new();

@@ -15,7 +15,7 @@ mod scripts;
 mod tree;
 
 use crate::children::reap;
-use crate::diag;
+use crate::diag::{self, TEMPORARY};
 use crate::gate;
 use crate::identity;
 use crate::time::{instant, now};
@@ -28,9 +28,11 @@ use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::decimal::Decimal;
 use daemontools_core::detail::{Phase, Reason};
 use daemontools_core::handover::Handover;
+use daemontools_core::options::Reach;
 use daemontools_core::sd_notify::{self, Line};
 use daemontools_core::status::Want;
 use daemontools_core::supervise::{Effect, Event, Machine, Policy, Script, State, Word};
+use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Forked};
@@ -39,12 +41,15 @@ use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll, random};
 
 use care::{Care, Obstacle, Reaped};
 use directory::{Asked, Wrong};
-use files::{Beginning, Files, Handed, Locked};
+use files::{Beginning, Files, Handed, Locked, Remembered};
 use log::Log;
 use needs::Verdict;
 
 /// After a status that could not be written, how long until the next try.
 const RETRY_STATUS: Duration = Duration::from_secs(5);
+
+/// How long a process may live on after a KILL; then we leave it alone.
+const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Exit code: 0 after `x`, 100 for bad usage, 111 when the directory cannot be supervised.
 pub(crate) fn main() -> i32 {
@@ -56,8 +61,8 @@ pub(crate) fn main() -> i32 {
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
     match Supervisor::begin(dir, handover.as_ref(), handed) {
-        Ok((mut supervisor, socket, normally_up)) => {
-            if let Err(code) = supervisor.appear(&socket, normally_up, handover.as_ref()) {
+        Ok((mut supervisor, remembered, normally_up)) => {
+            if let Err(code) = supervisor.appear(remembered, normally_up, handover.as_ref()) {
                 return code;
             }
             drop(gate);
@@ -96,8 +101,11 @@ struct Supervisor {
     care: Option<Box<Care>>,
     /// For a service with a logger in its own directory.
     log: Option<Box<Log>>,
-    /// What is wrong with the directory, which was said.
-    complaint: Option<Wrong>,
+    /// Why the service is not started, which was said.
+    complaint: Vec<u8>,
+    /// We were told to leave without regard to what the service has to do, and do so now at the
+    /// latest.
+    last_moment: Option<Instant>,
     /// Where the service was when that was last told to its `notify`.
     told: Phase,
 }
@@ -110,9 +118,9 @@ impl Supervisor {
         dir: &'static CStr,
         handover: Option<&Handover>,
         handed: Option<Handed>,
-    ) -> core::result::Result<(Self, Vec<u8>, bool), i32> {
-        const WANTED: [i32; 5] =
-            [signal::TERM, signal::INT, signal::HUP, signal::USR1, signal::USR2];
+    ) -> core::result::Result<(Self, Remembered, bool), i32> {
+        const WANTED: [i32; 6] =
+            [signal::TERM, signal::INT, signal::HUP, signal::QUIT, signal::USR1, signal::USR2];
         let shown = dir.to_bytes();
         let fatal = |what: &[&[u8]], error| diag::fatal("supervise", what, error);
         let signals = Signals::take_over_again(&WANTED, handover.map(|handover| handover.mask))
@@ -129,7 +137,7 @@ impl Supervisor {
         let down = fs::exists(fs::HERE, c"down")
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
-        let Beginning { machine, adopted, recorded, socket } =
+        let Beginning { machine, adopted, recorded, remembered } =
             files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
         let supervisor = Self {
             name: dir,
@@ -147,28 +155,32 @@ impl Supervisor {
             record_trouble: false,
             care: None,
             log: None,
-            complaint: None,
+            complaint: Vec::new(),
+            last_moment: None,
             told: Phase::Down,
         };
-        Ok((supervisor, socket, !down))
+        Ok((supervisor, remembered, !down))
     }
 
-    /// The rest of it: `socket` is the name of the notify socket that the service knows.
+    /// The rest of it: what the last supervise has `remembered` of the service.
     #[inline(never)]
     fn appear(
         &mut self,
-        socket: &[u8],
+        remembered: Remembered,
         normally_up: bool,
         handover: Option<&Handover>,
     ) -> core::result::Result<(), i32> {
-        self.look_at_directory(socket, handover);
+        self.look_at_directory(remembered, handover);
         self.make_log(normally_up, handover)?;
         if handover.is_some_and(|handover| handover.leaving) {
             self.step(Event::Command(Command::Exit, Scope::Process));
         }
         // The status is there before ok, which tells others that it is.
         self.publish();
-        self.files.open_ok()
+        self.files.open_ok()?;
+        // Those who need a service that runs already believe it only now.
+        self.unpublished |= self.machine.pid().is_some();
+        Ok(())
     }
 
     /// From the first start to the last end.
@@ -180,6 +192,9 @@ impl Supervisor {
         // Our child before an upgrade may have ended in between.
         self.reap();
         while !self.is_over() {
+            if self.last_moment.is_some() && self.leave_in_haste() {
+                return TEMPORARY;
+            }
             if self.unpublished {
                 self.publish();
             }
@@ -199,9 +214,6 @@ impl Supervisor {
             if notified || spoken {
                 self.hear();
             }
-            if changed {
-                self.look_outside();
-            }
             if signalled {
                 self.take_signals();
             }
@@ -210,6 +222,10 @@ impl Supervisor {
             }
             if log_ended {
                 self.take_end_of_log();
+            }
+            // Not before what concerns us ourselves: at the end of all, there is no need any more.
+            if changed {
+                self.look_outside();
             }
             if self.machine.deadline().is_some() {
                 self.step(Event::Tick);
@@ -222,6 +238,9 @@ impl Supervisor {
             }
         }
         self.publish();
+        if let Some(care) = &mut self.care {
+            care.leave_cgroup();
+        }
         0
     }
 
@@ -237,7 +256,8 @@ impl Supervisor {
         let due = self.machine.deadline().into_iter().chain(log);
         let due = due.map(|deadline| deadline.after(now));
         let retry = self.unpublished.then_some(RETRY_STATUS);
-        due.chain(retry).min()
+        let last = self.last_moment.map(|moment| moment.after(now));
+        due.chain(retry).chain(last).min()
     }
 
     fn take_signals(&mut self) {
@@ -249,6 +269,11 @@ impl Supervisor {
                 // USR1 is what svscan tells a logger's supervise whose end of file is near. HUP
                 // comes from a terminal that is closed, and the service gets it as well.
                 signal::HUP | signal::USR1 => asked = [asked[0], Some(Command::Exit)],
+                // What svscan says at last to those who do not come to an end.
+                signal::QUIT => {
+                    asked = [Some(Command::Down), Some(Command::Exit)];
+                    self.last_moment.get_or_insert_with(|| instant() + LAST_PATIENCE);
+                }
                 signal::USR2 => upgrade = true,
                 _ => {}
             }
@@ -267,6 +292,8 @@ impl Supervisor {
         while let Some((pid, how)) = reap() {
             // Others than ours can be children of whoever became us by exec.
             if self.machine.pid() == Some(pid) {
+                // It may have become our child since it was taken hold of.
+                self.adopted = None;
                 self.take_death(how);
             } else if self.log.as_ref().is_some_and(|log| log.machine.pid() == Some(pid)) {
                 self.step_log(Event::Ended(how));
@@ -290,32 +317,57 @@ impl Supervisor {
 
     /// The service's process has ended. One that puts itself into the background goes on in another.
     fn take_death(&mut self, how: Ended) {
-        self.adopted = None;
-        // One that was told to end has done so.
-        let up = matches!(self.machine.state(), State::Up { .. }) && !self.machine.is_ending();
-        let care = self.care.as_mut().filter(|_| up && how == Ended::Exited(0));
-        let successor = care.zip(self.machine.pid()).and_then(|(care, pid)| care.successor(pid));
-        match successor {
-            Some(pid) if self.move_to(pid) => {}
-            _ => self.step(Event::Ended(how)),
+        if let (State::Up { pid, .. }, Some(care)) = (self.machine.state(), &self.care)
+            // One that we have ended may just have been about to.
+            && (how == Ended::Exited(0) || self.machine.is_ending())
+            && let Some(successor) = care.successor(pid)
+            && self.move_to(successor)
+        {
+            return;
         }
+        self.step(Event::Ended(how));
     }
 
-    /// The service is this process from now on. Gives whether it can be.
+    /// The service is this process from now on, if it is there to be watched.
     fn move_to(&mut self, pid: Pid) -> bool {
-        let handle = if process::is_child(pid) {
+        let adopted = if process::is_child(pid) {
             None
         } else {
             // Whoever it is a child of, we see its end.
-            match Handle::open(pid) {
-                Ok(Some(handle)) => Some(handle),
-                Ok(None) | Err(_) => return false,
-            }
+            let Ok(Some(handle)) = Handle::open(pid) else {
+                return false;
+            };
+            Some(handle)
         };
-        self.adopted = handle;
+        self.adopted = adopted;
         self.files.note(true, |record| record.write_process(pid, Script::Run));
         self.step(Event::Moved(pid));
         true
+    }
+
+    /// Kills what is there, of the service and its other scripts. Tells whether we leave without
+    /// having seen its end, as if we had been killed: then the record names it, for the next one.
+    fn leave_in_haste(&mut self) -> bool {
+        match (self.machine.state(), self.machine.pid()) {
+            (State::Gone, _) => return false,
+            (State::Sweeping, _) if self.sweep(Signal::Kill) => self.step(Event::Swept),
+            (_, Some(pid)) => {
+                let scope = match self.machine.policy().stop.reach {
+                    Reach::Process => Scope::Process,
+                    Reach::Group => Scope::Group,
+                    Reach::Tree => Scope::Tree,
+                };
+                let _ = self.signal(pid, signal::KILL, scope);
+            }
+            _ => {}
+        }
+        let over = self.last_moment.is_some_and(|moment| moment <= instant());
+        if over && let Some(pid) = self.machine.pid() {
+            let digits = Decimal::new(pid.get().cast_unsigned().into());
+            let what = [b"process ", digits.as_bytes(), b" of ", self.dir, b" refuses to die"];
+            diag::say(&[b"supervise: warning: leaving, although ", &what.concat()]);
+        }
+        over
     }
 
     /// What the service says of itself.
@@ -337,11 +389,8 @@ impl Supervisor {
                     Line::Word(word) => self.step(Event::Said(word)),
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
-                        if tree::belongs_to(pid, &roots)
-                            && self.move_to(pid)
-                            && let Some(care) = &mut self.care
-                        {
-                            care.arrived = true;
+                        if tree::belongs_to(pid, &roots) {
+                            let _ = self.move_to(pid);
                         }
                     }
                     Line::Status(text) => {
@@ -359,14 +408,13 @@ impl Supervisor {
     #[inline(never)]
     fn look_outside(&mut self) {
         let state = self.machine.state();
-        let home = self.home.as_ref().map(OwnedFd::as_fd);
         let Some(care) = &mut self.care else {
             return;
         };
         if care.first_connection.as_ref().is_some_and(poll::Any::is_ready) {
             return self.step(Event::Available);
         }
-        match (care.judge_needs(home), state) {
+        match (care.judge_needs(), state) {
             (Some(Verdict::Met), State::Blocked) if care.first_connection.is_none() => {
                 self.step(Event::Available);
             }
@@ -374,7 +422,7 @@ impl Supervisor {
                 self.unpublished |= care.lacking.as_ref() != Some(&name);
                 care.lacking = Some(name);
             }
-            (Some(Verdict::Bereft(name)), State::Up { .. }) => {
+            (Some(Verdict::Bereft(name)), State::Up { .. }) if !self.machine.is_ending() => {
                 diag::say(&[
                     b"supervise: warning: restarting ",
                     self.dir,
@@ -391,31 +439,43 @@ impl Supervisor {
     /// What the service directory asks for, when we begin. A process that runs already is watched
     /// all the same if there is a mistake in it.
     #[inline(never)]
-    fn look_at_directory(&mut self, socket: &[u8], handover: Option<&Handover>) {
+    fn look_at_directory(&mut self, remembered: Remembered, handover: Option<&Handover>) {
         match directory::look() {
             Ok(None) => self.files.remove_state(),
             Ok(Some(asked)) => {
                 self.machine.configure(asked.policy);
                 let mut care = Box::new(Care::new(asked));
+                let Remembered { socket, message } = remembered;
+                care.message = message;
                 if let Some(handover) = handover {
-                    care.take_handed(handover, socket);
+                    care.take_handed(handover, &socket);
                 }
+                let state = self.files.state();
                 if let Some(pid) = self.machine.pid() {
                     let home = self.home.as_ref().map(OwnedFd::as_fd);
-                    let state = self.files.state();
-                    care.resume(self.name, home, state, self.adopted.as_ref(), pid, socket);
+                    let running = (pid, self.machine.script());
+                    care.resume(self.name, home, state, self.adopted.as_ref(), running, &socket);
+                } else {
+                    care.end_leftovers(self.name, state);
                 }
                 self.care = Some(care);
             }
-            Err(wrong) => self.complain(wrong),
+            Err(wrong) => self.complain_of(&wrong),
         }
     }
 
-    /// Says what is wrong with the directory, once.
-    fn complain(&mut self, wrong: Wrong) {
-        if self.complaint.as_ref() != Some(&wrong) {
-            diag::say(&[b"supervise: warning: ", self.dir, b"/", &wrong.message()]);
-            self.complaint = Some(wrong);
+    /// Says what is wrong with the directory.
+    fn complain_of(&mut self, wrong: &Wrong) {
+        self.complain([b"supervise: warning: ", self.dir, b"/", &wrong.message()].concat());
+        // To be seen in the state as well.
+        self.care.get_or_insert_with(|| Box::new(Care::new(Asked::nothing())));
+    }
+
+    /// Says why the service is not started, once.
+    fn complain(&mut self, words: Vec<u8>) {
+        if self.complaint != words {
+            diag::say(&[&words]);
+            self.complaint = words;
         }
     }
 
@@ -424,15 +484,16 @@ impl Supervisor {
     fn prepare(&mut self) -> Event {
         match directory::look() {
             Ok(None) => {
-                self.complaint = None;
+                self.complaint.clear();
                 // What it had is gone with the options.
-                if self.care.take().is_some() {
+                if let Some(mut care) = self.care.take() {
+                    care.leave_cgroup();
                     self.files.remove_state();
                 }
                 Event::Prepared(Policy::ORIGINAL, 0)
             }
             Err(wrong) => {
-                self.complain(wrong);
+                self.complain_of(&wrong);
                 Event::Refused(Reason::Options)
             }
             Ok(Some(asked)) => self.prepare_for(asked),
@@ -442,7 +503,6 @@ impl Supervisor {
     /// The same for a service that asks for something.
     #[inline(never)]
     fn prepare_for(&mut self, asked: Box<Asked>) -> Event {
-        self.complaint = None;
         let chance = if asked.policy.restart.is_some() { random::random_u32() } else { 0 };
         let policy = asked.policy;
         let log = self.log.as_ref().and_then(|log| log.machine.pid());
@@ -456,9 +516,20 @@ impl Supervisor {
         care.log = log;
         let home = self.home.as_ref().map(OwnedFd::as_fd);
         match care.prepare(self.name, home, self.files.state()) {
-            Ok(()) => {}
-            Err(Obstacle::Refusal(reason)) => return Event::Refused(reason),
-            Err(Obstacle::Lacking) => return Event::Lacking,
+            Err(Obstacle::Refusal(Reason::Cycle, words)) => {
+                // Not tried again by itself, so that it is worth a word each time.
+                diag::say(&[&words]);
+                return Event::Refused(Reason::Cycle);
+            }
+            Err(Obstacle::Refusal(reason, words)) => {
+                self.complain(words);
+                return Event::Refused(reason);
+            }
+            Err(Obstacle::Lacking) => {
+                self.complaint.clear();
+                return Event::Lacking;
+            }
+            Ok(()) => self.complaint.clear(),
         }
         // It may have come with the personality, after we began.
         if self.log.is_none() {
@@ -639,7 +710,13 @@ impl Supervisor {
             (Scope::Tree, None) => Scope::Process,
             (scope, _) => scope,
         };
-        signal_to(self.adopted.as_ref(), pid, number, scope)
+        match signal_to(self.adopted.as_ref(), pid, number, scope) {
+            // It was started before its directory asked for a group of its own.
+            Err(Errno::SRCH) if scope == Scope::Group && self.care.is_some() => {
+                signal_to(self.adopted.as_ref(), pid, number, Scope::Process)
+            }
+            other => other,
+        }
     }
 
     /// Starts a script.
@@ -652,9 +729,9 @@ impl Supervisor {
         };
         match process::fork()? {
             Forked::Parent(pid) => {
+                self.adopted = None;
                 if let (Some(care), Script::Run) = (&mut self.care, script) {
                     care.notification = reading;
-                    care.arrived = false;
                 }
                 Ok(pid)
             }

@@ -22,7 +22,7 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
-use daemontools_core::decimal::Decimal;
+use daemontools_core::decimal::{self, Decimal};
 use daemontools_core::getopt::Opt;
 use daemontools_core::handover::{Handover, Service};
 use daemontools_core::roster::{
@@ -51,16 +51,24 @@ const SURVEYS: u32 = 5;
 
 /// Exit code: 0 after TERM, 100 for bad usage, 111 when the directory cannot be scanned.
 pub(crate) fn main() -> i32 {
-    let (mut keep, mut upgrade) = (false, false);
-    let mut options = options(b"ku");
+    let (mut keep, mut upgrade, mut patience) = (false, false, None);
+    let mut options = options(b"kt:u");
     for option in options.by_ref() {
-        match option {
-            Opt::Letter(b'k') => keep = true,
-            Opt::Letter(_) => upgrade = true,
-            _ => {
-                complain(option);
-                return diag::usage("svscan", "svscan [-ku] [dir [logservice]]");
+        let good = match option {
+            Opt::Letter(letter) => {
+                keep |= letter == b'k';
+                upgrade |= letter == b'u';
+                true
             }
+            Opt::Value(_, seconds) => {
+                patience = decimal::parse(seconds).map(Duration::from_secs);
+                patience.is_some()
+            }
+            Opt::Illegal(_) | Opt::NeedsValue(_) => false,
+        };
+        if !good {
+            complain(option);
+            return diag::usage("svscan", "svscan [-ku] [-t seconds] [dir [logservice]]");
         }
     }
     let scan_dir = process::arg(options.operand());
@@ -74,6 +82,9 @@ pub(crate) fn main() -> i32 {
     fd::fill_missing(fd::Missing::NullForChildren);
     match Scanner::begin(keep, scan_dir, log_service, inherited) {
         Ok(mut scanner) => {
+            if let Some(patience) = patience {
+                scanner.roster.limit_stop(patience);
+            }
             scanner.run();
             0
         }
@@ -549,6 +560,7 @@ impl Scanner {
                 }
                 Effect::For(_, Action::Terminate(pid)) => self.signal(pid, signal::TERM),
                 Effect::For(_, Action::Finish(pid)) => self.signal(pid, signal::USR1),
+                Effect::For(no, Action::Kill(role, pid)) => self.kill(no, role, pid),
                 Effect::For(no, Action::EndInput) => self.end_input(no),
                 Effect::For(no, Action::CheckInput) => {
                     let answer =
@@ -579,6 +591,20 @@ impl Scanner {
             // Our child, not reaped yet, so that the number is still its own.
             None => process::kill(pid, number),
         };
+    }
+
+    /// Whoever has not ended in time.
+    fn kill(&self, no: SlotNo, role: Role, pid: Pid) {
+        if let Some(slot) = self.roster.slot(no) {
+            let (name, suffix) = (slot.name(), suffix(role));
+            diag::say(&[
+                b"svscan: warning: killing ",
+                name,
+                suffix,
+                b", which has not ended in time",
+            ]);
+        }
+        self.signal(pid, signal::QUIT);
     }
 
     /// Who is there already for a service, or for its logger.

@@ -219,6 +219,8 @@ impl Scanner {
                 }
                 Effect::For(_, Action::Terminate(pid)) => self.signal(pid, signal::TERM).await,
                 Effect::For(_, Action::Finish(pid)) => self.signal(pid, signal::USR1).await,
+                // Without an option, nobody is ever late.
+                Effect::For(_, Action::Kill(..)) => {}
                 Effect::For(no, Action::EndInput) => self.end_input(no).await,
                 Effect::For(no, Action::CheckInput) => {
                     let answer = if self.is_unread(no).await {

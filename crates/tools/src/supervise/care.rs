@@ -4,11 +4,12 @@
 use super::cgroup::Cgroup;
 use super::child::FIRST_SOCKET;
 use super::directory::Asked;
-use super::needs::{self, Needs, Verdict};
+use super::needs::{Needs, Verdict};
 use super::tree;
 use crate::diag;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::command::{Scope, Signal};
@@ -17,8 +18,9 @@ use daemontools_core::detail::Reason;
 use daemontools_core::handover::Handover;
 use daemontools_core::options::{Address, Background, Listen, Reach};
 use daemontools_core::sd_notify::LONGEST;
-use daemontools_core::supervise::State;
+use daemontools_core::supervise::{Script, State};
 use daemontools_core::{Ended, Pid};
+use daemontools_sys::ids::effective_user;
 use daemontools_sys::net::{self, Endpoint};
 use daemontools_sys::notify::NotifySocket;
 use daemontools_sys::pidfd::Handle;
@@ -42,8 +44,6 @@ pub(super) struct Care {
     pub(super) notification: Option<OwnedFd>,
     /// Where it says how it is, and the name it knows it by.
     pub(super) socket: Option<(NotifySocket, Vec<u8>)>,
-    /// It is known for certain which process it goes on in.
-    pub(super) arrived: bool,
     /// What it said last, for people.
     pub(super) message: Vec<u8>,
     /// The `check` that runs.
@@ -66,8 +66,8 @@ pub(super) struct Care {
 
 /// Why a service is not started.
 pub(super) enum Obstacle {
-    /// For this reason, which was said.
-    Refusal(Reason),
+    /// For this reason; it is to be said, in these words.
+    Refusal(Reason, Vec<u8>),
     /// Something outside is not there yet.
     Lacking,
 }
@@ -78,7 +78,6 @@ impl Care {
             asked,
             notification: None,
             socket: None,
-            arrived: false,
             message: Vec::new(),
             check: None,
             controls: Vec::new(),
@@ -116,10 +115,7 @@ impl Care {
         state: BorrowedFd<'_>,
     ) -> core::result::Result<(), Obstacle> {
         let shown = dir.to_bytes();
-        let refuse = |what: &[u8], error| {
-            diag::warning("supervise", &[b"not starting ", shown, b": unable to ", what], error);
-            Obstacle::Refusal(Reason::Options)
-        };
+        let refuse = |what: &[u8], error| refusal(shown, &[what], error);
         self.look_at_needs(shown, home)?;
         if self.has_own_tree() {
             process::adopt_orphans();
@@ -159,19 +155,21 @@ impl Care {
         let (Some(home), false) = (home, wanted.is_empty()) else {
             return Ok(());
         };
-        if let Some(chain) = needs::cycle(home, shown) {
-            let chain: Vec<&[u8]> = chain.iter().map(|name| &**name).collect();
-            diag::say(&[
-                b"supervise: warning: not starting ",
-                shown,
-                b": its needs lead back to it: ",
-                &chain.join(&b" needs "[..]),
-            ]);
-            return Err(Obstacle::Refusal(Reason::Cycle));
+        if self.needs.is_none() {
+            let needs = Needs::new(home, shown, wanted);
+            self.needs = Some(needs.map_err(|e| refusal(shown, &[b"look for what it needs"], e))?);
         }
-        let needs = self.needs.get_or_insert_with(|| Needs::new(home, wanted));
+        let Some(needs) = &mut self.needs else {
+            return Ok(());
+        };
+        if let Some(chain) = needs.cycle(shown) {
+            let chain: Vec<&[u8]> = chain.iter().map(|name| &**name).collect();
+            let chain = chain.join(&b" needs "[..]);
+            let words = [NOT_STARTING, shown, b": its needs lead back to it: ", &chain].concat();
+            return Err(Obstacle::Refusal(Reason::Cycle, words));
+        }
         needs.forget();
-        match needs.judge(home, wanted) {
+        match needs.judge(wanted) {
             Verdict::Met => Ok(()),
             Verdict::Lacking(name) | Verdict::Bereft(name) => {
                 self.lacking = Some(name);
@@ -187,8 +185,8 @@ impl Care {
     ) -> core::result::Result<(), Obstacle> {
         let options = &self.asked.options;
         let limits = options.resources.needs_cgroup();
-        if !limits && options.stop.reach != Reach::Tree {
-            self.cgroup = None;
+        if !limits && options.stop.reach != Reach::Tree && options.background.is_none() {
+            self.leave_cgroup();
             return Ok(());
         }
         if self.cgroup.is_none() {
@@ -196,26 +194,14 @@ impl Care {
                 Ok(cgroup) => Some(cgroup),
                 // The tree can be walked, too.
                 Err(_) if !limits => None,
-                Err(error) => {
-                    let what = [b"not starting ", shown, b": unable to make a control group"];
-                    diag::warning("supervise", &what, error);
-                    return Err(Obstacle::Refusal(Reason::Options));
-                }
+                Err(error) => return Err(refusal(shown, &[b"make a control group"], error)),
             };
         }
         if let Some(cgroup) = &self.cgroup
             && let Err(trouble) = cgroup.limit(&options.resources)
         {
-            let what = [
-                b"not starting ",
-                shown,
-                b": unable to set ",
-                cgroup.path(),
-                b"/",
-                trouble.0.as_bytes(),
-            ];
-            diag::warning("supervise", &what, trouble.1);
-            return Err(Obstacle::Refusal(Reason::Options));
+            let what = [b"set ", cgroup.path(), b"/", trouble.0.as_bytes()];
+            return Err(refusal(shown, &what, trouble.1));
         }
         Ok(())
     }
@@ -228,11 +214,8 @@ impl Care {
                 Ok(socket) => self.sockets.push(socket),
                 Err(error) => {
                     let [kind, place] = &wanted.written;
-                    let what =
-                        [b"not starting ", shown, b": unable to listen on ", kind, b" ", place];
-                    diag::warning("supervise", &what, error);
                     self.sockets.clear();
-                    return Err(Obstacle::Refusal(Reason::Options));
+                    return Err(refusal(shown, &[b"listen on ", kind, b" ", place], error));
                 }
             }
         }
@@ -246,7 +229,7 @@ impl Care {
         home: Option<BorrowedFd<'_>>,
         state: BorrowedFd<'_>,
         process: Option<&Handle>,
-        pid: Pid,
+        (pid, script): (Pid, Script),
         socket: &[u8],
     ) {
         let shown = dir.to_bytes();
@@ -255,9 +238,13 @@ impl Care {
             diag::warning("supervise", &[b"unable to ", what, b" of ", shown], error);
         };
         if let (Some(home), false) = (home, wanted.needs.is_empty()) {
-            let mut needs = Needs::new(home, &wanted.needs);
-            let _ = needs.judge(home, &wanted.needs);
-            self.needs = Some(needs);
+            match Needs::new(home, shown, &wanted.needs) {
+                Ok(mut needs) => {
+                    let _ = needs.judge(&wanted.needs);
+                    self.needs = Some(needs);
+                }
+                Err(error) => warn(b"look for the needs", error),
+            }
         }
         if wanted.ready.socket && !socket.is_empty() && self.socket.is_none() {
             match NotifySocket::new(socket) {
@@ -265,18 +252,17 @@ impl Care {
                 Err(error) => warn(b"get back the notify socket", error),
             }
         }
-        if let Some(number) = wanted.ready.descriptor {
+        if let Some(number) = wanted.ready.descriptor.filter(|_| script == Script::Run) {
             self.notification = reopen(pid, number).ok();
         }
-        if !wanted.listen.is_empty() && self.sockets.is_empty() {
+        // A script beside it has none of them.
+        if script == Script::Run && !wanted.listen.is_empty() && self.sockets.is_empty() {
             match take_sockets(process, pid, &wanted.listen) {
                 Ok(sockets) => self.sockets = sockets,
                 Err(error) => warn(b"get back the sockets", error),
             }
         }
         let _ = self.enter_cgroup(shown, state);
-        // It had the time to do that before.
-        self.arrived = true;
         if self.has_own_tree() {
             process::adopt_orphans();
         }
@@ -303,12 +289,17 @@ impl Care {
     pub(super) fn read_datagram(&mut self, dir: &CStr, roots: &[Pid]) -> Option<Vec<u8>> {
         let (socket, _) = self.socket.as_ref()?;
         loop {
-            let mut room = Vec::new();
-            room.resize(LONGEST, 0);
+            let mut room = vec![0; LONGEST];
             // The descriptors of a barrier are closed when this is over: all before was heard.
             let datagram = socket.receive(&mut room)?;
             let sender = datagram.sender;
-            if sender.is_some_and(|sender| tree::belongs_to(sender, roots)) {
+            let is_own = |sender| {
+                tree::belongs_to(sender, roots)
+                    // Of one that has gone nobody can tell. But whoever is who we are could do
+                    // with the service as he likes.
+                    || datagram.user == Some(effective_user()) && tree::has_gone(sender)
+            };
+            if sender.is_some_and(is_own) {
                 room.truncate(datagram.length);
                 return Some(room);
             }
@@ -328,7 +319,24 @@ impl Care {
     pub(super) fn signal_below(&self, process: Pid, signal: i32) {
         match &self.cgroup {
             Some(cgroup) => signal_each(&cgroup.processes(), process, signal),
-            None => drop(tree::signal_below(process, &[], signal)),
+            None => {
+                tree::signal_below(process, &[], signal);
+                // And what has lost its parents.
+                let mut others = self.own_programs();
+                others.push(process);
+                tree::signal_below(process::id(), &others, signal);
+            }
+        }
+    }
+
+    /// Kills what the service has left behind while nobody watched it.
+    pub(super) fn end_leftovers(&mut self, dir: &CStr, state: BorrowedFd<'_>) {
+        let shown = dir.to_bytes();
+        if self.asked.options.stop.reach == Reach::Tree
+            && self.enter_cgroup(shown, state).is_ok()
+            && self.cgroup.is_some()
+        {
+            say_killed(shown, &self.signal_left(KILL));
         }
     }
 
@@ -352,20 +360,22 @@ impl Care {
         }
     }
 
-    /// Where a service goes on whose process has `ended` to put it into the background: the process
-    /// that it has written down, or as long as it has not, the one it has left behind.
-    pub(super) fn successor(&mut self, ended: Pid) -> Option<Pid> {
-        let background = self.asked.options.background.as_ref().filter(|_| !self.arrived)?;
-        let named = match background {
+    /// Where a service goes on that has put itself into the background when its process `before` has
+    /// ended: in the process that it has written down, or the one it has left behind.
+    pub(super) fn successor(&self, before: Pid) -> Option<Pid> {
+        let named = match self.asked.options.background.as_ref()? {
             Background::PidFile(path) => pid_in(path),
             Background::Follow => None,
         };
-        if named == Some(ended) {
+        // It was the one.
+        if named == Some(before) {
             return None;
         }
-        let named = named.filter(|pid| tree::belongs_to(*pid, &[process::id()]));
-        self.arrived = named.is_some();
-        named.or_else(|| self.children().first().copied())
+        // One that another supervise has started is in the group, but not our descendant.
+        let group = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
+        named
+            .filter(|pid| group.contains(pid) || tree::belongs_to(*pid, &[process::id()]))
+            .or_else(|| self.children().first().or(group.first()).copied())
     }
 
     /// What the service has left behind that has no other parent than us, the oldest first.
@@ -428,8 +438,15 @@ impl Care {
     }
 
     /// Looks again at the services that this one needs, if it needs any.
-    pub(super) fn judge_needs(&mut self, home: Option<BorrowedFd<'_>>) -> Option<Verdict> {
-        Some(self.needs.as_mut()?.judge(home?, &self.asked.options.needs))
+    pub(super) fn judge_needs(&mut self) -> Option<Verdict> {
+        Some(self.needs.as_mut()?.judge(&self.asked.options.needs))
+    }
+
+    /// Removes the control group, unless the service has left somebody in it.
+    pub(super) fn leave_cgroup(&mut self) {
+        if let Some(cgroup) = self.cgroup.take() {
+            cgroup.remove();
+        }
     }
 
     /// What an upgrade leaves open, by the names in the handover: the sockets, which nobody else has
@@ -462,6 +479,32 @@ pub(super) enum Reaped {
     Checked(bool),
     /// A program of `control/` has left this to us, for the process it was asked about.
     Declined(Pid, Signal, Scope),
+}
+
+/// Names what is killed of a service, if there is anything.
+pub(super) fn say_killed(shown: &[u8], left: &[Pid]) {
+    if left.is_empty() {
+        return;
+    }
+    let numbers: Vec<Decimal> =
+        left.iter().map(|pid| Decimal::new(pid.get().cast_unsigned().into())).collect();
+    let numbers: Vec<&[u8]> = numbers.iter().map(Decimal::as_bytes).collect();
+    diag::say(&[
+        b"supervise: warning: ",
+        shown,
+        b" has left processes that are being killed: ",
+        &numbers.join(&b' '),
+    ]);
+}
+
+/// How messages about a service begin that is not started.
+const NOT_STARTING: &[u8] = b"supervise: warning: not starting ";
+
+/// What could not be done for a start.
+fn refusal(shown: &[u8], what: &[&[u8]], error: Errno) -> Obstacle {
+    let why = diag::why(error);
+    let words = [NOT_STARTING, shown, b": unable to ", &what.concat(), b": ", why.as_bytes()];
+    Obstacle::Refusal(Reason::Options, words.concat())
 }
 
 /// The notify socket in a handover.
@@ -519,16 +562,23 @@ fn bind(wanted: &Listen) -> Result<OwnedFd> {
 
 /// The pipe that a process has as this descriptor, to be read.
 fn reopen(pid: Pid, number: u16) -> Result<OwnedFd> {
-    let digits = |n: u64| Decimal::new(n);
-    let path = [
-        b"/proc/",
-        digits(pid.get().cast_unsigned().into()).as_bytes(),
-        b"/fd/",
-        digits(number.into()).as_bytes(),
-    ]
-    .concat();
-    let file = fs::open_read(fs::HERE, &CString::new(path).unwrap_or_default())?;
+    let file = fs::open_read(fs::HERE, &descriptor_path(pid, number.into()))?;
     if fs::is_fifo(file.as_fd()) { Ok(file) } else { Err(Errno::NXIO) }
+}
+
+/// The end for writing of a pipe, opened so that the pipe has a reader as long as this is open: a
+/// newline that is written while no supervise is there waits in it for the next one.
+pub(super) fn keep_readable(end: OwnedFd) -> OwnedFd {
+    let path = descriptor_path(process::id(), fd::number(end.as_fd()).unsigned_abs());
+    // Without /proc it is an ordinary pipe.
+    fs::open_update(fs::HERE, &path).unwrap_or(end)
+}
+
+fn descriptor_path(pid: Pid, number: u32) -> CString {
+    let pid = Decimal::new(pid.get().cast_unsigned().into());
+    let number = Decimal::new(number.into());
+    let path = [b"/proc/", pid.as_bytes(), b"/fd/", number.as_bytes()].concat();
+    CString::new(path).unwrap_or_default()
 }
 
 /// The sockets that a service listens on, out of the hands of its process, which is `held` unless it

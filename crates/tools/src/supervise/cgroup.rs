@@ -78,13 +78,17 @@ impl Cgroup {
             let micros = Decimal::new(u64::from(share.0) * 1000);
             [micros.as_bytes(), b" 100000"].concat()
         });
-        let wanted: [(&'static str, &CStr, &[u8], Option<Vec<u8>>); 3] = [
-            ("memory.max", c"memory.max", b"+memory", memory),
+        let wanted = [
+            ("memory.max", c"memory.max", &b"+memory"[..], memory),
             ("cpu.max", c"cpu.max", b"+cpu", cpu),
             ("pids.max", c"pids.max", b"+pids", pids),
         ];
         for (shown, file, controller, value) in wanted {
-            let Some(value) = value else { continue };
+            let Some(value) = value else {
+                // What an earlier start has set; where nothing was, there need not be a file.
+                let _ = self.write(file, b"max");
+                continue;
+            };
             // It may be enabled already, or by others only; what counts is the limit.
             let _ = self.write(c"../cgroup.subtree_control", controller);
             self.write(file, &value).map_err(|error| Trouble(shown, error))?;
@@ -107,7 +111,7 @@ impl Cgroup {
         self.write(c"cgroup.kill", b"1")
     }
 
-    /// Removes it, if it is empty.
+    /// Removes it, unless there is somebody in it.
     pub(super) fn remove(&self) {
         let _ = fs::rmdir(fs::HERE, &self.path);
     }

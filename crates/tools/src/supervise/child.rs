@@ -1,6 +1,6 @@
 //! A new process of a service, from the fork to the program that it becomes.
 
-use super::care::Care;
+use super::care::{Care, keep_readable};
 use super::directory::Asked;
 use crate::diag;
 use crate::environment::Environment;
@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Ended;
 use daemontools_core::decimal::Decimal;
-use daemontools_core::options::{Personality, Resources};
+use daemontools_core::options::{Personality, Reach, Resources};
 use daemontools_core::supervise::Script;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::{
@@ -115,6 +115,9 @@ fn prepare(
     if sessions && !options.no_session {
         // Fails only for the leader of a process group, which a new process is not.
         let _ = process::lead_new_session();
+    } else if options.stop.reach == Reach::Group || options.stop.kill_group {
+        // The same.
+        let _ = process::lead_new_group();
     }
     if let Some(cgroup) = &care.cgroup {
         cgroup.enter().map_err(Trouble::to(b"enter control group"))?;
@@ -130,7 +133,7 @@ fn prepare(
         wanted.push((lock, number.into()));
     }
     if let (Some(end), Some(number)) = (notification, options.ready.descriptor) {
-        wanted.push((end, number.into()));
+        wanted.push((keep_readable(end), number.into()));
     }
     let mut copies: Vec<(BorrowedFd<'_>, i32)> =
         wanted.iter().map(|(fd, number)| (fd.as_fd(), *number)).collect();

@@ -36,8 +36,14 @@ pub(super) struct Asked {
     pub(super) policy: Policy,
 }
 
+impl Asked {
+    /// What a directory asks for of which nothing is known.
+    pub(super) fn nothing() -> Box<Self> {
+        Box::new(Found::default().judge(Options::default(), Personality::default()))
+    }
+}
+
 /// Why that cannot be told.
-#[derive(PartialEq, Eq)]
 pub(super) enum Wrong {
     /// A file with a mistake in it.
     Mistake(Mistake),
@@ -45,6 +51,8 @@ pub(super) enum Wrong {
     Unreadable(&'static str, Errno),
     /// The variable names no personality.
     Unknown(Vec<u8>),
+    /// A file that means nothing, or something else, as the others are; and what would be right.
+    Alone(File, &'static str),
 }
 
 impl Wrong {
@@ -58,6 +66,9 @@ impl Wrong {
             Self::Unknown(word) => {
                 [VARIABLE.as_bytes(), b": \"", word, b"\": want daemontools, encore, s6 or runit"]
                     .concat()
+            }
+            Self::Alone(file, right) => {
+                [file.name().as_bytes(), b": want ", right.as_bytes()].concat()
             }
         }
     }
@@ -98,7 +109,11 @@ impl Found {
         if self.files.is_empty() && personality == Personality::Daemontools {
             return Ok(None);
         }
-        Ok(Some(Box::new(self.judge(options, personality))))
+        let asked = self.judge(options, personality);
+        match self.misfit(&asked) {
+            Some((file, right)) => Err(Wrong::Alone(file, right)),
+            None => Ok(Some(Box::new(asked))),
+        }
     }
 }
 
@@ -162,6 +177,51 @@ impl Found {
             log: there(c"log"),
             control: there(c"control"),
         }
+    }
+
+    /// A file that does not go with the others, and what would be right.
+    fn misfit(&self, asked: &Asked) -> Option<(File, &'static str)> {
+        let Asked { options, policy, .. } = asked;
+        let Options { ready, lock_descriptor: lock, .. } = options;
+        let is_socket = |number: u16| (3..3 + options.listen.len()).contains(&number.into());
+        let misfits = [
+            (
+                options.check_interval.is_some() && !self.check,
+                File::CheckInterval,
+                "a program check beside it",
+            ),
+            (
+                ready.timeout.is_some() && !policy.announces && policy.check.is_none(),
+                File::TimeoutReady,
+                "notification-fd, notify-socket or check-interval beside it",
+            ),
+            (
+                options.watchdog.is_some() && !ready.socket,
+                File::TimeoutWatchdog,
+                "notify-socket beside it",
+            ),
+            (
+                options.on_demand && options.listen.is_empty(),
+                File::ListenOnDemand,
+                "listen beside it",
+            ),
+            (
+                ready.descriptor.is_some_and(is_socket),
+                File::NotificationFd,
+                "another descriptor than those from 3 on that listen has",
+            ),
+            (
+                lock.is_some_and(is_socket),
+                File::LockFd,
+                "another descriptor than those from 3 on that listen has",
+            ),
+            (
+                lock.is_some() && *lock == ready.descriptor,
+                File::LockFd,
+                "another descriptor than that of notification-fd",
+            ),
+        ];
+        misfits.into_iter().find_map(|(is, file, right)| is.then_some((file, right)))
     }
 
     /// Which of the names count under this personality, and what follows from all of it.

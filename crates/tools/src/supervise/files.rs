@@ -145,14 +145,23 @@ pub(super) struct Beginning {
     pub(super) adopted: Option<Handle>,
     /// Whether we are leaving, as the identity record says, if there is one that is right otherwise.
     pub(super) recorded: Option<bool>,
+    /// What `state` says for a service's care.
+    pub(super) remembered: Remembered,
+}
+
+/// What a supervise has written down in `state` that only it could know.
+#[derive(Default)]
+pub(super) struct Remembered {
     /// The name of the notify socket that the service knows.
     pub(super) socket: Vec<u8>,
+    /// What it has said there.
+    pub(super) message: Vec<u8>,
 }
 
 impl Beginning {
     fn anew(normally_up: bool) -> Self {
         let machine = Machine::new(normally_up, now());
-        Self { machine, adopted: None, recorded: None, socket: Vec::new() }
+        Self { machine, adopted: None, recorded: None, remembered: Remembered::default() }
     }
 }
 
@@ -203,10 +212,10 @@ impl Files {
             return Ok(Beginning::anew(normally_up));
         };
         let (status, _) = self.read_status();
-        let (kept, socket) = self.read_state(status);
+        let (kept, remembered) = self.read_state(status);
         let wanted = (normally_up, ours);
         let mut beginning = self.go_on(&self.identity, found, status, kept, wanted)?;
-        beginning.socket = socket;
+        beginning.remembered = remembered;
         Ok(beginning)
     }
 
@@ -271,7 +280,7 @@ impl Files {
         let recorded = tidy.then_some(record.leaving);
         let record = IdentityRecord { leaving: record.leaving && !ours, ..record };
         let machine = succeed(&record, lives, status, kept, normally_up, now(), since_boot());
-        Ok(Beginning { machine, adopted, recorded, socket: Vec::new() })
+        Ok(Beginning { machine, adopted, recorded, remembered: Remembered::default() })
     }
 
     /// Opens an identity record, and gives it if it speaks of us, and whether parts of it can be
@@ -320,20 +329,25 @@ impl Files {
         }
     }
 
-    /// What `state` says that belongs to this status, and the name of the notify socket.
-    fn read_state(&self, status: Option<Record>) -> (Kept, Vec<u8>) {
+    /// What `state` says that belongs to this status, and what is remembered.
+    fn read_state(&self, status: Option<Record>) -> (Kept, Remembered) {
         let text = fs::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
-        let found = status.map(|status| detail::Found::judge(Some(&text), &status));
-        let Some(detail::Found::Detail(detail)) = found else {
+        let Some(detail) = Detail::parse(&text) else {
             return Default::default();
         };
+        // It keeps its name as long as there is a supervise.
+        let mut remembered = Remembered { socket: detail.socket.to_vec(), message: Vec::new() };
+        if status.is_none_or(|status| status.since != detail.since) {
+            return (Kept::default(), remembered);
+        }
+        remembered.message = detail.message.to_vec();
         let kept = Kept {
             ready: detail.ready,
             failures: detail.failures,
             reason: detail.reason,
             failed: detail.phase == Phase::Failed,
         };
-        (kept, detail.socket.to_vec())
+        (kept, remembered)
     }
 
     /// Writes what is to be read beside the status, before it. Without it nothing is wrong with the

@@ -18,6 +18,8 @@ const LARGEST: usize = 64 * 1024;
 
 /// What a service needs, while it waits for it or runs with it.
 pub(super) struct Needs {
+    /// The directory in which they are.
+    home: OwnedFd,
     /// Tells that something may have changed; none where changes cannot be watched.
     watch: Option<Watch>,
     /// Which life of each we rely on: the moment its process was started. In the order of the
@@ -41,20 +43,24 @@ enum Life {
     /// It is there for others, since then.
     Ready(Tai64n),
     NotYet,
+    /// Nobody supervises it, so that nobody tells whether it lives.
+    Unknown,
 }
 
 impl Needs {
-    /// Begins to watch. `home` is the scan directory; the current directory is the service's.
-    pub(super) fn new(home: BorrowedFd<'_>, needs: &[Need]) -> Self {
-        let needs_watch = Watch::new().ok();
-        let new = Self { watch: needs_watch, lives: needs.iter().map(|_| None).collect() };
-        new.watch_all(home, needs);
-        new
+    /// Those of the service that is `dir`, seen from `start`; the current directory is the
+    /// service's.
+    pub(super) fn new(start: BorrowedFd<'_>, dir: &[u8], needs: &[Need]) -> Result<Self> {
+        let above = CString::new(split(dir).0).unwrap_or_default();
+        let home = in_directory(start, &above, || fs::reach_dir(fs::HERE, c"."))?;
+        let lives = needs.iter().map(|_| None).collect();
+        Ok(Self { home, watch: Watch::new().ok(), lives })
     }
 
     /// Watches the state directories of all, and what has to come before they are there.
-    fn watch_all(&self, home: BorrowedFd<'_>, needs: &[Need]) {
+    fn watch_all(&self, needs: &[Need]) {
         let Some(watch) = &self.watch else { return };
+        let home = self.home.as_fd();
         // Anew each time: a directory may have been made or replaced since.
         let _ = in_directory(home, c".", || watch.add(c"."));
         for need in needs {
@@ -72,11 +78,12 @@ impl Needs {
     }
 
     /// Looks at all of them. Whoever was met before counts as the same life as long as it lives.
-    pub(super) fn judge(&mut self, home: BorrowedFd<'_>, needs: &[Need]) -> Verdict {
+    pub(super) fn judge(&mut self, needs: &[Need]) -> Verdict {
         if let Some(watch) = &self.watch {
             watch.drain();
         }
-        self.watch_all(home, needs);
+        self.watch_all(needs);
+        let home = self.home.as_fd();
         let mut lacking = None;
         for (need, life) in needs.iter().zip(&mut self.lives) {
             let now = CString::new(&*need.name).ok().map_or(Life::NotYet, |name| look(home, &name));
@@ -90,11 +97,29 @@ impl Needs {
                     return Verdict::Bereft(need.name.clone());
                 }
                 (Life::Ready(since), _) => *life = Some(since),
-                (Life::NotYet, None) => lacking = lacking.or_else(|| Some(need.name.clone())),
-                (Life::NotYet, Some(_)) => {}
+                (Life::NotYet | Life::Unknown, None) => {
+                    lacking = lacking.or_else(|| Some(need.name.clone()));
+                }
+                // The next supervise will tell.
+                (Life::NotYet | Life::Unknown, Some(_)) => {}
             }
         }
         lacking.map_or(Verdict::Met, Verdict::Lacking)
+    }
+
+    /// The chain of names by which the service that is `dir` needs itself, if it does.
+    pub(super) fn cycle(&self, dir: &[u8]) -> Option<Vec<Box<[u8]>>> {
+        find_cycle(split(dir).1, |name| {
+            let needs = || {
+                let text = fs::read_whole(fs::HERE, c"needs", LARGEST)?;
+                let mut options = Options::default();
+                options.read(File::Needs, &text).map_err(|_| Errno::INVAL)?;
+                Ok(options.needs.into_iter().map(|need| need.name).collect())
+            };
+            // What cannot be read leads nowhere.
+            let name = CString::new(name).unwrap_or_default();
+            in_directory(self.home.as_fd(), &name, needs).unwrap_or_default()
+        })
     }
 
     /// From now on every one of them has to be there again.
@@ -103,19 +128,14 @@ impl Needs {
     }
 }
 
-/// The chain of names by which the service `name` needs itself, if it does.
-pub(super) fn cycle(home: BorrowedFd<'_>, name: &[u8]) -> Option<Vec<Box<[u8]>>> {
-    find_cycle(name, |name| {
-        let needs = || {
-            let text = fs::read_whole(fs::HERE, c"needs", LARGEST)?;
-            let mut options = Options::default();
-            options.read(File::Needs, &text).map_err(|_| Errno::INVAL)?;
-            Ok(options.needs.into_iter().map(|need| need.name).collect())
-        };
-        // What cannot be read leads nowhere.
-        let name = CString::new(name).unwrap_or_default();
-        in_directory(home, &name, needs).unwrap_or_default()
-    })
+/// The directory in which a service is, by its path, and the name that it has there.
+fn split(dir: &[u8]) -> (&[u8], &[u8]) {
+    let end = dir.iter().rposition(|&c| c != b'/').map_or(dir.len(), |last| last + 1);
+    let path = dir.get(..end).unwrap_or(dir);
+    match path.iter().rposition(|&c| c == b'/') {
+        Some(slash) => path.split_at(slash + 1),
+        None => (b"./", path),
+    }
 }
 
 /// How a service is, by its records.
@@ -141,7 +161,9 @@ fn in_directory<T>(
 fn read(state: OwnedFd) -> Result<Life> {
     let state = state.as_fd();
     // As long as a supervise is there, this has a reader.
-    let _ok = fs::open_write(state, c"ok")?;
+    let Ok(_ok) = fs::open_write(state, c"ok") else {
+        return Ok(Life::Unknown);
+    };
     let status = fs::read_whole(state, c"status", LARGEST)?;
     let Some((main, _)) = parse_file(&status) else {
         return Ok(Life::NotYet);

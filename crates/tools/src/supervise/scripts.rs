@@ -2,7 +2,7 @@
 //! None of them is the service, and no record speaks of them.
 
 use super::Supervisor;
-use super::care::{Care, Control};
+use super::care::{Care, Control, say_killed};
 use crate::diag;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -205,16 +205,8 @@ impl Supervisor {
             return true;
         };
         let left = care.signal_left(i32::from(signal.number()));
-        if i32::from(signal.number()) == numbers::KILL && !left.is_empty() {
-            let numbers: Vec<Decimal> =
-                left.iter().map(|pid| Decimal::new(pid.get().cast_unsigned().into())).collect();
-            let numbers: Vec<&[u8]> = numbers.iter().map(Decimal::as_bytes).collect();
-            diag::say(&[
-                b"supervise: warning: ",
-                self.dir,
-                b" has left processes that are being killed: ",
-                &numbers.join(&b' '),
-            ]);
+        if i32::from(signal.number()) == numbers::KILL {
+            say_killed(self.dir, &left);
         }
         left.is_empty()
     }

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use daemontools_core::Pid;
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::tree;
+use daemontools_sys::{Errno, tree};
 
 /// Sends a signal to all descendants of a process, but not to it, nor to `others` and theirs. Gives
 /// those that were there.
@@ -46,4 +46,9 @@ pub(super) fn belongs_to(pid: Pid, roots: &[Pid]) -> bool {
         }
     }
     false
+}
+
+/// Whether there is no process of this number, not even one that has ended and was not reaped.
+pub(super) fn has_gone(pid: Pid) -> bool {
+    tree::parent_of(pid) == Err(Errno::SRCH)
 }

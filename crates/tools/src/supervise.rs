@@ -712,7 +712,9 @@ impl Supervisor {
         };
         match signal_to(self.adopted.as_ref(), pid, number, scope) {
             // It was started before its directory asked for a group of its own.
-            Err(Errno::SRCH) if scope == Scope::Group && self.care.is_some() => {
+            Err(Errno::SRCH)
+                if scope == Scope::Group && self.machine.policy().stop.reach == Reach::Group =>
+            {
                 signal_to(self.adopted.as_ref(), pid, number, Scope::Process)
             }
             other => other,

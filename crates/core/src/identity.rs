@@ -10,7 +10,7 @@
 //! for which a full disk has room: a new process and its supervise may write at the same time.
 
 use crate::decimal::{self, Decimal};
-use crate::status;
+use crate::status::{self, StateCode};
 use crate::supervise::{Kept, Machine, Past, Script};
 use crate::time::Now;
 use crate::{Ended, Pid};
@@ -305,15 +305,25 @@ pub fn succeed(
         // It ended while nobody watched.
         (None, None, _) => now.label,
     };
-    let ended = record.process.filter(|_| !lives && record.script == Script::Run).map(|process| {
+    let dead = record.process.filter(|_| !lives);
+    let end = dead.map(|process| {
         let end = record.end.filter(|(pid, _)| *pid == process.pid);
         end.map_or(Ended::Unknown, |(_, how)| how)
     });
+    let ended = end.filter(|_| record.script == Script::Run);
+    let shown = status.and_then(|status| status.state);
+    let begun = record.script == Script::Start && end == Some(Ended::Exited(0));
     // What is known of another process than that is not known of it.
     let ready = kept.ready.filter(|_| named.is_some());
     let past = Past {
         up: up.map(|pid| (pid, record.script, named.is_some_and(|named| named.paused))),
         ended,
+        unseen: ended.is_some()
+            && status.zip(dead).is_some_and(|(status, process)| status.names(process.pid)),
+        first: up.is_none() && !begun && (dead.is_none() || shown == Some(StateCode::Starting)),
+        started: (dead.is_none() || record.script != Script::Run)
+            && shown == Some(StateCode::Started),
+        stopped: record.script == Script::Stop,
         want: status.filter(|_| !record.leaving).map_or(fresh.record().want, |status| status.want),
         since,
         last_start: age.map(|age| now.instant.before(age)),
@@ -363,8 +373,10 @@ impl<'a> Text<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::detail::Reason;
+    use crate::options::Personality;
     use crate::status::Want;
-    use crate::supervise::{Effect, Event, State};
+    use crate::supervise::{Effect, Event, Policy, Scripts, State};
     use crate::tai::Tai64n;
     use crate::time::Instant;
     use alloc::vec::Vec;
@@ -620,6 +632,140 @@ mod tests {
         );
         assert_eq!(machine.record().want, Want::Down);
         assert_eq!(machine.state(), State::Down);
+    }
+
+    #[test]
+    fn what_the_process_runs_is_in_the_record_unless_it_is_the_service() {
+        for (script, line) in
+            [(Script::Start, "start"), (Script::Stop, "stop"), (Script::Finish, "finish")]
+        {
+            let text = alloc::format!("{TEXT}\nscript={line}");
+            let written = Record { script, ..record(4711, 123_456) };
+            assert_eq!(Record::parse(text.as_bytes()), Some(written));
+            assert_eq!(Record::parse(&written.to_text()), Some(written));
+            // It goes with its process.
+            let mut text = written.to_text();
+            text[PROCESS].copy_from_slice(&record(5, 6).to_text()[PROCESS]);
+            assert_eq!(Record::parse(&text), Some(record(5, 6)));
+        }
+        // One that says what we do not know is not ours to judge.
+        for strange in ["", "run", "begin"] {
+            let text = alloc::format!("{TEXT}\nscript={strange}");
+            assert_eq!(Record::parse(text.as_bytes()), None, "{strange}");
+        }
+    }
+
+    const FINISH: Policy = Policy {
+        scripts: Scripts { finish: true, ..Policy::ORIGINAL.scripts },
+        ..Policy::ORIGINAL
+    };
+
+    const ENCORE: Policy = Policy {
+        personality: Personality::Encore,
+        scripts: Scripts { start: true, stop: true, ..Policy::ORIGINAL.scripts },
+        ..Policy::ORIGINAL
+    };
+
+    /// The machine after this record, with what it does first.
+    fn begins(
+        policy: Policy,
+        record: Record,
+        lives: bool,
+        status: status::Record,
+    ) -> (Machine, Vec<Effect>) {
+        let kept = Kept::default();
+        let mut machine = succeed(&record, lives, Some(status), kept, true, now(), SINCE_BOOT);
+        machine.configure(policy);
+        let did = machine.step(Event::Begin, now()).collect();
+        (machine, did)
+    }
+
+    #[test]
+    fn the_next_supervise_runs_the_finish_that_was_not_run() {
+        let finish = [Effect::Publish, Effect::Spawn(Script::Finish)];
+        let pid = Pid::new(7).unwrap();
+        for (end, how) in [
+            (Some((pid, Ended::Exited(3))), Ended::Exited(3)),
+            (Some((Pid::new(6).unwrap(), Ended::Exited(3))), Ended::Unknown),
+            (None, Ended::Unknown),
+        ] {
+            let died = Record { end, ..record(7, 300) };
+            for (status, failures) in [(status(7, Want::Up), 1), (status(0, Want::Up), 0)] {
+                let (machine, did) = begins(FINISH, died, false, status);
+                assert_eq!((&did[..], machine.last_end()), (&finish[..], how));
+                assert_eq!(machine.failures(), failures, "seen or not");
+            }
+            let (machine, did) = begins(FINISH, died, false, status(7, Want::Down));
+            assert_eq!((&did[..], machine.failures()), (&finish[..], 0), "it was told to");
+        }
+        // If it was run, or runs, it is not run again.
+        let finished = Record { script: Script::Finish, ..record(7, 300) };
+        let (_, did) = begins(FINISH, finished, false, status(0, Want::Up));
+        assert_eq!(did, [Effect::Publish, Effect::Prepare]);
+        let (machine, did) = begins(FINISH, finished, true, status(0, Want::Down));
+        assert_eq!(machine.state(), State::Aside { script: Script::Finish, pid });
+        assert_eq!(did, []);
+        let shown = machine.record();
+        assert_eq!((shown.pid, shown.since), (0, status(0, Want::Down).since));
+        // One that is to leave sees to the end of it, and no more.
+        let leaving = Record { leaving: true, ..record(7, 300) };
+        let (_, did) = begins(FINISH, leaving, false, status(7, Want::Down));
+        assert_eq!(did, [Effect::Publish, Effect::Prepare]);
+    }
+
+    #[test]
+    fn the_next_supervise_knows_whether_start_or_stop_come_next() {
+        let script = |script, end: Option<Ended>| {
+            let pid = Pid::new(7).unwrap();
+            Record { script, end: end.map(|how| (pid, how)), ..record(7, 300) }
+        };
+        let says = |pid, want, code| status::Record { state: Some(code), ..status(pid, want) };
+        let first = |record, status| {
+            let (mut machine, did) = begins(ENCORE, record, false, status);
+            assert_eq!(did, [Effect::Publish, Effect::Prepare]);
+            let did: Vec<Effect> = machine.step(Event::Prepared(ENCORE, 0), now()).collect();
+            did == [Effect::Spawn(Script::Start)]
+        };
+        let starting = says(7, Want::Up, StateCode::Starting);
+        assert!(!first(script(Script::Start, Some(Ended::Exited(0))), starting));
+        assert!(first(script(Script::Start, Some(Ended::Killed(9))), starting));
+        assert!(first(script(Script::Start, None), starting), "nobody knows what it has done");
+        // Wanted up again, but the next process was not there yet.
+        let again = says(0, Want::Up, StateCode::Starting);
+        assert!(first(script(Script::Stop, None), again));
+        assert!(first(script(Script::Run, None), again));
+        assert!(first(Record { process: None, ..record(7, 300) }, again));
+        assert!(!first(script(Script::Run, None), says(7, Want::Up, StateCode::Running)));
+
+        let down = |record, status| begins(ENCORE, record, false, status).1;
+        let stopping = says(7, Want::Down, StateCode::Stopping);
+        assert_eq!(
+            down(script(Script::Run, None), stopping),
+            [Effect::Publish, Effect::Spawn(Script::Stop)]
+        );
+        let stopped = says(7, Want::Down, StateCode::Stopped);
+        assert_eq!(down(script(Script::Stop, None), stopped), [Effect::Publish]);
+        let started = says(0, Want::Once, StateCode::Started);
+        let (machine, _) = begins(ENCORE, script(Script::Start, None), false, started);
+        assert_eq!((machine.state(), machine.record()), (State::Started, started));
+    }
+
+    #[test]
+    fn what_else_was_known_is_known_again_but_of_another_process() {
+        let ready = Some(Tai64n::from_unix(1_699_999_995, 0));
+        let kept = Kept { ready, failures: 3, reason: Some(Reason::Check), failed: false };
+        let next = |lives, status| {
+            succeed(&record(7, 300), lives, Some(status), kept, true, now(), SINCE_BOOT)
+        };
+        let machine = next(true, status(7, Want::Up));
+        assert_eq!((machine.ready(), machine.failures()), (ready, 3));
+        assert_eq!(machine.reason(), Some(Reason::Check));
+        assert_eq!(next(true, status(6, Want::Up)).ready(), None);
+        assert_eq!(next(false, status(7, Want::Up)).ready(), None);
+        let kept = Kept { failed: true, ..kept };
+        let status = status(0, Want::Down);
+        let failed = succeed(&record(7, 300), false, Some(status), kept, true, now(), SINCE_BOOT);
+        assert_eq!(failed.state(), State::Failed);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub const REFUSAL_PAUSE: Duration = Duration::from_secs(5);
 /// nothing about it; and how long what it has left behind may.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
+/// After a run of this length a failure is the first one again, where the directory does not say.
+pub const HEALTHY: Duration = Duration::from_secs(60);
+
 /// What can be run for a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
@@ -153,8 +156,16 @@ impl Policy {
 pub struct Past {
     /// The process, if it still runs, what it runs, and whether it is paused.
     pub up: Option<(Pid, Script, bool)>,
-    /// How the service ended, if it did so while nobody watched.
+    /// How the service ended, if all that follows from that may not have been done.
     pub ended: Option<Ended>,
+    /// Nobody has taken notice of that.
+    pub unseen: bool,
+    /// encore: `start` comes next.
+    pub first: bool,
+    /// encore: there was nothing to run, and that was well.
+    pub started: bool,
+    /// encore: `stop` was run last.
+    pub stopped: bool,
     /// What is wanted.
     pub want: Want,
     /// When the process last came or went.
@@ -295,7 +306,7 @@ const TIMERS: usize = 4;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     No,
-    /// It is wanted down.
+    /// That is no fault of its own: it is wanted down, or what it needs has gone.
     Wanted,
     /// It is wanted up, and was not well.
     Unwell,
@@ -316,14 +327,20 @@ pub struct Machine {
     /// When the process last came or went, as shown in the record.
     since: Tai64n,
 
+    /// encore's word for where a service was that is not wanted up, when it was left.
+    left: StateCode,
     /// encore: the next `run` is to have a `start` before it.
     first: bool,
     /// encore: `stop` has been run since the service was last told to end.
     stopped: bool,
     /// How the service ended of which `finish` is to be told.
     unfinished: Option<Ended>,
+    /// It did so between two supervises.
+    unseen: bool,
     /// When the next start may be, for the pauses of the policy.
     not_before: Instant,
+    /// `o` came when `run` did not run, and it has not been run since.
+    owed: bool,
     /// Deaths in a row.
     failures: u32,
     /// Deaths that count for the limit.
@@ -362,10 +379,13 @@ impl Machine {
             last_start: None,
             fork_failures: 0,
             since: now.label,
+            left: StateCode::Stopped,
             first: true,
             stopped: false,
             unfinished: None,
+            unseen: false,
             not_before: Instant(0),
+            owed: false,
             failures: 0,
             deaths: VecDeque::new(),
             given_up: false,
@@ -390,16 +410,23 @@ impl Machine {
             Some((pid, Script::Run, paused)) => State::Up { pid, paused },
             Some((pid, script, _)) => State::Aside { script, pid },
             None if past.kept.failed => State::Failed,
+            None if past.started => State::Started,
             None => State::Down,
         };
         machine.want = past.want;
         machine.last_start = past.last_start;
         machine.since = past.since;
         machine.unfinished = past.ended;
+        machine.unseen = past.unseen;
         machine.ready = past.kept.ready;
         machine.failures = past.kept.failures;
         machine.reason = past.kept.reason;
-        machine.first = false;
+        machine.first = past.first;
+        machine.stopped = past.stopped;
+        // What follows its last death was being done.
+        let given_up = matches!(past.kept.reason, Some(Reason::Deaths | Reason::Code100));
+        let follows = past.up.is_some() || past.ended.is_some();
+        machine.given_up = given_up && follows && matches!(past.want, Want::Down);
         machine
     }
 
@@ -531,20 +558,24 @@ impl Machine {
         match self.state {
             State::Failed => StateCode::Failed,
             State::Started => StateCode::Started,
-            State::Up { .. } if self.is_ending() => StateCode::Stopping,
+            State::Up { .. } | State::Aside { script: Script::Start, .. } if self.is_ending() => {
+                StateCode::Stopping
+            }
             State::Up { .. } => StateCode::Running,
-            State::Waiting { .. } | State::Blocked | State::Preparing | State::Spawning(_)
-                if self.first =>
-            {
-                StateCode::Starting
-            }
             State::Aside { script: Script::Start, .. } => StateCode::Starting,
-            State::Waiting { .. } | State::Blocked | State::Preparing | State::Spawning(_) => {
-                StateCode::Running
-            }
+            State::Waiting { .. }
+            | State::Blocked
+            | State::Preparing
+            | State::Spawning(Script::Start | Script::Run) => match self.first {
+                true => StateCode::Starting,
+                false => StateCode::Running,
+            },
             // It was not told to go down, only not to be started again.
             State::Gone if matches!(self.want, Want::Up) => StateCode::Running,
-            State::Down | State::Aside { .. } | State::Sweeping | State::Gone => StateCode::Stopped,
+            State::Gone => self.left,
+            State::Down | State::Spawning(_) | State::Aside { .. } | State::Sweeping => {
+                StateCode::Stopped
+            }
         }
     }
 
@@ -697,21 +728,26 @@ impl Machine {
             (S::Up { .. }, E::Command(C::Up | C::Once | C::Exit, _)) => all([PUBLISH]),
             (S::Up { pid, .. }, E::Command(C::Down, scope)) => {
                 self.state = S::Up { pid, paused: false };
-                self.stopped = false;
+                let check = self.look_away(now);
                 let [term, cont] = self.end_as_wanted(pid, scope, now);
-                all([term, cont, PUBLISH])
+                all([check, term, cont, PUBLISH])
             }
             (S::Up { pid, .. }, E::Command(C::Pause, scope)) => {
                 self.state = S::Up { pid, paused: true };
-                all([PUBLISH, Some(Effect::Signal(pid, Signal::Stop, scope))])
+                let check = self.look_away(now);
+                all([check, PUBLISH, Some(Effect::Signal(pid, Signal::Stop, scope))])
             }
-            (S::Up { pid, .. }, E::Command(C::Continue, scope)) => {
+            (S::Up { pid, paused }, E::Command(C::Continue, scope)) => {
                 self.state = S::Up { pid, paused: false };
+                if paused && !self.is_ending() {
+                    self.watch(now);
+                }
                 all([PUBLISH, Some(Effect::Signal(pid, Signal::Cont, scope))])
             }
             (S::Up { pid, .. }, E::Command(C::Signal(signal), scope)) => {
                 use Signal::{Abrt, Int, Kill, Quit, Term};
-                self.asked |= matches!(signal, Term | Kill | Int | Quit | Abrt);
+                self.asked |= matches!(signal, Term | Kill | Int | Quit | Abrt)
+                    || signal == self.policy.stop.signal;
                 all([Some(Effect::Signal(pid, signal, scope))])
             }
             (S::Up { .. }, E::Said(word)) => self.heard(word, now),
@@ -732,12 +768,17 @@ impl Machine {
             (S::Aside { pid, .. }, E::Command(C::Signal(signal), scope)) => {
                 all([Some(Effect::Signal(pid, signal, scope))])
             }
-            (S::Aside { pid, .. }, E::Tick) => match self.take_due(Timer::Kill, now) {
-                true => all([Some(Effect::Signal(pid, Signal::Kill, Scope::Process))]),
+            (S::Aside { script, pid }, E::Tick) => match self.take_due(Timer::Kill, now) {
+                true => {
+                    // A start that was told to end was told so like the service.
+                    let told = script == Script::Start;
+                    let scope = if told { self.kill_scope() } else { Scope::Process };
+                    all([Some(Effect::Signal(pid, Signal::Kill, scope))])
+                }
                 false => NONE,
             },
 
-            (S::Sweeping, E::Swept) => self.settle(None, now),
+            (S::Sweeping, E::Swept) => self.settle(PUBLISH, now),
             (S::Sweeping, E::Tick) => match self.take_due(Timer::Kill, now) {
                 // What refuses to die is named each time.
                 true => {
@@ -754,8 +795,8 @@ impl Machine {
                 S::Down | S::Failed | S::Started | S::Waiting { .. } | S::Blocked,
                 E::Command(C::Signal(_), _),
             ) => NONE,
-            // After a resumption: it failed before.
-            (S::Failed, E::Begin) => all([PUBLISH]),
+            // After a resumption: so it was before.
+            (S::Failed | S::Started, E::Begin) => all([PUBLISH]),
             // Too early, or nothing was due; words of one that has ended; a check that was late.
             (
                 S::Down
@@ -841,12 +882,7 @@ impl Machine {
                 E::Ended(_),
             )
             | (
-                S::Started
-                | S::Waiting { .. }
-                | S::Blocked
-                | S::Preparing
-                | S::Spawning(_)
-                | S::Sweeping,
+                S::Waiting { .. } | S::Blocked | S::Preparing | S::Spawning(_) | S::Sweeping,
                 E::Begin,
             ) => NONE,
         };
@@ -857,13 +893,18 @@ impl Machine {
     fn note_wish(&mut self, command: Command) {
         match command {
             Command::Up => {
-                self.first |= self.want != Want::Up;
+                // What is started stays so.
+                self.first |= self.want != Want::Up && self.state != State::Started;
                 self.want = Want::Up;
                 self.forgive();
             }
-            Command::Down => self.want = Want::Down,
+            Command::Down => {
+                self.want = Want::Down;
+                self.given_up = false;
+            }
             Command::Once => {
                 self.want = Want::Once;
+                self.owed = !matches!(self.state, State::Up { .. });
                 self.forgive();
             }
             Command::Exit => self.leaving = true,
@@ -881,9 +922,11 @@ impl Machine {
     }
 
     fn begin(&mut self, now: Now) -> Few {
+        if let Some(how) = self.unfinished.filter(|_| core::mem::take(&mut self.unseen)) {
+            return self.bury(how, None, now);
+        }
         if self.unfinished.is_some() && self.policy.scripts.finish {
-            self.state = State::Spawning(Script::Finish);
-            return all([PUBLISH, Some(Effect::Spawn(Script::Finish))]);
+            return self.finish(None, now);
         }
         match self.want {
             Want::Up => self.start(PUBLISH, now),
@@ -906,8 +949,12 @@ impl Machine {
 
     /// The service may be started.
     fn prepared(&mut self, now: Now) -> Few {
-        if self.leaving && self.want == Want::Down {
+        // What was said since, before there was anything to be told to end.
+        if self.leaving {
             return self.leave();
+        }
+        if self.want == Want::Down {
+            return self.go_down();
         }
         let scripts = self.policy.scripts;
         if scripts.start && self.first {
@@ -925,6 +972,7 @@ impl Machine {
         self.state = State::Started;
         self.first = false;
         self.stopped = false;
+        self.owed = false;
         self.want = Want::Once;
         self.since = now.label;
         self.ready = Some(now.label);
@@ -933,10 +981,7 @@ impl Machine {
 
     /// Waits, if it is still wanted.
     fn unless_unwanted(&mut self) -> Few {
-        if self.want == Want::Down {
-            self.state = State::Down;
-        }
-        all([PUBLISH])
+        if self.want == Want::Down { self.go_down() } else { all([PUBLISH]) }
     }
 
     fn spawned(&mut self, script: Script, pid: Pid, now: Now) -> Few {
@@ -948,13 +993,16 @@ impl Machine {
                 self.state = State::Up { pid, paused: false };
                 self.last_start = Some(now.instant);
                 self.since = now.label;
+                self.owed = false;
                 self.asked = false;
                 self.says = None;
                 self.watchdog = None;
                 self.checking = false;
                 self.failed_checks = 0;
                 self.ready = None;
-                self.watch(now);
+                if self.want != Want::Down {
+                    self.watch(now);
+                }
             }
             Script::Start => {
                 self.state = State::Aside { script, pid };
@@ -963,7 +1011,6 @@ impl Machine {
             }
             Script::Stop => {
                 self.state = State::Aside { script, pid };
-                self.stopped = true;
                 self.since = now.label;
             }
             Script::Finish => {
@@ -987,21 +1034,31 @@ impl Machine {
             self.arm(Timer::Ready, self.policy.ready_timeout, now);
         }
         if !self.policy.announces || self.ready.is_some() {
-            self.arm(Timer::Watchdog, self.policy.watchdog, now);
+            self.hear_alive(now);
         }
-        self.arm(Timer::Check, self.policy.check.map(|check| check.interval), now);
+        let check = self.policy.check.filter(|check| check.failures > 0 || self.ready.is_none());
+        self.arm(Timer::Check, check.map(|check| check.interval), now);
+    }
+
+    /// Nothing is expected of a process that is paused, or told to end. Gives what ends the check.
+    fn look_away(&mut self, now: Now) -> Option<Effect> {
+        for timer in [Timer::Ready, Timer::Watchdog, Timer::Check] {
+            self.arm(timer, None, now);
+        }
+        core::mem::take(&mut self.checking).then_some(Effect::StopCheck)
     }
 
     /// Watches over a process that was taken over.
     fn watch_again(&mut self, now: Now) -> Few {
         match self.state {
-            State::Up { .. } => {
-                self.watch(now);
-                if self.want == Want::Down {
-                    self.ending = Ending::Wanted;
-                    self.arm(Timer::Kill, self.policy.stop.timeout, now);
-                }
+            // It has got its signal.
+            State::Up { .. } | State::Aside { script: Script::Start, .. }
+                if self.want == Want::Down =>
+            {
+                self.ending = Ending::Wanted;
+                self.arm(Timer::Kill, self.policy.stop.timeout, now);
             }
+            State::Up { paused: false, .. } => self.watch(now),
             State::Aside { script: Script::Finish, .. } => {
                 self.arm(Timer::Kill, self.policy.finish_timeout, now);
             }
@@ -1081,7 +1138,9 @@ impl Machine {
     }
 
     fn hear_alive(&mut self, now: Now) {
-        self.arm(Timer::Watchdog, self.watchdog.or(self.policy.watchdog), now);
+        if matches!(self.state, State::Up { paused: false, .. }) && !self.is_ending() {
+            self.arm(Timer::Watchdog, self.watchdog.or(self.policy.watchdog), now);
+        }
     }
 
     fn become_ready(&mut self, now: Now) {
@@ -1128,11 +1187,11 @@ impl Machine {
             return NONE;
         }
         self.state = State::Up { pid, paused: false };
-        self.ending = Ending::Unwell;
+        self.ending = if reason == Reason::Needs { Ending::Wanted } else { Ending::Unwell };
         self.reason = Some(reason);
         let patience = self.policy.stop.timeout.unwrap_or(PATIENCE);
+        let check = self.look_away(now);
         let [term, cont] = self.terminate(pid, Scope::Process, Some(patience), now);
-        let check = core::mem::take(&mut self.checking).then_some(Effect::StopCheck);
         all([check, term, cont, PUBLISH])
     }
 
@@ -1144,6 +1203,11 @@ impl Machine {
         self.ready = None;
         self.timers = [None; TIMERS];
         self.unfinished = Some(how);
+        self.bury(how, checking, now)
+    }
+
+    /// What follows the end of the service, after `before`.
+    fn bury(&mut self, how: Ended, before: Option<Effect>, now: Now) -> Few {
         if let Some(reason) = self.count_death(how, now) {
             self.reason = Some(reason);
             self.want = Want::Down;
@@ -1156,17 +1220,22 @@ impl Machine {
             let signal = if told { Signal::Cont } else { self.policy.stop.signal };
             let patience = self.policy.stop.timeout.unwrap_or(PATIENCE);
             self.arm(Timer::Kill, Some(patience), now);
-            return all([checking, PUBLISH, Some(Effect::Sweep(signal))]);
+            return all([before, PUBLISH, Some(Effect::Sweep(signal))]);
         }
-        self.finish(checking, now)
+        self.finish(before, now)
     }
 
     /// Whether this death is one too many, and why. Notes when the next start may be.
     fn count_death(&mut self, how: Ended, now: Now) -> Option<Reason> {
-        let wanted = self.want == Want::Up && !self.asked || self.ending == Ending::Unwell;
+        let failed = match self.ending {
+            Ending::No => self.want == Want::Up && !self.asked,
+            // Down and up again: it is wanted, but it was told to end.
+            Ending::Wanted => false,
+            Ending::Unwell => true,
+        };
         let policy = &self.policy;
-        let long = self.last_start.zip(policy.restart);
-        if long.is_some_and(|(start, restart)| start + restart.reset <= now.instant) {
+        let reset = policy.restart.map_or(HEALTHY, |restart| restart.reset);
+        if self.last_start.is_some_and(|start| start + reset <= now.instant) {
             self.failures = 0;
         }
         // One that was told to end, and then to come back, may say so by this code too.
@@ -1175,7 +1244,7 @@ impl Machine {
         if encore && how == Ended::Exited(100) && !comes_back {
             return Some(Reason::Code100);
         }
-        if !wanted {
+        if !failed {
             return None;
         }
         self.failures = self.failures.saturating_add(1);
@@ -1205,14 +1274,21 @@ impl Machine {
         self.timers = [None; TIMERS];
         if encore {
             self.since = now.label;
-            self.first = false;
             if how == Ended::Exited(100) {
                 return self.fail(Reason::Code100);
             }
         }
+        let well = how == Ended::Exited(0);
+        if script == Script::Start {
+            // What was interrupted has not been done.
+            self.first = !well;
+        }
         match script {
             Script::Start if self.want == Want::Down => self.settle(PUBLISH, now),
-            Script::Start if how != Ended::Exited(0) => self.fail(Reason::StartScript),
+            Script::Start if !well && !self.is_ending() => self.fail(Reason::StartScript),
+            Script::Start if self.leaving => self.leave(),
+            // Down and up again, in the meantime.
+            Script::Start if !well => self.start(PUBLISH, now),
             Script::Start => {
                 if self.policy.scripts.runless {
                     return self.stay_started(now);
@@ -1245,13 +1321,17 @@ impl Machine {
         }
         match self.want {
             Want::Up => self.start(before, now),
+            Want::Once if self.owed => self.start(before, now),
             Want::Down | Want::Once => self.go_down(),
         }
     }
 
     /// It is down for good: `stop` is run if that is due.
     fn go_down(&mut self) -> Few {
+        self.ready = None;
         if self.policy.scripts.stop && !self.stopped {
+            // Once, even if there is no process for it.
+            self.stopped = true;
             self.state = State::Spawning(Script::Stop);
             return all([PUBLISH, Some(Effect::Spawn(Script::Stop))]);
         }
@@ -1266,20 +1346,23 @@ impl Machine {
     fn fail(&mut self, reason: Reason) -> Few {
         self.reason = Some(reason);
         self.want = Want::Down;
-        if self.leaving {
-            return self.leave();
-        }
         self.state = State::Failed;
-        all([PUBLISH])
+        if self.leaving { self.leave() } else { all([PUBLISH]) }
     }
 
     fn leave(&mut self) -> Few {
+        self.left = match self.state {
+            State::Failed | State::Started => self.state_code(),
+            _ if self.given_up => StateCode::Failed,
+            _ => StateCode::Stopped,
+        };
         self.state = State::Gone;
         all([PUBLISH, Some(Effect::Exit)])
     }
 
     fn end_as_wanted(&mut self, pid: Pid, scope: Scope, now: Now) -> [Option<Effect>; 2] {
         self.ending = Ending::Wanted;
+        self.stopped = false;
         self.terminate(pid, scope, self.policy.stop.timeout, now)
     }
 
@@ -1294,9 +1377,6 @@ impl Machine {
     ) -> [Option<Effect>; 2] {
         if self.timers.get(Timer::Kill as usize) == Some(&None) {
             self.arm(Timer::Kill, timeout, now);
-        }
-        for timer in [Timer::Ready, Timer::Watchdog, Timer::Check] {
-            self.arm(timer, None, now);
         }
         let scope = scope.max(self.scope());
         let Stop { signal, .. } = self.policy.stop;

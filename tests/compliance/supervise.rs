@@ -1256,6 +1256,13 @@ fn a_run_which_cannot_be_executed_is_reported_with_the_reason() {
     case("interpreter", "file does not exist");
     tree.service("folder", "#!/\n");
     case("folder", "access denied");
+    // A program that somebody has open to write to it.
+    fs::copy("/bin/true", tree.path("dir/../busy-program")).expect("copied");
+    tree.mkdir("busy");
+    fs::rename(tree.path("busy-program"), tree.path("busy/run")).expect("renamed");
+    let writer = fs::OpenOptions::new().write(true).open(tree.path("busy/run")).expect("opened");
+    case("busy", "text busy");
+    drop(writer);
     tree.symlink("run", "loop/run");
     case("loop", "symbolic link loop");
     tree.symlink("nowhere", "dangling/run");

@@ -1,7 +1,12 @@
 //! A killed supervise, and the next one that goes on with the same service.
 
-use harness::{DEADLINE, Process, Signal, Status, Tree, note, process, skip, wait_for, wait_until};
+use harness::{
+    DEADLINE, Process, Signal, Status, Tree, account, is_root, note, process, skip, wait_for,
+    wait_until,
+};
 use std::cell::RefCell;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
@@ -565,6 +570,44 @@ fn without_proc_a_service_runs_all_the_same() {
 }
 
 #[test]
+fn a_process_that_proc_hides_is_not_doubled() {
+    if !is_root() {
+        return;
+    }
+    let tree = tree();
+    let (_, uid, gid) = account();
+    tree.chmod("", 0o777);
+    let sleep = tree.path("other");
+    fs::copy("/bin/sleep", &sleep).expect("copy");
+    tree.chmod("other", 0o4755);
+    tree.service("a", &format!("#!/bin/sh\necho $$ >>started\nexec {} 1000\n", sleep.display()));
+    tree.chmod("a", 0o777);
+    let script = format!(
+        "mount -t proc -o hidepid=2 proc /proc &&
+        exec setpriv --reuid={uid} --regid={gid} --clear-groups supervise a"
+    );
+    let command = || tree.sh(&script).under(["unshare", "--mount"]);
+    let first = command().start();
+    let pid = tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
+    wait_until("it runs", PROMPT, || process::arguments(pid).first().is_some_and(|p| *p == sleep));
+    if fs::metadata(format!("/proc/{pid}")).expect("a process").uid() != 0 {
+        skip("a file here cannot make another user of who runs it");
+        return finish(&tree, first, "a");
+    }
+    kill(first);
+    let line = format!("supervise: fatal: unable to watch process {pid} of a: access denied\n");
+    command().run().is(111, "", line);
+    assert_eq!(tree.text("a/started").lines().count(), 1);
+    // Once it has ended, there is nothing to watch.
+    process::signal(pid, Signal::KILL);
+    process::wait_gone(pid);
+    let next = command().start();
+    tree.wait_lines("a/started", 2);
+    finish(&tree, next, "a");
+}
+
+#[test]
 fn a_record_that_cannot_be_read_is_reason_not_to_start_anything() {
     let tree = tree();
     tree.idle_service("a");
@@ -749,6 +792,26 @@ fn svc_says_that_nobody_has_read_what_it_has_sent() {
     let second = tree.supervise("a");
     assert_eq!(tree.status("a").map(|status| status.want()), Some(b'u'));
     finish(&tree, second, "a");
+}
+
+#[test]
+fn svc_says_that_a_stopped_supervise_has_not_read_yet() {
+    let tree = tree();
+    for dir in ["a", "b"] {
+        tree.idle_service(dir);
+    }
+    let [first, second] = ["a", "b"].map(|dir| tree.supervise(dir));
+    tree.wait_up("a");
+    tree.wait_up("b");
+    first.signal(Signal::STOP);
+    wait_until("it is stopped", PROMPT, || process::is_stopped(first.pid()));
+    let line = "svc: warning: a has not read the command yet\n";
+    tree.cmd("svc").args(["-d", "a", "b"]).run().is(0, "", line);
+    tree.wait_down("b");
+    first.signal(Signal::CONT);
+    tree.wait_down("a");
+    finish(&tree, first, "a");
+    finish(&tree, second, "b");
 }
 
 #[test]

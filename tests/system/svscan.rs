@@ -340,6 +340,27 @@ fn a_directory_made_anew_under_the_same_name_is_a_new_service() {
 }
 
 #[test]
+fn a_directory_made_anew_behind_its_link_is_a_new_service() {
+    let tree = tree();
+    orderly(&tree, "real/x", "old", "");
+    tree.mkdir("s");
+    tree.symlink("../real/x", "s/x");
+    tree.symlink(tree.path("real/x/"), "s/.hidden");
+    let _svscan = svscan(&tree);
+    order(&tree, 1);
+    // Removed and made again, as configuration management does.
+    fs::remove_dir_all(tree.path("real/x")).expect("remove the old directory");
+    orderly(&tree, "real/.x", "new", "");
+    tree.rename("real/.x", "real/x");
+    assert_eq!(order(&tree, 3), ["start old", "stop old", "start new"]);
+    let pid = comes_soon(&tree, "s/x");
+    assert_eq!(process::directory(pid), Some(tree.path("real/x")));
+    // And when there is none any more, the service ends.
+    tree.rename("real/x", "real/y");
+    assert_eq!(order(&tree, 4)[3..], ["stop new"]);
+}
+
+#[test]
 fn a_stubborn_service_is_no_obstacle_for_others() {
     let tree = tree();
     tree.trapping_service("real/stubborn", &["TERM"]);

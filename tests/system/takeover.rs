@@ -1,15 +1,19 @@
 //! A killed svscan, and the next one on the same directory that goes on with what it finds.
 
 use harness::{
-    Cmd, DEADLINE, Process, Signal, Suite, Tree, account, is_root, process, wait_for, wait_until,
+    Cmd, DEADLINE, Process, Signal, Suite, Tree, account, is_root, process, skip, wait_for,
+    wait_until,
 };
 use rustix::fs::{OFlags, fcntl_setfl};
 use std::fs;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
-use system::{PROMPT, assert_idle, count, find_below, leaves, original, tree, wait_all_gone};
+use system::{
+    PROMPT, assert_idle, count, find_below, leaves, namespace, original, tree, wait_all_gone,
+};
 
 /// A service that writes the numbers from 1 on, one a line, and the newest to the file `newest.PID`
 /// before. Told to end, it does so after a whole line.
@@ -193,6 +197,45 @@ fn the_next_svscan_goes_on_with_the_same_processes_and_says_nothing() {
     for dir in dirs {
         assert_eq!(starts(&tree, dir), 1, "{dir}");
     }
+}
+
+#[test]
+fn files_may_be_on_another_device_than_their_locks() {
+    let tree = tree();
+    let Some(namespace) = namespace(&tree) else { return };
+    tree.idle_service("low/s/a");
+    tree.service("low/s/a/log", "#!/bin/sh\nexec cat >>log\n");
+    tree.mkdir("top");
+    tree.mkdir("over");
+    // With its two directories on two file systems, overlayfs gives each a device.
+    let mount = "mount -t tmpfs none top && mkdir top/files top/work && mount -t overlay none \
+        -o lowerdir=low,upperdir=top/files,workdir=top/work over && cd over";
+    let trial = tree.sh(mount).under(namespace).run();
+    if trial.code != Some(0) {
+        return skip(&format!("there is no overlayfs: {trial}"));
+    }
+    let script = format!("{mount} && {{ svscan s; exec svscan s; }}");
+    let second = tree.sh(&script).under(namespace).start();
+    let first = find_below(second.pid(), &["svscan", "s"]);
+    let inside = Path::new("/proc").join(second.pid().to_string()).join("root");
+    let over = inside.join(tree.path("over").strip_prefix("/").expect("an absolute path"));
+    let dirs = ["s/a", "s/a/log"].map(|dir| over.join(dir));
+    let pids = dirs.each_ref().map(|dir| tree.wait_up(dir));
+    let device = |path: &Path| fs::metadata(path).expect("it is there").dev();
+    assert_ne!(device(&dirs[0].join("supervise/lock")), device(&over));
+    let supervises = ["a", "log"].map(|name| find_below(first, &["supervise", name]));
+    process::signal(first, Signal::KILL);
+    wait_watched(&second, &supervises);
+    assert_eq!(count(&second.stderr(), "supervise"), 0);
+    // A second supervise names the first.
+    let again = format!("cd {} && exec supervise a", over.join("s").display());
+    let refused = tree.sh(&again).run();
+    assert!(refused.err().contains(&format!(" (held by pid {})\n", supervises[0])), "{refused}");
+    process::signal(supervises[0], Signal::KILL);
+    process::wait_gone(supervises[0]);
+    wait_until("the next one is there", PROMPT, || tree.is_supervised(&dirs[0]));
+    assert_eq!(dirs.each_ref().map(|dir| tree.wait_up(dir)), pids);
+    finish(&tree, second);
 }
 
 #[test]

@@ -165,8 +165,8 @@ fn svstat_names_every_state_of_encore() {
 #[test]
 fn svstat_has_options_and_a_usage() {
     let tree = tree();
-    let usage = "svstat: illegal option -- x\nsvstat: usage: svstat [-L] [-l] dir [dir ...]\n";
-    tree.cmd("svstat").arg("-x").run().is(100, "", usage);
+    let usage = "svstat: illegal option -- z\nsvstat: usage: svstat [-L] [-l] [-x] dir [dir ...]\n";
+    tree.cmd("svstat").arg("-z").run().is(100, "", usage);
     tree.mkdir("-l");
     let line = "./-l: unable to open supervise/ok: file does not exist\n";
     tree.cmd("svstat").arg("./-l").run().is(0, line, "");
@@ -205,8 +205,8 @@ fn a_program_is_what_its_link_is_called_whatever_argument_0_says() {
         tree.cmd("svok").arg0(name).run().is(100, "", "svok: usage: svok dir\n");
     }
     // Complaints about options begin with the name as it was called, as ever.
-    let output = tree.cmd("svstat").arg0("/a/b/status").arg("-x").run();
-    assert!(output.err().starts_with("status: illegal option -- x\n"), "{output}");
+    let output = tree.cmd("svstat").arg0("/a/b/status").arg("-z").run();
+    assert!(output.err().starts_with("status: illegal option -- z\n"), "{output}");
     // A link of another name is none of them, whatever it leads to; argument 0 decides then.
     tree.symlink(executable(&tree), "bin/other");
     let other = tree.path("bin/other");
@@ -227,7 +227,9 @@ fn the_executable_itself_lists_the_programs() {
     output.is(0, &listed, "");
     let names: BTreeSet<&str> = listed.lines().collect();
     assert_eq!(names.len(), listed.lines().count(), "{listed}");
-    for name in ["readproctitle", "supervise", "svc", "svok", "svscan", "svscanboot", "svstat"] {
+    for name in
+        ["readproctitle", "supervise", "svc", "svok", "svscan", "svscanboot", "svstat", "svup"]
+    {
         assert!(names.contains(name), "{listed}");
     }
 }
@@ -330,7 +332,7 @@ fn the_suite_is_one_executable() {
     let bin = Suite::get().bin();
     let file = |name: &str| fs::metadata(bin.join(name)).map(|meta| (meta.dev(), meta.ino())).ok();
     let first = file("supervise");
-    for name in ["svc", "svok", "svscan", "svscanboot", "svstat", "readproctitle"] {
+    for name in ["svc", "svok", "svscan", "svscanboot", "svstat", "svup", "readproctitle"] {
         assert_eq!(file(name), first, "{name} in {}", Path::new(bin).display());
     }
 }

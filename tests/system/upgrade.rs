@@ -1,10 +1,11 @@
 //! Live upgrade: svscan and the supervises become the newly installed program, as the same
 //! processes with the same services.
 
-use harness::{Process, Signal, Suite, Tree, process, wait_until};
+use harness::{DEADLINE, Process, Signal, Suite, Tree, process, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
-use system::{PROMPT, find_below, leaves, tree, wait_all_gone, wait_settled};
+use std::path::{Path, PathBuf};
+use system::{PROMPT, count, find_below, leaves, original, tree, wait_all_gone, wait_settled};
 
 /// Installs our programs into a directory of their own, from which they can be replaced.
 fn install(tree: &Tree) {
@@ -158,18 +159,85 @@ fn a_program_that_dies_at_its_start_harms_no_service() {
     let first = start();
     let pid = wait_settled(&tree, "a");
     let since = tree.status("a");
-    tree.script("bin/new", "#!/bin/sh\nexit 3\n");
-    tree.rename("bin/new", "bin/daemontools");
+    install_script(&tree, "[ $DAEMONTOOLS_UPGRADE = trial ] || exit 3\n");
     first.signal(Signal::USR2);
     assert_eq!(first.wait().code, Some(3));
     assert!(process::is_alive(pid));
-    replace(&tree);
+    tree.script("bin/supervise", "#!/bin/sh\nexec real/supervise \"$@\"\n");
     let second = start();
     wait_until("it is taken over", PROMPT, || tree.is_supervised("a"));
     assert_eq!(tree.status("a"), since);
     tree.svc("-dx", "a");
     leaves(second);
     assert!(!process::is_alive(pid));
+}
+
+#[test]
+fn a_program_that_fails_when_it_is_tried_is_not_become() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    let svscan = svscan(&tree);
+    let pid = wait_settled(&tree, "s/a");
+    let supervise = find_below(svscan.pid(), &["supervise", "a"]);
+    let before = [supervise, svscan.pid()].map(executable);
+    let program = fs::read(tree.path("bin/daemontools")).expect("our program");
+    let original = fs::read(original().join("svscan")).expect("the original's program");
+    let bad = [
+        fs::read("/bin/false").expect("a program"),
+        program.get(..20_000).expect("a longer program").to_vec(),
+        b"#!/bin/sh\nkill -SEGV $$\n".to_vec(),
+        // It knows nothing of upgrades.
+        original,
+        b"#!/bin/sh\nexec sleep 1000\n".to_vec(),
+    ];
+    for (tried, program) in bad.iter().enumerate() {
+        tree.script("bin/new", program);
+        tree.rename("bin/new", "bin/daemontools");
+        svscan.signal(Signal::USR2);
+        for name in ["svscan", "supervise"] {
+            wait_until("it is said", DEADLINE, || {
+                let said = format!("{name}: warning: unable to run ");
+                count(&svscan.stderr(), &said) == tried + 1
+            });
+        }
+    }
+    assert_eq!(count(&svscan.stderr(), ", going on without upgrade: "), 2 * bad.len());
+    assert_eq!([supervise, svscan.pid()].map(executable), before);
+    assert_eq!(tree.wait_up("s/a"), pid);
+    wait_until("nothing else is left", PROMPT, || tree.processes().len() == 3);
+    tree.svc("-t", "s/a");
+    tree.wait_restart("s/a", pid);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+#[test]
+fn a_supervise_of_the_originals_is_left_alone() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    tree.idle_service("s/b");
+    let path = original().join("supervise");
+    let program = path.to_str().expect("a name in ASCII");
+    let theirs = tree.cmd(program).arg0("supervise").arg("s/a").start();
+    tree.wait_supervised("s/a");
+    let svscan = svscan(&tree);
+    let pids = [tree.wait_up("s/a"), wait_settled(&tree, "s/b")];
+    let ours = find_below(svscan.pid(), &["supervise", "b"]);
+    for _ in 0..2 {
+        replace(&tree);
+        tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+        wait_upgraded(&tree, &[svscan.pid(), ours]);
+    }
+    assert!(process::is_alive(theirs.pid()));
+    assert_eq!([tree.wait_up("s/a"), tree.wait_up("s/b")], pids);
+    assert_eq!(tree.wait_lines("s/a/started", 1).len(), 1);
+    assert_eq!(svscan.stderr(), "");
+    tree.svc("-dx", "s/a");
+    leaves(theirs);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
 }
 
 #[test]
@@ -225,6 +293,114 @@ fn what_is_being_stopped_is_stopped_first() {
     assert_eq!(svscan.stderr(), "");
     svscan.signal(Signal::TERM);
     leaves(svscan);
+}
+
+/// Installs a script as every program, which becomes the real one after these lines.
+fn install_script(tree: &Tree, lines: &str) {
+    let real = tree.path("real");
+    tree.rename("bin", "real");
+    tree.mkdir("bin");
+    let script = format!("#!/bin/sh\n{lines}exec {}/${{0##*/}} \"$@\"\n", real.display());
+    for entry in fs::read_dir(real).expect("our programs").flatten() {
+        tree.script(tree.path("bin").join(entry.file_name()), &script);
+    }
+}
+
+/// Lets a svscan wait, without a child of its own, before it becomes the new program.
+const WAIT_FOR_GO: &str = "case $0$DAEMONTOOLS_UPGRADE in
+        */svscantrial) ;;
+        */svscan*) echo >waiting; read line <go;;
+    esac\n";
+
+#[test]
+fn a_supervise_that_dies_while_svscan_becomes_the_new_program_is_missed() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    let svscan = svscan(&tree);
+    let pid = wait_settled(&tree, "s/a");
+    let supervise = find_below(svscan.pid(), &["supervise", "a"]);
+    // A new program that is slow to start, without a child of its own.
+    tree.fifo("go", 0o600);
+    install_script(&tree, WAIT_FOR_GO);
+    svscan.signal(Signal::USR2);
+    tree.wait_lines("waiting", 1);
+    process::signal(supervise, Signal::KILL);
+    tree.write("go", "\n");
+    svscan.wait_stderr("svscan: warning: supervise a was killed by signal 9\n");
+    wait_until("another one is there", PROMPT, || tree.is_supervised("s/a"));
+    assert_eq!(tree.wait_up("s/a"), pid);
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+/// Upgrades to a program that runs these lines first, and does not get what is handed over: it goes
+/// on as after a KILL. Gives svscan, and the processes of the service and its logger.
+fn upgrade_to_a_stranger(tree: &Tree, lines: &str, leftovers: bool) -> (Process, [u32; 2]) {
+    install(tree);
+    tree.service("s/a", "#!/bin/sh\necho first\nexec sleep 1000\n");
+    tree.service("s/a/log", "#!/bin/sh\nexec cat >>log\n");
+    let svscan = svscan(tree);
+    let services = [wait_settled(tree, "s/a"), wait_settled(tree, "s/a/log")];
+    let supervises = ["a", "log"].map(|name| find_below(svscan.pid(), &["supervise", name]));
+    let all = [supervises[0], supervises[1], svscan.pid()];
+    let look = || all.map(|pid| process::descriptors(pid).len());
+    let before = look();
+    tree.fifo("go", 0o600);
+    install_script(tree, &[lines, WAIT_FOR_GO].concat());
+    svscan.signal(Signal::USR2);
+    let real = tree.path("real");
+    let has_begun = |pid: u32, file: &str| {
+        let arguments = process::arguments(pid);
+        let signals = |(_, target): (i32, PathBuf)| target.ends_with("anon_inode:[signalfd]");
+        arguments.first().is_some_and(|program| Path::new(program).starts_with(&real))
+            && process::descriptors(pid).into_iter().any(signals)
+            && process::has_open(pid, &tree.path(file))
+    };
+    // If svscan came in between, it would start others, which would be refused.
+    wait_until("the supervises have begun", PROMPT, || {
+        has_begun(supervises[0], "s/a/supervise/ok")
+            && has_begun(supervises[1], "s/a/log/supervise/ok")
+    });
+    tree.write("go", "\n");
+    wait_until("svscan has begun", PROMPT, || has_begun(svscan.pid(), "s"));
+    // They are watched, and the pipe is there.
+    let lines = tree.wait_lines("s/a/log/log", 1).len();
+    process::signal(services[1], Signal::KILL);
+    let logger = tree.wait_restart("s/a/log", services[1]);
+    assert_eq!(tree.wait_up("s/a"), services[0]);
+    process::signal(services[0], Signal::KILL);
+    let service = tree.wait_restart("s/a", services[0]);
+    tree.wait_lines("s/a/log/log", lines + 1);
+    assert_eq!(svscan.stderr(), "");
+    wait_until("no descriptor is left over", PROMPT, || leftovers || look() == before);
+    (svscan, [service, logger])
+}
+
+#[test]
+fn a_version_that_cannot_read_what_is_handed_over_begins_as_after_a_kill() {
+    let tree = tree();
+    let lines = "case $DAEMONTOOLS_UPGRADE in [0-9]*)
+            file=/proc/self/fd/$DAEMONTOOLS_UPGRADE
+            text=$(sed 's/version=1/version=2/; s/^lock/look/' $file)
+            echo \"$text\" >$file
+        esac\n";
+    let (svscan, services) = upgrade_to_a_stranger(&tree, lines, false);
+    for pid in services {
+        assert_eq!(blocked(pid), blocked(std::process::id()));
+    }
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    wait_all_gone(&services);
+}
+
+#[test]
+fn one_that_is_not_told_of_a_handover_takes_its_own_lock_over() {
+    let tree = tree();
+    let lines = "[ \"$DAEMONTOOLS_UPGRADE\" = trial ] || unset DAEMONTOOLS_UPGRADE\n";
+    // It has nobody's mask of signals either.
+    let (svscan, _) = upgrade_to_a_stranger(&tree, lines, true);
+    svscan.kill();
 }
 
 #[test]

@@ -1,387 +1,664 @@
-//! `supervise/state`: what is known of a service beyond its status record, for people and for the
-//! next supervise. It is there only if the service directory asks for more than the original gives.
+//! `supervise/state`: what a supervise says of its service beyond the status record, and the words
+//! that `svstat -x` makes of it.
 //!
-//! A text of `key=value` lines. It belongs to the status record with the same `since`, which is
-//! written after it: a reader that finds another one has come between the two.
+//! It is a text of `key=value` lines beside `supervise/status`, for services that use more than
+//! `run`. It is replaced before the status is, and belongs to the status with the same label: with
+//! another one, the status that it belongs to is still to come, or it was left behind.
 
 use crate::decimal::{self, Decimal};
-use crate::status::Record;
+use crate::status;
 use crate::tai::{DIGITS, Tai64n};
-use crate::{Ended, Pid};
+use crate::{Ended, Pid, identity};
 use alloc::vec::Vec;
 
-/// How much of what a service says of itself is kept.
-const LONGEST_MESSAGE: usize = 200;
+/// No text is longer.
+pub const LEN: usize = 4096;
 
-/// Where a service is.
+/// How much of the service's own message is kept, in bytes.
+pub const MESSAGE_LEN: usize = 200;
+
+/// A longer value is left out: with a part of a name nothing can be found.
+const VALUE_LEN: usize = 1024;
+
+/// Where a service is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// Down, and to stay so.
+    /// It does not run, and is not to.
     Down,
-    /// Down until its next start.
+    /// For its next start.
     Waiting,
-    /// Down until another service is there.
+    /// It needs another service, which is not ready.
     Blocked,
-    /// Down until somebody connects.
+    /// It is started by the first connection.
     Listening,
-    /// Being started, or up and not yet ready.
+    /// Its start script runs; or it is up, and has yet to say that it is ready.
     Starting,
-    /// Up; nothing says more.
+    /// It runs, and nothing says more.
     Up,
-    /// Up, and ready to serve.
+    /// It has said that it is ready, or its check has.
     Ready,
-    /// Up, and reading its configuration again.
+    /// It is ready, and reads its configuration anew.
     Reloading,
-    /// Told to end, or ending by itself.
+    /// It was asked to end, or says that it does.
     Stopping,
-    /// Down; what has to be done after that is being done.
+    /// It has ended, and its finish script runs.
     Finishing,
-    /// Down, because it failed for good.
+    /// It is not started any more until somebody asks for it.
     Failed,
 }
 
-const PHASES: [(Phase, &str); 11] = [
-    (Phase::Down, "down"),
-    (Phase::Waiting, "waiting"),
-    (Phase::Blocked, "blocked"),
-    (Phase::Listening, "listening"),
-    (Phase::Starting, "starting"),
-    (Phase::Up, "up"),
-    (Phase::Ready, "ready"),
-    (Phase::Reloading, "reloading"),
-    (Phase::Stopping, "stopping"),
-    (Phase::Finishing, "finishing"),
-    (Phase::Failed, "failed"),
-];
-
 impl Phase {
-    /// The word for it.
+    const WORDS: [(Self, &'static str); 11] = [
+        (Self::Down, "down"),
+        (Self::Waiting, "waiting"),
+        (Self::Blocked, "blocked"),
+        (Self::Listening, "listening"),
+        (Self::Starting, "starting"),
+        (Self::Up, "up"),
+        (Self::Ready, "ready"),
+        (Self::Reloading, "reloading"),
+        (Self::Stopping, "stopping"),
+        (Self::Finishing, "finishing"),
+        (Self::Failed, "failed"),
+    ];
+
+    /// Its word in the text.
     #[must_use]
     pub fn word(self) -> &'static str {
-        word(&PHASES, self)
+        word(self, &Self::WORDS)
+    }
+
+    /// Whether others can use the service, as far as is known: one that cannot tell is ready when
+    /// it is up.
+    #[must_use]
+    pub const fn is_ready(self) -> bool {
+        matches!(self, Self::Up | Self::Ready | Self::Reloading)
     }
 }
 
-/// Why a service was last ended by its supervise, or is not started.
+/// Why supervise has ended a service last, or does not start it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// It was silent for too long.
+    /// It did not say in time that it lives.
     Watchdog,
-    /// Its check failed too often.
+    /// Its check failed.
     Check,
     /// It was not ready in time.
     NotReady,
     /// It died too often.
     Deaths,
-    /// One of its scripts ended with code 100.
+    /// It exited with code 100.
     Code100,
-    /// Its `finish` ended with code 125.
+    /// Its finish script exited with code 125.
     Finish125,
-    /// Its `start` failed.
+    /// Its start script failed.
     StartScript,
     /// What it needs has died.
     Needs,
-    /// It needs itself.
+    /// It needs itself, by way of others.
     Cycle,
-    /// There is a mistake in its directory.
+    /// A file in its directory has a mistake in it.
     Options,
 }
 
-const REASONS: [(Reason, &str); 10] = [
-    (Reason::Watchdog, "watchdog"),
-    (Reason::Check, "check"),
-    (Reason::NotReady, "not-ready"),
-    (Reason::Deaths, "deaths"),
-    (Reason::Code100, "code-100"),
-    (Reason::Finish125, "finish-125"),
-    (Reason::StartScript, "start-script"),
-    (Reason::Needs, "needs"),
-    (Reason::Cycle, "cycle"),
-    (Reason::Options, "options"),
-];
-
 impl Reason {
-    /// The word for it.
+    const WORDS: [(Self, &'static str); 10] = [
+        (Self::Watchdog, "watchdog"),
+        (Self::Check, "check"),
+        (Self::NotReady, "not-ready"),
+        (Self::Deaths, "deaths"),
+        (Self::Code100, "code-100"),
+        (Self::Finish125, "finish-125"),
+        (Self::StartScript, "start-script"),
+        (Self::Needs, "needs"),
+        (Self::Cycle, "cycle"),
+        (Self::Options, "options"),
+    ];
+
+    /// Its word in the text.
     #[must_use]
     pub fn word(self) -> &'static str {
-        word(&REASONS, self)
+        word(self, &Self::WORDS)
+    }
+
+    /// In words for people.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Watchdog => "no sign of life",
+            Self::Check => "check failed",
+            Self::NotReady => "not ready in time",
+            Self::Deaths => "too many deaths",
+            Self::Code100 => "exit code 100",
+            Self::Finish125 => "finish exit code 125",
+            Self::StartScript => "start script failed",
+            Self::Needs => "what it needs has died",
+            Self::Cycle => "needs itself",
+            Self::Options => "mistake in its directory",
+        }
     }
 }
 
-fn word<T: Copy + PartialEq>(words: &[(T, &'static str)], wanted: T) -> &'static str {
-    words.iter().find(|(it, _)| *it == wanted).map_or("", |(_, word)| word)
+fn word<T: Copy + PartialEq>(of: T, words: &[(T, &'static str)]) -> &'static str {
+    words.iter().find(|(it, _)| *it == of).map_or("", |(_, word)| word)
 }
 
-fn meaning<T: Copy>(words: &[(T, &'static str)], read: &[u8]) -> Option<T> {
-    words.iter().find(|(_, word)| word.as_bytes() == read).map(|(it, _)| *it)
+fn meaning<T: Copy>(word: &[u8], words: &[(T, &'static str)]) -> Option<T> {
+    words.iter().find(|(_, it)| it.as_bytes() == word).map(|(it, _)| *it)
 }
 
-/// What is known.
+/// What is known of a service beyond its status. What is empty is not known, or does not apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Detail<'a> {
-    /// The moment in the status record to which this belongs.
+    /// The label of the status it belongs to.
     pub since: Tai64n,
     /// Where the service is.
     pub phase: Phase,
-    /// Why it was last ended by us, or is not started.
+    /// Why it was last restarted, or is not started.
     pub reason: Option<Reason>,
     /// When it became ready.
     pub ready: Option<Tai64n>,
-    /// How often it has died, one time after the other.
+    /// How many times in a row it has died, as far as these count for the next pause.
     pub failures: u32,
     /// When it is started next.
     pub next: Option<Tai64n>,
-    /// The service that it waits for.
+    /// The name of the service that it waits for.
     pub waiting_for: &'a [u8],
-    /// What it says of itself.
+    /// What the service says of itself.
     pub message: &'a [u8],
-    /// Another of its scripts, which runs.
+    /// The start, stop or finish script that runs now.
     pub script: Option<Pid>,
-    /// The abstract name of its notify socket.
+    /// The abstract name of the socket on which the service is heard, without the NUL before it.
     pub socket: &'a [u8],
-    /// The path of its control group.
+    /// The service's cgroup.
     pub cgroup: &'a [u8],
 }
 
 impl<'a> Detail<'a> {
-    /// Appends the text.
-    pub fn to_text(&self, out: &mut Vec<u8>) {
-        let mut line = |key: &str, value: &[u8]| {
-            out.extend_from_slice(key.as_bytes());
-            out.push(b'=');
-            // Nothing that is said can begin a line of its own.
-            let safe = |c: &u8| if c.is_ascii_control() { b'?' } else { *c };
-            out.extend(value.iter().map(safe));
-            out.push(b'\n');
-        };
-        line("since", label(self.since).as_slice());
-        line("phase", self.phase.word().as_bytes());
-        if let Some(reason) = self.reason {
-            line("reason", reason.word().as_bytes());
-        }
-        if let Some(ready) = self.ready {
-            line("ready", label(ready).as_slice());
-        }
-        if self.failures > 0 {
-            line("failures", Decimal::new(self.failures.into()).as_bytes());
-        }
-        if let Some(next) = self.next {
-            line("next", label(next).as_slice());
-        }
-        if let Some(script) = self.script {
-            line("script", Decimal::new(script.get().cast_unsigned().into()).as_bytes());
-        }
-        let message = self.message.get(..LONGEST_MESSAGE).unwrap_or(self.message);
-        for (key, value) in [
-            ("waiting-for", self.waiting_for),
-            ("message", message),
-            ("socket", self.socket),
-            ("cgroup", self.cgroup),
-        ] {
-            if !value.is_empty() {
-                line(key, value);
-            }
+    /// Of a service of which nothing more is known.
+    #[must_use]
+    pub const fn new(since: Tai64n, phase: Phase) -> Self {
+        Self {
+            since,
+            phase,
+            reason: None,
+            ready: None,
+            failures: 0,
+            next: None,
+            waiting_for: b"",
+            message: b"",
+            script: None,
+            socket: b"",
+            cgroup: b"",
         }
     }
 
-    /// What a text says; `None` if it is none. Lines with other keys mean nothing.
+    /// The text. Control characters in a value become `?`, as does what is not UTF-8.
+    pub fn to_text(&self, out: &mut Vec<u8>) {
+        let mut line = |key: &str, value: &[u8], longest: usize| {
+            if !value.is_empty() {
+                out.extend_from_slice(key.as_bytes());
+                out.push(b'=');
+                push_safe(value, longest, out);
+                out.push(b'\n');
+            }
+        };
+        line("since", &label_text(self.since), VALUE_LEN);
+        line("phase", self.phase.word().as_bytes(), VALUE_LEN);
+        line("reason", self.reason.map_or("", Reason::word).as_bytes(), VALUE_LEN);
+        for (key, label) in [("ready", self.ready), ("next", self.next)] {
+            if let Some(label) = label {
+                line(key, &label_text(label), VALUE_LEN);
+            }
+        }
+        let script = self.script.map_or(0, |pid| pid.get().cast_unsigned());
+        for (key, number) in [("failures", self.failures), ("script", script)] {
+            if number != 0 {
+                line(key, Decimal::new(number.into()).as_bytes(), VALUE_LEN);
+            }
+        }
+        for (key, value) in
+            [("waiting-for", self.waiting_for), ("socket", self.socket), ("cgroup", self.cgroup)]
+        {
+            if value.len() <= VALUE_LEN {
+                line(key, value, VALUE_LEN);
+            }
+        }
+        line("message", self.message, MESSAGE_LEN);
+    }
+
+    /// What a text says; `None` if it has no label or phase, or a value that cannot be. Lines with
+    /// other keys mean nothing, and neither does a reason that is not known here.
     #[must_use]
     pub fn parse(text: &'a [u8]) -> Option<Self> {
-        let value = |key: &str| {
+        let value = |key: &[u8]| {
             let mut lines = text.split(|&c| c == b'\n');
-            lines.find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b"="))
+            lines.find_map(|line| line.strip_prefix(key)?.strip_prefix(b"="))
         };
-        let moment = |key: &str| value(key).and_then(moment);
-        let number = |key: &str| value(key).and_then(decimal::parse);
+        let bytes = |key| value(key).unwrap_or_default();
         Some(Self {
-            since: moment("since")?,
-            phase: meaning(&PHASES, value("phase")?)?,
-            reason: value("reason").and_then(|word| meaning(&REASONS, word)),
-            ready: moment("ready"),
-            failures: number("failures").and_then(|n| u32::try_from(n).ok()).unwrap_or(0),
-            next: moment("next"),
-            waiting_for: value("waiting-for").unwrap_or_default(),
-            message: value("message").unwrap_or_default(),
-            script: number("script").and_then(|n| Pid::new(i32::try_from(n).ok()?)),
-            socket: value("socket").unwrap_or_default(),
-            cgroup: value("cgroup").unwrap_or_default(),
+            since: label(value(b"since")?)?,
+            phase: meaning(value(b"phase")?, &Phase::WORDS)?,
+            reason: value(b"reason").and_then(|word| meaning(word, &Reason::WORDS)),
+            ready: optional(value(b"ready"), label)?,
+            failures: optional(value(b"failures"), count)?.unwrap_or(0),
+            next: optional(value(b"next"), label)?,
+            waiting_for: bytes(b"waiting-for"),
+            message: bytes(b"message"),
+            script: optional(value(b"script"), identity::pid)?,
+            socket: bytes(b"socket"),
+            cgroup: bytes(b"cgroup"),
         })
     }
 }
 
-/// `@` and the digits of a label.
-fn label(moment: Tai64n) -> Vec<u8> {
-    moment.stamp().get(..=DIGITS).unwrap_or_default().to_vec()
+/// What is found where a state file may be, beside a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// Nothing: the service uses no more than `run`.
+    Nothing,
+    /// It does not belong to this status, or says nothing: what it should say is not known.
+    Unsettled,
+    /// What belongs to this status.
+    Detail(Detail<'a>),
 }
 
-fn moment(text: &[u8]) -> Option<Tai64n> {
-    Tai64n::from_digits(text.strip_prefix(b"@")?.try_into().ok()?)
+impl<'a> Found<'a> {
+    /// What a text, if there is one, is to the one who has read this status before it.
+    #[must_use]
+    pub fn judge(text: Option<&'a [u8]>, status: &status::Record) -> Self {
+        let Some(text) = text else {
+            return Self::Nothing;
+        };
+        match Detail::parse(text) {
+            Some(detail) if detail.since == status.since => Self::Detail(detail),
+            _ => Self::Unsettled,
+        }
+    }
+
+    /// What belongs to the status.
+    #[must_use]
+    pub const fn detail(&self) -> Option<&Detail<'a>> {
+        match self {
+            Self::Detail(detail) => Some(detail),
+            Self::Nothing | Self::Unsettled => None,
+        }
+    }
+
+    /// Whether a service which has this beside its status is ready, if it is up.
+    #[must_use]
+    pub const fn is_ready(&self) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::Unsettled => false,
+            Self::Detail(detail) => detail.phase.is_ready(),
+        }
+    }
 }
 
-/// What `svstat -x` says behind its usual line: comma, blank and words, for everything that is
-/// known. `end` is how a process of the service has last ended.
+/// What `svstat -x` adds to its line: remarks, each after a comma and a space, each at most once,
+/// and always in this order:
+///
+/// | remark | when |
+/// |---|---|
+/// | `waiting for NAME` | it needs that service |
+/// | `listening`, `starting`, `reloading`, `stopping`, `finishing` | in that phase |
+/// | `failed`, `failed: REASON` | it is not started any more |
+/// | `ready S seconds` | it is ready, since then |
+/// | `next start in S seconds` | it is started then |
+/// | `N failures` | it has died so often |
+/// | `reason: REASON` | it was restarted for that, if it has not failed |
+/// | `script (pid N)` | its start, stop or finish script runs |
+/// | `last exit N`, `last killed by signal N`, `last end unknown` | so its last process ended |
+/// | `status "TEXT"` | it says so; TEXT may have anything in it, but nothing follows |
+///
+/// Seconds are counted as in the line itself.
 pub fn describe(
     detail: Option<&Detail<'_>>,
-    record: &Record,
-    end: Option<Ended>,
+    end: Option<(Pid, Ended)>,
     now: Tai64n,
     out: &mut Vec<u8>,
 ) {
-    let mut say = |words: &[&[u8]]| {
-        out.extend_from_slice(b", ");
-        words.iter().for_each(|word| out.extend_from_slice(word));
-    };
-    let seconds = |from: Tai64n, to: Tai64n| Decimal::new(to.seconds.saturating_sub(from.seconds));
     if let Some(detail) = detail {
-        let phase = detail.phase.word().as_bytes();
-        match (detail.phase, detail.ready, detail.next) {
-            (Phase::Ready, Some(ready), _) => {
-                say(&[phase, b" ", seconds(ready, now).as_bytes(), b" seconds"]);
-            }
-            (Phase::Waiting, _, Some(next)) => {
-                say(&[b"next start in ", seconds(now, next).as_bytes(), b" seconds"]);
-            }
-            (Phase::Blocked, ..) => say(&[b"waiting for ", detail.waiting_for]),
-            // The line itself says no less.
-            (Phase::Down | Phase::Up | Phase::Waiting, ..) => {}
-            _ => say(&[phase]),
-        }
-        if let Some(reason) = detail.reason {
-            say(&[b"because of ", reason.word().as_bytes()]);
-        }
-        if detail.failures > 0 {
-            let number = Decimal::new(detail.failures.into());
-            let noun: &[u8] = if detail.failures == 1 { b" failure" } else { b" failures" };
-            say(&[number.as_bytes(), noun]);
-        }
-        if !detail.message.is_empty() {
-            say(&[b"status \"", detail.message, b"\""]);
+        describe_detail(detail, now, out);
+    }
+    if let Some((_, how)) = end {
+        let (words, number) = match how {
+            Ended::Exited(code) => (", last exit ", Some(code)),
+            Ended::Killed(signal) => (", last killed by signal ", Some(signal)),
+            Ended::Unknown => (", last end unknown", None),
+        };
+        out.extend_from_slice(words.as_bytes());
+        if let Some(number) = number {
+            push_number(number.into(), out);
         }
     }
-    let ended: &[u8] = if record.pid == 0 { b"ended by " } else { b"before ended by " };
-    match end {
-        Some(Ended::Exited(code)) => {
-            say(&[ended, b"exit ", Decimal::new(code.into()).as_bytes()]);
-        }
-        Some(Ended::Killed(signal)) => {
-            say(&[ended, b"signal ", Decimal::new(signal.into()).as_bytes()]);
-        }
-        Some(Ended::Unknown) => say(&[ended, b"unknown"]),
-        None => {}
+    if let Some(message) = detail.map(|detail| detail.message).filter(|m| !m.is_empty()) {
+        out.extend_from_slice(b", status \"");
+        push_safe(message, MESSAGE_LEN, out);
+        out.push(b'"');
     }
+}
+
+fn describe_detail(detail: &Detail<'_>, now: Tai64n, out: &mut Vec<u8>) {
+    let seconds = |words: &str, from: Tai64n, to: Tai64n, out: &mut Vec<u8>| {
+        out.extend_from_slice(words.as_bytes());
+        push_number(to.seconds.saturating_sub(from.seconds), out);
+        out.extend_from_slice(b" seconds");
+    };
+    match detail.phase {
+        Phase::Down | Phase::Waiting | Phase::Up => {}
+        Phase::Blocked => {
+            out.extend_from_slice(b", waiting for ");
+            push_safe(detail.waiting_for, VALUE_LEN, out);
+        }
+        Phase::Ready => seconds(", ready ", detail.ready.unwrap_or(detail.since), now, out),
+        phase @ (Phase::Listening
+        | Phase::Starting
+        | Phase::Reloading
+        | Phase::Stopping
+        | Phase::Finishing
+        | Phase::Failed) => {
+            out.extend_from_slice(b", ");
+            out.extend_from_slice(phase.word().as_bytes());
+        }
+    }
+    let failed = detail.phase == Phase::Failed;
+    if let Some(reason) = detail.reason.filter(|_| failed) {
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(reason.words().as_bytes());
+    }
+    if let Some(next) = detail.next {
+        seconds(", next start in ", now, next, out);
+    }
+    if detail.failures > 0 {
+        out.extend_from_slice(b", ");
+        push_number(detail.failures.into(), out);
+        out.extend_from_slice(b" failures");
+    }
+    if let Some(reason) = detail.reason.filter(|_| !failed) {
+        out.extend_from_slice(b", reason: ");
+        out.extend_from_slice(reason.words().as_bytes());
+    }
+    if let Some(script) = detail.script {
+        out.extend_from_slice(b", script (pid ");
+        push_number(script.get().unsigned_abs().into(), out);
+        out.push(b')');
+    }
+}
+
+/// Adds as much of a value as there may be, with nothing in it that does more than to be seen.
+fn push_safe(value: &[u8], longest: usize, out: &mut Vec<u8>) {
+    let end = out.len() + longest;
+    for chunk in value.utf8_chunks() {
+        let invalid = (!chunk.invalid().is_empty()).then_some('?');
+        for character in chunk.valid().chars().chain(invalid) {
+            let shown = if character.is_control() { '?' } else { character };
+            let mut room = [0; 4];
+            let bytes = shown.encode_utf8(&mut room).as_bytes();
+            if out.len() + bytes.len() > end {
+                return;
+            }
+            out.extend_from_slice(bytes);
+        }
+    }
+}
+
+fn push_number(number: u64, out: &mut Vec<u8>) {
+    out.extend_from_slice(Decimal::new(number).as_bytes());
+}
+
+/// A label as `@` and its digits.
+fn label_text(label: Tai64n) -> [u8; DIGITS + 1] {
+    // What is left out is the space.
+    let stamp = label.stamp();
+    stamp.first_chunk().copied().unwrap_or_default()
+}
+
+fn label(text: &[u8]) -> Option<Tai64n> {
+    Tai64n::from_digits(text.strip_prefix(b"@")?.try_into().ok()?)
+}
+
+fn count(digits: &[u8]) -> Option<u32> {
+    u32::try_from(decimal::parse(digits)?).ok()
+}
+
+/// Nothing for a value that is not there; `None` for one that is, and cannot be read.
+fn optional<T>(value: Option<&[u8]>, read: impl Fn(&[u8]) -> Option<T>) -> Option<Option<T>> {
+    value.map_or(Some(None), |value| read(value).map(Some))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::status::Want;
+    use crate::status::{Record, Want};
     use alloc::string::String;
     use proptest::prelude::*;
+    use proptest::{option, sample};
 
-    fn at(seconds: i64) -> Tai64n {
-        Tai64n::from_unix(1_700_000_000 + seconds, 500)
+    const SINCE: Tai64n = Tai64n::from_unix(1_795_233_999, 749_913_500);
+
+    fn full() -> Detail<'static> {
+        Detail {
+            since: SINCE,
+            phase: Phase::Ready,
+            reason: Some(Reason::NotReady),
+            ready: Some(Tai64n::from_unix(1_795_234_000, 500)),
+            failures: 3,
+            next: Some(Tai64n::from_unix(1_795_234_007, 0)),
+            waiting_for: b"db",
+            message: "3 \u{fc}bers\u{e4}tze, \"all\" well = good".as_bytes(),
+            script: Pid::new(4711),
+            socket: b"supervise/17/notify",
+            cgroup: b"/sys/fs/cgroup/daemontools/web",
+        }
     }
 
-    const PLAIN: Detail<'static> = Detail {
-        since: Tai64n { seconds: 0, nanoseconds: 0 },
-        phase: Phase::Up,
-        reason: None,
-        ready: None,
-        failures: 0,
-        next: None,
-        waiting_for: b"",
-        message: b"",
-        script: None,
-        socket: b"",
-        cgroup: b"",
-    };
-
-    fn said(detail: &Detail<'_>, end: Option<Ended>) -> String {
+    fn text(detail: &Detail<'_>) -> String {
         let mut out = Vec::new();
-        let pid = u32::from(detail.ready.is_some());
-        let record =
-            Record { since: detail.since, pid, paused: false, want: Want::Up, state: None };
-        describe(Some(detail), &record, end, at(10), &mut out);
+        detail.to_text(&mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    fn said(detail: Option<&Detail<'_>>, end: Option<Ended>) -> String {
+        let mut out = Vec::new();
+        let end = end.map(|how| (Pid::MAX, how));
+        describe(detail, end, Tai64n::from_unix(1_795_234_003, 0), &mut out);
         String::from_utf8(out).unwrap()
     }
 
     #[test]
-    fn what_is_said_of_a_service() {
-        let ready = Detail { phase: Phase::Ready, ready: Some(at(3)), message: b"busy", ..PLAIN };
-        assert_eq!(said(&ready, None), ", ready 7 seconds, status \"busy\"");
-        let waiting = Detail {
-            phase: Phase::Waiting,
-            next: Some(at(14)),
-            failures: 3,
-            reason: Some(Reason::Watchdog),
-            ..PLAIN
+    fn the_text_is_for_people_too() {
+        assert_eq!(
+            text(&full()),
+            "since=@400000006b0118d92cb2c59c\n\
+             phase=ready\n\
+             reason=not-ready\n\
+             ready=@400000006b0118da000001f4\n\
+             next=@400000006b0118e100000000\n\
+             failures=3\n\
+             script=4711\n\
+             waiting-for=db\n\
+             socket=supervise/17/notify\n\
+             cgroup=/sys/fs/cgroup/daemontools/web\n\
+             message=3 \u{fc}bers\u{e4}tze, \"all\" well = good\n"
+        );
+        let least = Detail::new(SINCE, Phase::Down);
+        assert_eq!(text(&least), "since=@400000006b0118d92cb2c59c\nphase=down\n");
+    }
+
+    #[test]
+    fn words_are_as_many_as_there_are_meanings() {
+        for (phase, word) in Phase::WORDS {
+            assert_eq!(phase.word(), word);
+            assert_eq!(meaning(word.as_bytes(), &Phase::WORDS), Some(phase));
+        }
+        for (reason, word) in Reason::WORDS {
+            assert_eq!(reason.word(), word);
+            assert_eq!(meaning(word.as_bytes(), &Reason::WORDS), Some(reason));
+        }
+    }
+
+    #[test]
+    fn other_lines_mean_nothing_and_wrong_ones_are_refused() {
+        let other = b"new=1\nphase=up\nsince=@400000006b0118d92cb2c59c\nreason=weather\n\nx";
+        assert_eq!(Detail::parse(other), Some(Detail::new(SINCE, Phase::Up)));
+        for wrong in [
+            "ready=now",
+            "ready=@400000006b0118d92cb2c59",
+            "next=400000006b0118d92cb2c59c",
+            "failures=-1",
+            "failures=4294967296",
+            "script=0",
+            "script=2147483648",
+            "script=",
+        ] {
+            let text = alloc::format!("{wrong}\nsince=@400000006b0118d92cb2c59c\nphase=up\n");
+            assert_eq!(Detail::parse(text.as_bytes()), None, "{wrong}");
+        }
+        for text in ["", "phase=up", "since=@400000006b0118d92cb2c59c", "phase=new\nsince=@"] {
+            assert_eq!(Detail::parse(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn values_are_harmless() {
+        let message = b"\x1b[2J\nphase=failed\x7f \xff \xc2\x9b";
+        let name = [b'x'; VALUE_LEN + 1];
+        let detail =
+            Detail { message, cgroup: &name, socket: &name[1..], ..Detail::new(SINCE, Phase::Up) };
+        let text = text(&detail);
+        let read = Detail::parse(text.as_bytes()).unwrap();
+        assert_eq!(read.message, b"?[2J?phase=failed? ? ?");
+        assert_eq!((read.cgroup, read.socket), (&b""[..], &name[1..]));
+        // Whoever wrote it.
+        assert_eq!(said(Some(&detail), None), ", status \"?[2J?phase=failed? ? ?\"");
+    }
+
+    #[test]
+    fn a_message_is_cut_between_characters() {
+        let long = "\u{fc}".repeat(1000);
+        let with = |skip: usize| {
+            let message = &long.as_bytes()[skip..];
+            let detail = Detail { message, ..Detail::new(SINCE, Phase::Up) };
+            let text = text(&detail);
+            Detail::parse(text.as_bytes()).unwrap().message.len()
         };
-        assert_eq!(
-            said(&waiting, Some(Ended::Killed(9))),
-            ", next start in 4 seconds, because of watchdog, 3 failures, ended by signal 9"
-        );
-        let blocked = Detail { phase: Phase::Blocked, waiting_for: b"db", ..PLAIN };
-        assert_eq!(said(&blocked, None), ", waiting for db");
-        let failed = Detail { phase: Phase::Failed, reason: Some(Reason::Deaths), ..PLAIN };
-        assert_eq!(
-            said(&failed, Some(Ended::Exited(1))),
-            ", failed, because of deaths, ended by exit 1"
-        );
-        assert_eq!(said(&PLAIN, Some(Ended::Unknown)), ", ended by unknown");
-        assert_eq!(said(&PLAIN, None), "");
+        assert_eq!(with(0), MESSAGE_LEN);
+        // The half of a character becomes a whole one of a single byte.
+        assert_eq!(with(1), MESSAGE_LEN - 1);
     }
 
     #[test]
-    fn nothing_that_a_service_says_becomes_a_line() {
-        let mut text = Vec::new();
-        Detail { message: b"a\nphase=failed\x07", ..PLAIN }.to_text(&mut text);
-        let read = Detail::parse(&text).unwrap();
-        assert_eq!((read.phase, read.message), (Phase::Up, &b"a?phase=failed?"[..]));
+    fn it_belongs_to_the_status_with_its_label() {
+        let status = |since| Record { since, pid: 7, paused: false, want: Want::Up, state: None };
+        let text = text(&full());
+        let text = Some(text.as_bytes());
+        assert_eq!(Found::judge(text, &status(SINCE)), Found::Detail(full()));
+        assert!(Found::judge(text, &status(SINCE)).is_ready());
+        let later = Tai64n { nanoseconds: SINCE.nanoseconds + 1000, ..SINCE };
+        assert_eq!(Found::judge(text, &status(later)), Found::Unsettled);
+        assert_eq!(Found::judge(Some(b""), &status(SINCE)), Found::Unsettled);
+        assert!(!Found::Unsettled.is_ready());
+        assert_eq!(Found::judge(None, &status(SINCE)), Found::Nothing);
+        assert!(Found::Nothing.is_ready());
     }
 
     #[test]
-    fn every_word_has_one_meaning() {
-        for (phase, word) in PHASES {
-            assert_eq!((phase.word(), meaning(&PHASES, word.as_bytes())), (word, Some(phase)));
+    fn every_phase_in_words() {
+        let words = |phase| said(Some(&Detail::new(SINCE, phase)), None);
+        for (phase, word) in Phase::WORDS {
+            let expected = match phase {
+                Phase::Down | Phase::Waiting | Phase::Up => String::new(),
+                Phase::Ready => ", ready 4 seconds".into(),
+                Phase::Blocked => ", waiting for ".into(),
+                _ => alloc::format!(", {word}"),
+            };
+            assert_eq!(words(phase), expected);
         }
-        for (reason, word) in REASONS {
-            assert_eq!((reason.word(), meaning(&REASONS, word.as_bytes())), (word, Some(reason)));
-        }
+    }
+
+    #[test]
+    fn every_remark_in_its_order() {
+        assert_eq!(
+            said(Some(&full()), Some(Ended::Exited(1))),
+            ", ready 3 seconds, next start in 4 seconds, 3 failures, reason: not ready in time, \
+             script (pid 4711), last exit 1, status \"3 \u{fc}bers\u{e4}tze, \"all\" well = good\""
+        );
+        let failed = Detail { reason: Some(Reason::Deaths), ..Detail::new(SINCE, Phase::Failed) };
+        let killed = Some(Ended::Killed(9));
+        assert_eq!(
+            said(Some(&failed), killed),
+            ", failed: too many deaths, last killed by signal 9"
+        );
+        let blocked = Detail { waiting_for: b"db", ..Detail::new(SINCE, Phase::Blocked) };
+        assert_eq!(said(Some(&blocked), None), ", waiting for db");
+        assert_eq!(said(None, Some(Ended::Unknown)), ", last end unknown");
+        assert_eq!(said(None, None), "");
+        // What should have been by now is at once.
+        let next = Some(SINCE);
+        let late = Detail { next, ..Detail::new(SINCE, Phase::Waiting) };
+        assert_eq!(said(Some(&late), None), ", next start in 0 seconds");
+    }
+
+    fn labels() -> impl Strategy<Value = Tai64n> {
+        any::<(u64, u32)>().prop_map(|(seconds, nanoseconds)| Tai64n { seconds, nanoseconds })
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_again(
-            phase in 0..PHASES.len(),
-            reason in proptest::option::of(0..REASONS.len()),
-            seconds in any::<u64>(),
-            failures in any::<u32>(),
-            ready in any::<bool>(),
-            script in 0..i32::MAX,
-            name in "[!-~]{0,40}",
+        fn what_is_read_is_what_was_written(
+            (since, ready, next) in (labels(), option::of(labels()), option::of(labels())),
+            phase in sample::select(&Phase::WORDS[..]),
+            reason in option::of(sample::select(&Reason::WORDS[..])),
+            (failures, script) in (any::<u32>(), option::of(1..i32::MAX)),
+            [waiting_for, message, socket, cgroup] in [(); 4].map(|()| "\\PC{0,50}"),
         ) {
-            let since = Tai64n { seconds, nanoseconds: 5 };
             let detail = Detail {
                 since,
-                phase: PHASES[phase].0,
-                reason: reason.map(|n| REASONS[n].0),
-                ready: ready.then_some(since),
+                phase: phase.0,
+                reason: reason.map(|reason| reason.0),
+                ready,
                 failures,
-                next: (!ready).then_some(since),
-                waiting_for: name.as_bytes(),
-                message: name.as_bytes(),
-                script: Pid::new(script),
-                socket: name.as_bytes(),
-                cgroup: name.as_bytes(),
+                next,
+                waiting_for: waiting_for.as_bytes(),
+                message: message.as_bytes(),
+                script: script.and_then(Pid::new),
+                socket: socket.as_bytes(),
+                cgroup: cgroup.as_bytes(),
             };
-            let mut text = Vec::new();
-            detail.to_text(&mut text);
-            prop_assert_eq!(Detail::parse(&text), Some(detail));
+            let text = text(&detail);
+            prop_assert_eq!(Detail::parse(text.as_bytes()), Some(detail));
         }
 
         #[test]
-        fn any_bytes_are_read_in_peace(text in proptest::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Detail::parse(&text);
+        fn any_values_make_a_text_that_is_read_and_not_too_long(
+            values in prop::array::uniform4(prop::collection::vec(any::<u8>(), 0..2000)),
+        ) {
+            let [waiting_for, message, socket, cgroup] = &values;
+            let detail = Detail { waiting_for, message, socket, cgroup, ..full() };
+            let once = text(&detail);
+            prop_assert!(once.len() <= LEN);
+            let read = Detail::parse(once.as_bytes()).unwrap();
+            prop_assert_eq!(read.phase, Phase::Ready);
+            // Nothing is left to be made harmless.
+            prop_assert_eq!(text(&read), &*once);
+            let words = said(Some(&read), None);
+            prop_assert!(!words.contains(|c: char| c.is_control()));
+        }
+
+        #[test]
+        fn any_bytes_are_a_detail_or_none(
+            bytes in any::<Vec<u8>>(),
+            line in "(since|phase|ready|script|failures)=\\PC{0,30}",
+        ) {
+            for prefix in ["", "since=@400000006b0118d92cb2c59c\nphase=blocked\n"] {
+                let bytes = [prefix.as_bytes(), line.as_bytes(), b"\n", &bytes].concat();
+                if let Some(detail) = Detail::parse(&bytes) {
+                    let words = said(Some(&detail), None);
+                    prop_assert!(!words.contains(|c: char| c.is_control()));
+                }
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! What a program hands to the next version of itself when it is upgraded in place.
 //!
 //! Everything that can be found again is not in it: only what a process has and nobody else knows.
-//! It is a text of `key=value` lines. A program that does not know its version goes without, as
-//! after a KILL.
+//! It is a text of `key=value` lines. The first three are for all versions: which descriptors are
+//! left open, which mask of signals was found, and the version of the rest. A program that does not
+//! know that goes without it: it closes the descriptors, and begins as after a KILL.
 
 use crate::Pid;
 use crate::decimal::{self, Decimal};
 use alloc::vec::Vec;
 
-/// The version of the text.
+/// The version of what follows the first lines.
 const VERSION: u64 = 1;
 
 /// What is handed over.
@@ -16,6 +17,9 @@ const VERSION: u64 = 1;
 pub struct Handover {
     /// The signals that were blocked when the first version was started.
     pub mask: u64,
+    /// The text has a version or form that we do not know: all else is missing, and descriptors have
+    /// no names.
+    pub foreign: bool,
     /// supervise: it was told to leave as soon as its service is down.
     pub leaving: bool,
     /// Descriptors, by what they are: a name of small letters, and their number.
@@ -53,8 +57,12 @@ impl Handover {
             }
             text.push(b'\n');
         };
-        line(b"version", &[VERSION]);
+        let named = self.descriptors.iter().map(|(_, number)| *number);
+        let ends = self.services.iter().filter_map(|service| service.pipe).flatten();
+        let inherited = named.chain(ends).map(|number| u64::from(number.unsigned_abs()));
+        line(b"inherited", &inherited.collect::<Vec<_>>());
         line(b"mask", &[self.mask]);
+        line(b"version", &[VERSION]);
         line(b"leaving", &[u64::from(self.leaving)]);
         if let Some(limit) = self.open_files {
             line(b"open-files", &[limit]);
@@ -73,20 +81,32 @@ impl Handover {
         text
     }
 
-    /// What is in a text; `None` if it has another version or form.
+    /// What is in a text; `None` if it is not even what all versions have in common.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
-        let mut lines = text.split(|&c| c == b'\n');
-        if lines.next()? != b"version=1" {
+        let mut lines = text.split(|&c| c == b'\n').filter(|line| !line.is_empty());
+        let mut next = |wanted: &[u8]| {
+            let (key, numbers) = key_and_numbers(lines.next()?)?;
+            (key == wanted).then_some(numbers)
+        };
+        let (inherited, mask, version) = (next(b"inherited")?, next(b"mask")?, next(b"version"));
+        let &[mask] = &mask[..] else {
             return None;
+        };
+        let known = version.is_some_and(|version| version == [VERSION]);
+        if let Some(handover) = known.then(|| Self::parse_rest(mask, lines)).flatten() {
+            return Some(handover);
         }
-        let mut handover = Self::default();
-        for line in lines.filter(|line| !line.is_empty()) {
-            let (key, value) = line.split_at(memchr::memchr(b'=', line)?);
-            let numbers = value.get(1..)?.split(|&c| c == b' ').map(decimal::parse);
-            let numbers: Vec<u64> = numbers.collect::<Option<_>>()?;
+        let unnamed = inherited.into_iter().filter_map(|number| i32::try_from(number).ok());
+        let descriptors = unnamed.map(|number| (Vec::new(), number)).collect();
+        Some(Self { mask, foreign: true, descriptors, ..Self::default() })
+    }
+
+    fn parse_rest<'a>(mask: u64, lines: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut handover = Self { mask, ..Self::default() };
+        for line in lines {
+            let (key, numbers) = key_and_numbers(line)?;
             match (key, &numbers[..]) {
-                (b"mask", &[mask]) => handover.mask = mask,
                 (b"leaving", &[leaving]) => handover.leaving = leaving != 0,
                 (b"open-files", &[limit]) => handover.open_files = Some(limit),
                 (b"service", numbers) => handover.services.push(service(numbers)?),
@@ -104,6 +124,13 @@ impl Handover {
     pub fn descriptor(&self, name: &[u8]) -> Option<i32> {
         self.descriptors.iter().find(|(key, _)| key == name).map(|(_, number)| *number)
     }
+}
+
+fn key_and_numbers(line: &[u8]) -> Option<(&[u8], Vec<u64>)> {
+    let (key, value) = line.split_at(memchr::memchr(b'=', line).unwrap_or(line.len()));
+    // None at all have no `=` either.
+    let words = value.split(|&c| c == b' ' || c == b'=').skip(1);
+    Some((key, words.map(decimal::parse).collect::<Option<_>>()?))
 }
 
 fn service(numbers: &[u64]) -> Option<Service> {
@@ -129,6 +156,7 @@ mod tests {
     fn what_is_handed_over_arrives() {
         let handover = Handover {
             mask: 1 << 33,
+            foreign: false,
             leaving: true,
             descriptors: vec![(b"lock".to_vec(), 4), (b"control".to_vec(), 1000)],
             services: vec![
@@ -151,19 +179,38 @@ mod tests {
     }
 
     #[test]
-    fn other_versions_and_forms_are_refused() {
-        for text in [
-            &b""[..],
-            b"version=2\nmask=0\n",
-            b"mask=0\n",
-            b"version=1\nmask\n",
-            b"version=1\nmask=x\n",
-            b"version=1\nservice=1 2\n",
-            b"version=1\nservice=1 2 3 4 5 6 7 8 256\n",
-            b"version=1\nservice=1 2 3 4 4294967296 6 7 8\n",
-            b"version=1\nlock=4294967296\n",
+    fn of_other_versions_and_forms_the_beginning_is_understood() {
+        let beginning = "inherited=4 1000\nmask=5\n";
+        for rest in [
+            "version=2\nleaving=0\n",
+            "version=1\nlock=4294967296\n",
+            "version=1\nleaving\n",
+            "version=1\nleaving=x\n",
+            "version=1\nservice=1 2\n",
+            "version=1\nservice=1 2 3 4 5 6 7 8 256\n",
+            "version=1\nservice=1 2 3 4 4294967296 6 7 8\n",
+            "entirely different",
+            "",
         ] {
+            let unnamed = vec![(vec![], 4), (vec![], 1000)];
+            let known =
+                Handover { mask: 5, foreign: true, descriptors: unnamed, ..Default::default() };
+            let text = [beginning, rest].concat();
+            assert_eq!(Handover::parse(text.as_bytes()), Some(known), "{text}");
+        }
+        for text in [&b""[..], b"version=1\nmask=0\n", b"inherited=x\nmask=0\nversion=1\n"] {
             assert_eq!(Handover::parse(text), None);
         }
+    }
+
+    #[test]
+    fn the_beginning_names_every_descriptor() {
+        let pipe = Some([8, 9]);
+        let service = Service { directory: [0; 4], children: [None; 2], pipe, name: vec![] };
+        let descriptors = vec![(b"lock".to_vec(), 7)];
+        let services = vec![service];
+        let text = Handover { descriptors, services, ..Default::default() }.to_text();
+        assert!(text.starts_with(b"inherited=7 8 9\nmask=0\nversion=1\n"));
+        assert!(Handover::default().to_text().starts_with(b"inherited\nmask=0\n"));
     }
 }

@@ -322,7 +322,8 @@ pub fn succeed(
     Machine::resume(past, now)
 }
 
-fn pid(digits: &[u8]) -> Option<Pid> {
+/// A process id from its digits.
+pub(crate) fn pid(digits: &[u8]) -> Option<Pid> {
     Pid::new(i32::try_from(decimal::parse(digits)?).ok()?)
 }
 

@@ -18,6 +18,7 @@ pub mod envfile;
 pub mod envini;
 pub mod errno;
 pub mod getopt;
+pub mod goal;
 pub mod handover;
 pub mod identity;
 pub mod limits;
@@ -34,6 +35,7 @@ pub mod state_dir;
 pub mod status;
 pub mod supervise;
 pub mod tai;
+pub mod tally;
 pub mod time;
 pub mod zone;
 

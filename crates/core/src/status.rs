@@ -114,6 +114,13 @@ impl Record {
         self.pid == pid.get().cast_unsigned()
     }
 
+    /// Whether the service is up, for those who do not ask about a process: for encore, one that
+    /// has done its work by being started is, and one that is between two processes.
+    #[must_use]
+    pub const fn is_up(&self) -> bool {
+        self.pid != 0 || matches!(self.state, Some(StateCode::Started | StateCode::Running))
+    }
+
     /// Reads one record from the front of `bytes`; `None` if there are fewer than 18.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -151,6 +158,33 @@ pub fn parse_file(bytes: &[u8]) -> Option<(Record, Option<Record>)> {
         38.. => Some((Record::from_bytes(bytes)?, bytes.get(20..).and_then(Record::from_bytes))),
         _ => Some((Record::from_bytes(bytes.get(..LEN)?)?, None)),
     }
+}
+
+/// Writes the records of a status file to the front of `room`, and gives what was written. The log
+/// script's is there only beside a record of encore's length.
+pub fn write_file<'a>(
+    main: &Record,
+    log: Option<&Record>,
+    room: &'a mut [u8; 2 * ENCORE_LEN],
+) -> &'a [u8] {
+    let mut length = LEN;
+    let (first, second) = room.split_at_mut(ENCORE_LEN);
+    match main.to_encore_bytes() {
+        None => {
+            if let Some(place) = first.get_mut(..LEN) {
+                place.copy_from_slice(&main.to_bytes());
+            }
+        }
+        Some(bytes) => {
+            first.copy_from_slice(&bytes);
+            length = ENCORE_LEN;
+            if let Some(bytes) = log.and_then(Record::to_encore_bytes) {
+                second.copy_from_slice(&bytes);
+                length = 2 * ENCORE_LEN;
+            }
+        }
+    }
+    room.get(..length).unwrap_or_default()
 }
 
 /// What svstat says of a record, without the name before it and the line end behind it.
@@ -241,6 +275,23 @@ mod tests {
         assert_eq!(said(&main, true, 0), "up (pid 29934) 0 seconds, running");
         assert_eq!(said(&log.unwrap(), true, 0), "up (pid 29922) 0 seconds, once, running");
         assert_eq!(parse_file(&bytes[..20]).unwrap().1, None);
+        let mut room = [1; 40];
+        assert_eq!(write_file(&main, log.as_ref(), &mut room), bytes);
+        assert_eq!(write_file(&main, None, &mut room), &bytes[..20]);
+        let plain = Record { state: None, ..main };
+        assert_eq!(write_file(&plain, log.as_ref(), &mut room), &bytes[..18]);
+    }
+
+    #[test]
+    fn up_is_what_has_a_process_or_says_so() {
+        let mut bytes = [0_u8; 20];
+        assert!(!Record::from_bytes(&bytes[..LEN]).unwrap().is_up());
+        for (code, up) in [(0, false), (1, false), (2, true), (3, true), (4, false), (5, false)] {
+            bytes[18] = code;
+            assert_eq!(Record::from_bytes(&bytes).unwrap().is_up(), up, "{code}");
+        }
+        bytes[12] = 1;
+        assert!(Record::from_bytes(&bytes).unwrap().is_up());
     }
 
     #[test]

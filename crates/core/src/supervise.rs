@@ -592,7 +592,7 @@ impl Machine {
         self.reason
     }
 
-    /// Whether its process was told to end.
+    /// Whether the process was told to end.
     #[must_use]
     pub const fn is_ending(&self) -> bool {
         !matches!(self.ending, Ending::No)
@@ -686,10 +686,11 @@ impl Machine {
             (S::Up { .. }, E::Ended(how)) => self.ended(how, now),
             (S::Up { paused, .. }, E::Moved(pid)) => {
                 self.state = S::Up { pid, paused };
-                // What the other one was told, this one has not heard.
-                let [term, cont] = match self.is_ending() {
-                    true => self.terminate(pid, Scope::Process, None, now),
-                    false => [None; 2],
+                // It has not heard of that.
+                let [term, cont] = if self.is_ending() {
+                    self.terminate(pid, Scope::Process, None, now)
+                } else {
+                    [None; 2]
                 };
                 all([term, cont, PUBLISH])
             }
@@ -1168,7 +1169,10 @@ impl Machine {
         if long.is_some_and(|(start, restart)| start + restart.reset <= now.instant) {
             self.failures = 0;
         }
-        if policy.personality == Personality::Encore && how == Ended::Exited(100) {
+        // One that was told to end, and then to come back, may say so by this code too.
+        let comes_back = self.ending == Ending::Wanted && self.want == Want::Up;
+        let encore = policy.personality == Personality::Encore;
+        if encore && how == Ended::Exited(100) && !comes_back {
             return Some(Reason::Code100);
         }
         if !wanted {

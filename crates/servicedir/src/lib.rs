@@ -5,6 +5,11 @@
 //! FIFO, and waits for changes without polling. It needs the rights that svstat and svc need:
 //! normally those of the owner of the directory.
 //!
+//! To be told of changes, watch the directory `supervise` with inotify: `status` is replaced by a
+//! rename at every change, and `state`, which says more about services that use more than `run`, is
+//! replaced before it. That is what [`ServiceDir::wait`], [`ServiceDir::wait_ready`] and
+//! [`ServiceDir::events`] do.
+//!
 //! ```no_run
 //! use servicedir::{Command, ServiceDir};
 //! use std::time::Duration;
@@ -18,16 +23,21 @@
 
 #![forbid(unsafe_code)]
 
+mod detail;
+mod events;
+
+pub use daemontools_core::detail::{Phase, Reason};
 pub use daemontools_core::status::Want;
+pub use detail::Detail;
+pub use events::{Events, Snapshot};
+
+use daemontools_core::detail::Found;
 use daemontools_core::status::{Record, parse_file};
-use daemontools_core::tai::UNIX_EPOCH;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
+use daemontools_core::tai::{Tai64n, UNIX_EPOCH};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
-use rustix::io::{Errno, read, write};
+use rustix::io::{Errno, write};
 use std::fs;
 use std::io;
-use std::mem::MaybeUninit;
 use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -54,18 +64,21 @@ pub struct Status {
 
 impl From<Record> for Status {
     fn from(record: Record) -> Self {
-        let after = Duration::new(
-            record.since.seconds.saturating_sub(UNIX_EPOCH),
-            record.since.nanoseconds.min(999_999_999),
-        );
         Self {
             pid: NonZeroU32::new(record.pid),
-            // A label too far in the future for the system's clock is shown as its beginning.
-            since: SystemTime::UNIX_EPOCH.checked_add(after).unwrap_or(SystemTime::UNIX_EPOCH),
+            since: time(record.since),
             paused: record.paused,
             want: record.want,
         }
     }
+}
+
+/// The moment of a label.
+fn time(label: Tai64n) -> SystemTime {
+    let after =
+        Duration::new(label.seconds.saturating_sub(UNIX_EPOCH), label.nanoseconds.min(999_999_999));
+    // A label too far in the future for the system's clock is shown as its beginning.
+    SystemTime::UNIX_EPOCH.checked_add(after).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// What a supervise can be asked for.
@@ -161,10 +174,48 @@ impl ServiceDir {
         if !self.is_supervised()? {
             return Ok(None);
         }
+        Ok(Some(self.record()?.into()))
+    }
+
+    fn record(&self) -> io::Result<Record> {
         let bytes = fs::read(self.state("status"))?;
         let (main, _) = parse_file(&bytes)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "status: bad format"))?;
-        Ok(Some(main.into()))
+        Ok(main)
+    }
+
+    /// What its supervise says beyond the status; `None` if none runs here, if the service uses no
+    /// more than `run`, and in the moment in which that is about to change.
+    ///
+    /// # Errors
+    /// As for [`ServiceDir::status`].
+    pub fn detail(&self) -> io::Result<Option<Detail>> {
+        Ok(self.snapshot()?.and_then(|snapshot| snapshot.detail))
+    }
+
+    /// Status and detail as they belong together; `None` if no supervise runs here.
+    ///
+    /// # Errors
+    /// As for [`ServiceDir::status`].
+    pub fn snapshot(&self) -> io::Result<Option<Snapshot>> {
+        self.is_supervised()?.then(|| self.look()).transpose()
+    }
+
+    /// The same where a supervise runs.
+    fn look(&self) -> io::Result<Snapshot> {
+        // In this order, the state cannot be older than the status.
+        let record = self.record()?;
+        let text = match fs::read(self.state("state")) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let found = Found::judge(text.as_deref(), &record);
+        Ok(Snapshot {
+            status: record.into(),
+            is_ready: record.is_up() && found.is_ready(),
+            detail: found.detail().map(Into::into),
+        })
     }
 
     /// Asks the supervise for all of these, in this order. It does not tell whether it obeyed:
@@ -187,6 +238,9 @@ impl ServiceDir {
     /// within `timeout`. A supervise that is not there yet is waited for. Sleeps between the
     /// changes.
     ///
+    /// What was so before a command counts as well: to wait for what comes of it, want another
+    /// `since` or `pid` than before, as for a restart by [`Command::Term`].
+    ///
     /// # Errors
     /// As for [`ServiceDir::status`]; and when the kernel has no more watches.
     pub fn wait(
@@ -194,42 +248,49 @@ impl ServiceDir {
         timeout: Duration,
         wanted: impl Fn(&Status) -> bool,
     ) -> io::Result<Option<Status>> {
-        let deadline = Instant::now() + timeout;
-        // Before the first look, so that no change falls between the two.
-        let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
-        inotify::add_watch(&watch, &self.path, WatchFlags::CREATE | WatchFlags::MOVED_TO)?;
+        let found = self.wait_for(timeout, |snapshot| wanted(&snapshot.status))?;
+        Ok(found.map(|snapshot| snapshot.status))
+    }
+
+    /// Waits until the service is ready, which means up for one that cannot tell; `None` if it was
+    /// not so within `timeout`, or has failed and is not started any more, which
+    /// [`ServiceDir::detail`] tells.
+    ///
+    /// # Errors
+    /// As for [`ServiceDir::wait`].
+    pub fn wait_ready(&self, timeout: Duration) -> io::Result<Option<Status>> {
+        let failed = |snapshot: &Snapshot| {
+            snapshot.detail.as_ref().is_some_and(|detail| detail.phase == Phase::Failed)
+        };
+        let over = |snapshot: &Snapshot| snapshot.is_ready || failed(snapshot);
+        let found = self.wait_for(timeout, over)?;
+        Ok(found.filter(|snapshot| snapshot.is_ready).map(|snapshot| snapshot.status))
+    }
+
+    fn wait_for(
+        &self,
+        timeout: Duration,
+        wanted: impl Fn(&Snapshot) -> bool,
+    ) -> io::Result<Option<Snapshot>> {
+        // One that does not fit into the clock never comes.
+        let deadline = Instant::now().checked_add(timeout);
+        let mut events = self.events()?;
         loop {
-            // status is replaced by a rename, or overwritten. A new supervise writes it once more
-            // after it has opened ok.
-            let changes = WatchFlags::MOVED_TO
-                | WatchFlags::MODIFY
-                | WatchFlags::CREATE
-                | WatchFlags::ONLYDIR;
-            let state = self.path.join("supervise");
-            match inotify::add_watch(&watch, &state, changes) {
-                Ok(_) | Err(Errno::NOENT | Errno::NOTDIR) => {}
-                Err(error) => return Err(error.into()),
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            match events.next_within(left)? {
+                None => return Ok(None),
+                Some(Some(snapshot)) if wanted(&snapshot) => return Ok(Some(snapshot)),
+                Some(_) => {}
             }
-            if let Some(status) = self.status()?.filter(&wanted) {
-                return Ok(Some(status));
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Ok(None);
-            }
-            sleep_until_readable(&watch, left)?;
         }
     }
-}
 
-/// Sleeps until there is something to read, or for `timeout`, and reads it away.
-fn sleep_until_readable(fd: &OwnedFd, timeout: Duration) -> io::Result<()> {
-    let timeout = Timespec::try_from(timeout).map_err(io::Error::other)?;
-    match poll(&mut [PollFd::new(fd, PollFlags::IN)], Some(&timeout)) {
-        Ok(_) | Err(Errno::INTR) => {}
-        Err(error) => return Err(error.into()),
+    /// The changes of the service from now on, beginning with how it is.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] without such a directory; and when the kernel has no more
+    /// watches.
+    pub fn events(&self) -> io::Result<Events> {
+        Events::of(self.clone())
     }
-    let mut events = [MaybeUninit::<u8>::uninit(); 4096];
-    while matches!(read(fd, &mut events), Ok(([_, ..], _))) {}
-    Ok(())
 }

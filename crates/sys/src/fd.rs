@@ -1,7 +1,8 @@
 //! Descriptors: the first three, reading and writing, and the numbers that children find them at.
 
-use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result};
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fs};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::mem::ManuallyDrop;
 use rustix::fs::{Mode, OFlags};
 use rustix::io::{FdFlags, IoSlice};
@@ -180,6 +181,30 @@ pub fn take_inherited(number: i32) -> Option<OwnedFd> {
     Some(owned)
 }
 
+/// Closes what the program before us in this process has left open of this file without telling us,
+/// see [`take_inherited`].
+pub fn close_inherited(file: BorrowedFd<'_>) {
+    let _ = of_file(c"/proc/self/fd", file, |number| drop(take_inherited(number)));
+}
+
+/// Calls `each` for the numbers by which a process, whose directory `/proc/PID/fd` this is, has the
+/// same file open, by whatever name.
+///
+/// # Errors
+/// What opening and reading the directory say.
+pub fn of_file(process: &CStr, file: BorrowedFd<'_>, mut each: impl FnMut(i32)) -> Result<()> {
+    let wanted = rustix::fs::fstat(file)?;
+    let all = fs::open_dir(fs::HERE, process)?;
+    dir::entries(all.as_fd(), |name, _| {
+        let found = rustix::fs::statat(&all, name, rustix::fs::AtFlags::empty());
+        if found.is_ok_and(|s| (s.st_dev, s.st_ino) == (wanted.st_dev, wanted.st_ino))
+            && let Some(number) = name.to_str().ok().and_then(|name| name.parse().ok())
+        {
+            each(number);
+        }
+    })
+}
+
 /// How many bytes of a FIFO or pipe nobody has read yet.
 ///
 /// # Errors
@@ -344,6 +369,23 @@ mod tests {
         place_all(&[(a.as_fd(), at_b), (b.as_fd(), at_b)]).unwrap();
         assert_eq!(take(at_b), b_inode);
         assert_eq!(place_all(&[(a.as_fd(), i32::MAX)]), Err(Errno::BADF));
+    }
+
+    #[test]
+    fn what_was_left_open_of_a_file_is_closed() {
+        let (file, inode) = file(800);
+        let (other, other_inode) = self::file(800);
+        for (fd, number) in [(&file, 850), (&other, 851), (&file, 852)] {
+            place(fd.as_fd(), number).unwrap();
+        }
+        let mut found = Vec::new();
+        of_file(c"/proc/self/fd", file.as_fd(), |number| found.push(number)).unwrap();
+        found.sort_unstable();
+        assert_eq!(found, [number(file.as_fd()), 850, 852]);
+        close_inherited(file.as_fd());
+        // Not what we have opened ourselves.
+        assert_eq!([850, 852, number(file.as_fd())].map(file_at), [None, None, Some(inode)]);
+        assert_eq!(take(851), other_inode);
     }
 
     fn file_at(number: i32) -> Option<u64> {

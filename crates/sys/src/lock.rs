@@ -20,7 +20,7 @@ pub fn wait(fd: BorrowedFd<'_>) -> Result<()> {
     rustix::io::retry_on_intr(|| flock(fd, FlockOperation::LockExclusive))
 }
 
-/// The device and inode of an open file, as /proc/locks names them.
+/// The device and inode of an open file, as /proc/locks names them on most file systems.
 #[must_use]
 pub fn identity(fd: BorrowedFd<'_>) -> Option<(u32, u32, u64)> {
     let s = rustix::fs::fstat(fd).ok()?;

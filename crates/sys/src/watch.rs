@@ -8,7 +8,7 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 /// A watch on directories.
 pub struct Watch(OwnedFd);
 
-/// What has happened.
+/// What has happened to the names of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change<'a> {
     /// A name came, or leads elsewhere now.
@@ -19,6 +19,17 @@ pub enum Change<'a> {
     Lost,
 }
 
+/// What has happened where there are many watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Something under the watch of this number.
+    Any(i32),
+    /// Somebody closes what is watched by this number, and is about to have closed it.
+    Closing(i32),
+    /// More than the kernel could keep: look at everything.
+    Lost,
+}
+
 impl Watch {
     /// Watches the names of the current directory.
     ///
@@ -26,13 +37,21 @@ impl Watch {
     /// EMFILE and ENOSPC when there are no more watches, ENOSYS without inotify.
     pub fn current_dir() -> Result<Self> {
         let new = Self::new()?;
+        new.add_names(c".")?;
+        Ok(new)
+    }
+
+    /// Watches the names of a directory.
+    ///
+    /// # Errors
+    /// As for [`Watch::add`].
+    pub fn add_names(&self, path: &CStr) -> Result<i32> {
         let names = WatchFlags::CREATE
             | WatchFlags::DELETE
             | WatchFlags::MOVED_FROM
             | WatchFlags::MOVED_TO
             | WatchFlags::ONLYDIR;
-        inotify::add_watch(&new.0, c".", names)?;
-        Ok(new)
+        inotify::add_watch(&self.0, path, names)
     }
 
     /// Watches nothing so far.
@@ -58,6 +77,33 @@ impl Watch {
             | WatchFlags::MOVE_SELF
             | WatchFlags::ONLYDIR;
         inotify::add_watch(&self.0, path, content)
+    }
+
+    /// Watches a FIFO for being read, and for a reader that closes it. Gives the watch's number.
+    ///
+    /// # Errors
+    /// As above, but for ENOTDIR.
+    pub fn add_fifo(&self, path: &CStr) -> Result<i32> {
+        inotify::add_watch(&self.0, path, WatchFlags::ACCESS | WatchFlags::CLOSE_NOWRITE)
+    }
+
+    /// Gives `each` what has happened so far, in order.
+    pub fn events(&self, mut each: impl FnMut(Event)) {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 4096];
+        let mut reader = Reader::new(self.0.as_fd(), &mut buffer);
+        loop {
+            match reader.next() {
+                Ok(event) if event.events().contains(ReadFlags::QUEUE_OVERFLOW) => {
+                    each(Event::Lost);
+                }
+                Ok(event) if event.events().contains(ReadFlags::CLOSE_NOWRITE) => {
+                    each(Event::Closing(event.wd()));
+                }
+                Ok(event) => each(Event::Any(event.wd())),
+                Err(Errno::INTR) => {}
+                Err(_) => return,
+            }
+        }
     }
 
     /// Reads away what has happened so far: to look at everything that is watched, afterwards.
@@ -144,5 +190,31 @@ mod tests {
         assert!(told());
         std::fs::remove_dir_all(base).unwrap();
         assert!(told());
+    }
+
+    #[test]
+    fn reads_and_ends_of_a_fifo_are_told() {
+        let name = std::format!("daemontools-watch-fifo-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        let c_path = CString::new(path.as_os_str().as_bytes()).unwrap();
+        crate::fs::mkfifo(crate::fs::HERE, &c_path, 0o600).unwrap();
+        let watch = Watch::new().unwrap();
+        let number = watch.add_fifo(&c_path).unwrap();
+        let told = || {
+            let mut told = std::vec::Vec::new();
+            watch.events(|event| told.push(event));
+            told
+        };
+        let reader = crate::fs::open_read(crate::fs::HERE, &c_path).unwrap();
+        let writer = crate::fs::open_write(crate::fs::HERE, &c_path).unwrap();
+        crate::fd::write_all(writer.as_fd(), b"xy").unwrap();
+        assert_eq!(told(), []);
+        assert_eq!(crate::fd::read(reader.as_fd(), &mut [0; 1]), Ok(1));
+        assert_eq!(told(), [Event::Any(number)]);
+        drop(writer);
+        assert_eq!(told(), []);
+        drop(reader);
+        assert_eq!(told(), [Event::Closing(number)]);
+        std::fs::remove_file(path).unwrap();
     }
 }

@@ -2,14 +2,15 @@
 
 use crate::diag::{self, TEMPORARY};
 use crate::identity;
+use crate::paths::of_process;
 use crate::time::since_boot;
-use alloc::collections::BTreeMap;
+use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::{Pid, errno, locks};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock, poll, process};
 
 /// How often, and how long, the lock of a dead process is waited for.
 const TRIES: u32 = 100;
@@ -22,6 +23,11 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// EAGAIN when somebody has it; ENOLCK, and EBADF on some network file systems.
 pub(crate) fn take(file: BorrowedFd<'_>) -> daemontools_sys::Result<()> {
     let mut taken = lock::try_lock(file);
+    if taken == Err(Errno::AGAIN) && of(file) == Some(process::id()) {
+        // Another image of this process has left it open, and has not told us.
+        fd::close_inherited(file);
+        taken = lock::try_lock(file);
+    }
     for _ in 0..TRIES {
         if taken != Err(Errno::AGAIN) {
             break;
@@ -39,8 +45,20 @@ pub(crate) fn take(file: BorrowedFd<'_>) -> daemontools_sys::Result<()> {
 
 /// The process that took the lock on this file, if the kernel tells us.
 fn of(file: BorrowedFd<'_>) -> Option<Pid> {
-    let (major, minor, inode) = lock::identity(file)?;
-    locks::holder(&all()?, (major, minor), inode)
+    Table::read()?.holder(file)
+}
+
+/// Whether a process has a file open, so far as that can be told.
+fn has_open(pid: Pid, file: BorrowedFd<'_>) -> bool {
+    let mut room = [0; 48];
+    let mut found = false;
+    let looked = of_process(&mut room, pid, b"fd")
+        .and_then(|path| fd::of_file(path, file, |_| found = true));
+    looked.is_ok() && found
+}
+
+fn has_ended(pid: Pid) -> bool {
+    Handle::open(pid).is_ok_and(|process| process.is_none_or(|process| process.has_ended()))
 }
 
 /// The text of /proc/locks.
@@ -57,7 +75,7 @@ fn all() -> Option<Vec<u8>> {
 /// Who held which lock at one moment. Reading that takes the longer the more locks there are, so
 /// that it is read once for many.
 pub(crate) struct Table {
-    holders: BTreeMap<locks::File, Pid>,
+    holders: BTreeSet<locks::Holder>,
     /// That moment, after the boot.
     read: Duration,
 }
@@ -89,7 +107,16 @@ impl Table {
 
     fn holder(&self, file: BorrowedFd<'_>) -> Option<Pid> {
         let (major, minor, inode) = lock::identity(file)?;
-        self.holders.get(&((major, minor), inode)).copied()
+        let all = (inode, (0, 0), Pid::MIN)..=(inode, (u32::MAX, u32::MAX), Pid::MAX);
+        let same_inode = self.holders.range(all).map(|&(_, device, pid)| (device, pid));
+        if let Some((_, pid)) = same_inode.clone().find(|&(device, _)| device == (major, minor)) {
+            return Some(pid);
+        }
+        // On btrfs and overlayfs, a file has a device of its own, and /proc/locks names that of the
+        // whole file system. Neither is a disk's.
+        let maybe = same_inode.filter(|&((other, _), _)| major == 0 && other == 0);
+        let mut maybe = maybe.map(|(_, pid)| pid);
+        maybe.clone().find(|&pid| has_open(pid, file)).or_else(|| maybe.find(|&pid| has_ended(pid)))
     }
 
     /// A hold on the process that held a lock at that moment, if it lives.

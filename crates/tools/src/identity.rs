@@ -6,10 +6,11 @@
 
 use crate::children::ended;
 use crate::diag::why;
-use crate::paths::join;
+use crate::paths::of_process;
+use core::ffi::CStr;
 use core::ops::Range;
 use core::time::Duration;
-use daemontools_core::decimal::{self, Decimal};
+use daemontools_core::decimal;
 use daemontools_core::identity::{
     BOOT_LEN, Directory, END, Found, LEAVING, LEN, PROCESS, Place, Process, Record,
 };
@@ -40,16 +41,17 @@ pub(crate) enum Trouble {
 }
 
 impl Register {
-    /// Opens the record of a state directory, making it if it is missing, and tells what it says,
-    /// and whether its parts are where they are to be, so that they can be overwritten.
+    /// Opens a record of a state directory, making it if it is missing, and tells what it says, and
+    /// whether its parts are where they are to be, so that they can be overwritten.
     ///
     /// # Errors
     /// What could not be used, and why.
     pub(crate) fn open(
         state: BorrowedFd<'_>,
+        name: &CStr,
     ) -> core::result::Result<(Self, Found, bool), Trouble> {
         let here = here(state)?;
-        let file = fs::open_update(state, c"process").map_err(Trouble::Record)?;
+        let file = fs::open_update(state, name).map_err(Trouble::Record)?;
         let mut room = [0; LEN];
         let n = fd::read(file.as_fd(), &mut room).map_err(Trouble::Record)?;
         let text = room.get(..n).unwrap_or_default();
@@ -157,11 +159,8 @@ fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
 /// # Errors
 /// ENOENT or ESRCH if there is none, and what reading /proc says.
 pub(crate) fn identify(pid: Pid) -> Result<Process> {
-    let digits = Decimal::new(pid.get().cast_unsigned().into());
-    let mut room = [0; 32];
-    let dir = join(&mut room, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
     let mut path = [0; 48];
-    let path = join(&mut path, dir.to_bytes(), b"stat").ok_or(Errno::NAMETOOLONG)?;
+    let path = of_process(&mut path, pid, b"stat")?;
     let mut text = [0; 320];
     Process::from_stat(fs::read_start(fs::HERE, path, &mut text)?).ok_or(Errno::INVAL)
 }
@@ -169,7 +168,8 @@ pub(crate) fn identify(pid: Pid) -> Result<Process> {
 /// Takes hold of a recorded process; gives nothing if it has ended.
 ///
 /// # Errors
-/// When it cannot be found out, or there are no more descriptors.
+/// When it cannot be found out, EACCES where /proc hides the process that has this number, or there
+/// are no more descriptors.
 pub(crate) fn take_hold(process: Process) -> Result<Option<Handle>> {
     let Some(handle) = Handle::open(process.pid)? else {
         return Ok(None);
@@ -177,6 +177,7 @@ pub(crate) fn take_hold(process: Process) -> Result<Option<Handle>> {
     // Looked at after we have hold of it: if the number is the right process's now, it was then.
     match identify(process.pid) {
         Ok(found) if found == process && !handle.has_ended() => Ok(Some(handle)),
+        Err(Errno::NOENT | Errno::SRCH) if !handle.has_ended() => Err(Errno::ACCESS),
         Ok(_) | Err(Errno::NOENT | Errno::SRCH) => Ok(None),
         Err(other) => Err(other),
     }

@@ -28,6 +28,7 @@ mod options;
 mod paths;
 mod pgrphack;
 mod readproctitle;
+mod records;
 mod setlock;
 mod setuidgid;
 mod setuser;
@@ -39,11 +40,13 @@ mod svok;
 mod svscan;
 mod svscanboot;
 mod svstat;
+mod svup;
 mod tai64n;
 mod tai64nlocal;
 mod takeover;
 mod time;
 mod upgrade;
+mod wait;
 
 use daemontools_sys::process;
 
@@ -70,6 +73,7 @@ const PROGRAMS: &[Program] = &[
     (b"svscan", svscan::main),
     (b"svscanboot", svscanboot::main),
     (b"svstat", svstat::main),
+    (b"svup", svup::main),
     (b"tai64n", tai64n::main),
     (b"tai64nlocal", tai64nlocal::main),
 ];

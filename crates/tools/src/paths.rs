@@ -1,6 +1,8 @@
 //! Paths made of parts, without a heap.
 
 use core::ffi::CStr;
+use daemontools_core::Pid;
+use daemontools_core::decimal::Decimal;
 use daemontools_sys::{Errno, OwnedFd, Result, fs};
 
 /// Longer paths are refused by the kernel.
@@ -16,6 +18,17 @@ pub(crate) fn join<'a>(room: &'a mut [u8], dir: &[u8], name: &[u8]) -> Option<&'
     place.copy_from_slice(name);
     *rest.first_mut()? = 0;
     CStr::from_bytes_until_nul(room).ok()
+}
+
+/// `/proc/PID/name`, in `room`.
+///
+/// # Errors
+/// ENAMETOOLONG if it does not fit.
+pub(crate) fn of_process<'a>(room: &'a mut [u8; 48], pid: Pid, name: &[u8]) -> Result<&'a CStr> {
+    let digits = Decimal::new(pid.get().cast_unsigned().into());
+    let mut dir = [0; 32];
+    let dir = join(&mut dir, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
+    join(room, dir.to_bytes(), name).ok_or(Errno::NAMETOOLONG)
 }
 
 /// Opens a directory in such a way that it has to be both readable and searchable, as for the

@@ -9,6 +9,7 @@ mod cgroup;
 mod child;
 mod directory;
 mod files;
+mod log;
 mod needs;
 mod scripts;
 mod tree;
@@ -41,6 +42,7 @@ use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll, random};
 use care::{Care, Obstacle, Reaped};
 use directory::{Asked, Wrong};
 use files::{Beginning, Files, Handed, Locked, Remembered};
+use log::Log;
 use needs::Verdict;
 
 /// After a status that could not be written, how long until the next try.
@@ -58,12 +60,12 @@ pub(crate) fn main() -> i32 {
     let handover = upgrade::handed_over();
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
-    match Supervisor::begin(dir, handover.as_ref(), handed) {
-        Ok(mut supervisor) => {
-            drop(gate);
-            supervisor.run()
-        }
-        Err(code) => code,
+    // Left where it is, because the stack of a supervise is to stay small.
+    let mut begun = Supervisor::begin(dir, handover.as_ref(), handed);
+    drop((gate, handover));
+    match &mut begun {
+        Ok(supervisor) => supervisor.run(),
+        Err(code) => *code,
     }
 }
 
@@ -94,6 +96,8 @@ struct Supervisor {
     record_trouble: bool,
     /// For a service whose directory asks for more than the original gives.
     care: Option<Box<Care>>,
+    /// For a service with a logger in its own directory.
+    log: Option<Box<Log>>,
     /// Why the service is not started, which was said.
     complaint: Vec<u8>,
     /// We were told to leave without regard to what the service has to do, and do so now at the
@@ -105,6 +109,7 @@ struct Supervisor {
 
 impl Supervisor {
     /// Everything that has to work before the first start.
+    #[inline(never)]
     fn begin(
         dir: &'static CStr,
         handover: Option<&Handover>,
@@ -129,7 +134,7 @@ impl Supervisor {
             .map_err(|e| fatal(&[b"unable to stat ", shown, b"/down"], e))?;
         let mut files = locked.open_files()?;
         let Beginning { machine, adopted, recorded, remembered } =
-            files.begin(!down, handover.is_some())?;
+            files.begin(!down, handover.is_some_and(|h| !h.foreign))?;
         let mut supervisor = Self {
             name: dir,
             dir: shown,
@@ -145,11 +150,13 @@ impl Supervisor {
             recorded,
             record_trouble: false,
             care: None,
+            log: None,
             complaint: Vec::new(),
             last_moment: None,
             told: Phase::Down,
         };
         supervisor.look_at_directory(remembered, handover);
+        supervisor.make_log(!down, handover)?;
         if handover.is_some_and(|handover| handover.leaving) {
             supervisor.step(Event::Command(Command::Exit, Scope::Process));
         }
@@ -162,11 +169,14 @@ impl Supervisor {
     }
 
     /// From the first start to the last end.
+    #[inline(never)]
     fn run(&mut self) -> i32 {
+        // Its reader first.
+        self.step_log(Event::Begin);
         self.step(Event::Begin);
         // Our child before an upgrade may have ended in between.
         self.reap();
-        while self.machine.state() != State::Gone {
+        while !self.is_over() {
             if self.last_moment.is_some() && self.leave_in_haste() {
                 return TEMPORARY;
             }
@@ -182,8 +192,9 @@ impl Supervisor {
                 care.and_then(Care::notification),
                 care.and_then(Care::socket),
                 care.and_then(|care| care.outside(self.machine.state())),
+                self.log.as_ref().and_then(|log| log.end()),
             ];
-            let [signalled, commanded, ended, notified, spoken, changed] =
+            let [signalled, commanded, ended, notified, spoken, changed, log_ended] =
                 poll::readable_if(events, self.timeout());
             if notified || spoken {
                 self.hear();
@@ -194,12 +205,18 @@ impl Supervisor {
             if ended {
                 self.take_end();
             }
+            if log_ended {
+                self.take_end_of_log();
+            }
             // Not before what concerns us ourselves: at the end of all, there is no need any more.
             if changed {
                 self.look_outside();
             }
             if self.machine.deadline().is_some() {
                 self.step(Event::Tick);
+            }
+            if self.log.as_ref().is_some_and(|log| log.machine.deadline().is_some()) {
+                self.step_log(Event::Tick);
             }
             if commanded {
                 self.take_commands();
@@ -212,13 +229,19 @@ impl Supervisor {
         0
     }
 
+    /// Whether all that we are there for is over.
+    fn is_over(&mut self) -> bool {
+        self.machine.state() == State::Gone && self.end_log()
+    }
+
     /// How long to wait for events: for ever, if nothing is due.
     fn timeout(&self) -> Option<Duration> {
         let now = instant();
-        let due = self.machine.deadline().map(|deadline| deadline.after(now));
+        let log = self.log.as_ref().and_then(|log| log.deadline());
+        let due = self.machine.deadline().into_iter().chain(log);
+        let due = due.map(|deadline| deadline.after(now));
         let retry = self.unpublished.then_some(RETRY_STATUS);
-        let last = self.last_moment.map(|moment| moment.after(now));
-        due.into_iter().chain(retry).chain(last).min()
+        due.chain(retry).chain(self.last_moment.map(|moment| moment.after(now))).min()
     }
 
     fn take_signals(&mut self) {
@@ -256,6 +279,8 @@ impl Supervisor {
                 // It may have become our child since it was taken hold of.
                 self.adopted = None;
                 self.take_death(how);
+            } else if self.log.as_ref().is_some_and(|log| log.machine.pid() == Some(pid)) {
+                self.step_log(Event::Ended(how));
             } else if let Some(event) = self.care.as_mut().and_then(|care| care.reaped(pid, how)) {
                 match event {
                     Reaped::Checked(well) => self.step(Event::Checked(well)),
@@ -276,9 +301,12 @@ impl Supervisor {
 
     /// The service's process has ended. One that puts itself into the background goes on in another.
     fn take_death(&mut self, how: Ended) {
-        if let (State::Up { pid, .. }, Some(care)) = (self.machine.state(), &self.care)
-            // One that we have ended may just have been about to.
-            && (how == Ended::Exited(0) || self.machine.is_ending())
+        self.adopted = None;
+        let state = self.machine.state();
+        // One that we have told to end may just have been about to leave another.
+        let left = how == Ended::Exited(0) || self.machine.is_ending();
+        if let (State::Up { pid, .. }, Some(care)) = (state, &mut self.care)
+            && left
             && let Some(successor) = care.successor(pid)
             && self.move_to(successor)
         {
@@ -287,18 +315,18 @@ impl Supervisor {
         self.step(Event::Ended(how));
     }
 
-    /// The service is this process from now on, if it is there to be watched.
+    /// The service is this process from now on. Gives whether it can be.
     fn move_to(&mut self, pid: Pid) -> bool {
-        let adopted = if process::is_child(pid) {
+        let handle = if process::is_child(pid) {
             None
         } else {
             // Whoever it is a child of, we see its end.
-            let Ok(Some(handle)) = Handle::open(pid) else {
-                return false;
-            };
-            Some(handle)
+            match Handle::open(pid) {
+                Ok(Some(handle)) => Some(handle),
+                Ok(None) | Err(_) => return false,
+            }
         };
-        self.adopted = adopted;
+        self.adopted = handle;
         self.files.note(true, |record| record.write_process(pid, Script::Run));
         self.step(Event::Moved(pid));
         true
@@ -306,9 +334,9 @@ impl Supervisor {
 
     /// Kills what is there, of the service and its other scripts. Tells whether we leave without
     /// having seen its end, as if we had been killed: then the record names it, for the next one.
+    #[inline(never)]
     fn leave_in_haste(&mut self) -> bool {
         match (self.machine.state(), self.machine.pid()) {
-            (State::Gone, _) => return false,
             (State::Sweeping, _) if self.sweep(Signal::Kill) => self.step(Event::Swept),
             (_, Some(pid)) => {
                 let scope = match self.machine.policy().stop.reach {
@@ -326,10 +354,14 @@ impl Supervisor {
             let what = [b"process ", digits.as_bytes(), b" of ", self.dir, b" refuses to die"];
             diag::say(&[b"supervise: warning: leaving, although ", &what.concat()]);
         }
+        if over {
+            self.kill_log();
+        }
         over
     }
 
     /// What the service says of itself.
+    #[inline(never)]
     fn hear(&mut self) {
         let main = self.machine.pid();
         let Some(care) = &mut self.care else {
@@ -347,8 +379,11 @@ impl Supervisor {
                     Line::Word(word) => self.step(Event::Said(word)),
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
-                        if tree::belongs_to(pid, &roots) {
-                            let _ = self.move_to(pid);
+                        if tree::belongs_to(pid, &roots)
+                            && self.move_to(pid)
+                            && let Some(care) = &mut self.care
+                        {
+                            care.arrived = true;
                         }
                     }
                     Line::Status(text) => {
@@ -363,6 +398,7 @@ impl Supervisor {
     }
 
     /// Something may have come that the service waits for, or gone that it needs.
+    #[inline(never)]
     fn look_outside(&mut self) {
         let state = self.machine.state();
         let Some(care) = &mut self.care else {
@@ -395,6 +431,7 @@ impl Supervisor {
 
     /// What the service directory asks for, when we begin. A process that runs already is watched
     /// all the same if there is a mistake in it.
+    #[inline(never)]
     fn look_at_directory(&mut self, remembered: Remembered, handover: Option<&Handover>) {
         match directory::look() {
             Ok(None) => self.files.remove_state(),
@@ -436,24 +473,32 @@ impl Supervisor {
     }
 
     /// Looks what the service directory asks for before a start, and opens what is needed for it.
+    #[inline(never)]
     fn prepare(&mut self) -> Event {
-        let asked = match directory::look() {
+        match directory::look() {
+            Ok(None) => {
+                self.complaint.clear();
+                // What it had is gone with the options.
+                if let Some(mut care) = self.care.take() {
+                    care.leave_cgroup();
+                    self.files.remove_state();
+                }
+                Event::Prepared(Policy::ORIGINAL, 0)
+            }
             Err(wrong) => {
                 self.complain_of(&wrong);
-                return Event::Refused(Reason::Options);
+                Event::Refused(Reason::Options)
             }
-            Ok(asked) => asked,
-        };
-        let Some(asked) = asked else {
-            self.complaint.clear();
-            if let Some(mut care) = self.care.take() {
-                care.leave_cgroup();
-                self.files.remove_state();
-            }
-            return Event::Prepared(Policy::ORIGINAL, 0);
-        };
+            Ok(Some(asked)) => self.prepare_for(asked),
+        }
+    }
+
+    /// The same for a service that asks for something.
+    #[inline(never)]
+    fn prepare_for(&mut self, asked: Box<Asked>) -> Event {
         let chance = if asked.policy.restart.is_some() { random::random_u32() } else { 0 };
         let policy = asked.policy;
+        let log = self.log.as_ref().and_then(|log| log.machine.pid());
         let care = match &mut self.care {
             Some(care) => {
                 care.renew(asked);
@@ -461,34 +506,45 @@ impl Supervisor {
             }
             place => place.insert(Box::new(Care::new(asked))),
         };
+        care.log = log;
         let home = self.home.as_ref().map(OwnedFd::as_fd);
         match care.prepare(self.name, home, self.files.state()) {
+            Ok(()) => self.complaint.clear(),
             Err(Obstacle::Refusal(Reason::Cycle, words)) => {
                 // Not tried again by itself, so that it is worth a word each time.
                 diag::say(&[&words]);
-                Event::Refused(Reason::Cycle)
+                return Event::Refused(Reason::Cycle);
             }
             Err(Obstacle::Refusal(reason, words)) => {
                 self.complain(words);
-                Event::Refused(reason)
+                return Event::Refused(reason);
             }
-            prepared => {
+            Err(Obstacle::Lacking) => {
                 self.complaint.clear();
-                if prepared.is_ok() { Event::Prepared(policy, chance) } else { Event::Lacking }
+                return Event::Lacking;
             }
         }
+        // It may have come with the personality, after we began.
+        if self.log.is_none() {
+            if self.make_log(true, None).is_err() {
+                return Event::Refused(Reason::Options);
+            }
+            self.step_log(Event::Begin);
+        }
+        Event::Prepared(policy, chance)
     }
 
     /// Becomes the newly installed program, with the same service. What we know, it finds in the
     /// status and the identity record. Comes back if that fails.
+    #[inline(never)]
     fn upgrade(&mut self) {
         if self.machine.state() == State::Gone {
             return;
         }
         self.publish();
-        if let Some(pid) = self.machine.pid()
-            && !self.is_on_record(pid)
-        {
+        let unknown = self.machine.pid().filter(|pid| !self.is_on_record(*pid));
+        let log = self.log.as_ref().filter(|log| !log.is_on_record(&self.files));
+        if let Some(pid) = unknown.or_else(|| log?.machine.pid()) {
             let digits = Decimal::new(pid.get().cast_unsigned().into());
             return diag::say(&[
                 b"supervise: warning: unable to write down process ",
@@ -505,7 +561,8 @@ impl Supervisor {
         let own = self.files.to_hand_over().chain([directory]);
         let own = own.map(|(name, fd)| (name.to_vec(), fd));
         let cared = self.care.as_ref().map(|care| care.to_hand_over()).unwrap_or_default();
-        let (names, kept): (Vec<_>, Vec<_>) = own.chain(cared).unzip();
+        let logs = self.log.as_ref().map(|log| log.to_hand_over()).unwrap_or_default();
+        let (names, kept): (Vec<_>, Vec<_>) = own.chain(cared).chain(logs).unzip();
         let numbered = names.into_iter().zip(&kept).map(|(name, fd)| (name, fd::number(*fd)));
         let handover = Handover {
             mask: self.signals.inherited_mask(),
@@ -536,14 +593,23 @@ impl Supervisor {
         }
     }
 
+    #[inline(never)]
     fn take_commands(&mut self) {
         let mut bytes = [0; 512];
         // An error or a false alarm is an empty message; the next wait will tell.
         let n = fd::read(self.files.control(), &mut bytes).unwrap_or(0);
         for &byte in bytes.iter().take(n) {
-            // Without encore's log script, commands for it are for nobody.
-            if let Some((Target::Main, command, scope)) = self.decoder.feed(byte) {
-                self.step(Event::Command(command, scope));
+            match self.decoder.feed(byte) {
+                // We leave whole, whoever was addressed.
+                Some((Target::Main, command, scope) | (_, command @ Command::Exit, scope)) => {
+                    self.tell_control(command);
+                    self.step(Event::Command(command, scope));
+                }
+                // Without encore's log script, commands for it are for nobody.
+                Some((Target::Log, command, scope)) => {
+                    self.step_log(Event::Command(command, scope));
+                }
+                None => {}
             }
         }
         // What came in one piece is over; a full buffer may hold half a message.
@@ -561,6 +627,10 @@ impl Supervisor {
             if let (Event::Ended(how), (Some(pid), _)) = (event, before) {
                 // For those who want to know; without it, nothing is wrong.
                 self.files.note(true, |record| record.write_end(pid, how));
+                let most = self.care.as_ref().and_then(|care| care.asked.tally);
+                if let (Some(most), Script::Run) = (most, before.1) {
+                    self.files.write_death(now().label, how, most);
+                }
             }
             for effect in self.machine.step(event, now()) {
                 match effect {
@@ -579,8 +649,12 @@ impl Supervisor {
                         }
                     }
                     Effect::Signal(pid, signal, scope) => {
-                        let commanded = matches!(event, Event::Command(..));
-                        if !(commanded && self.ask_control(pid, signal, scope)) {
+                        // What goes with the end of the service is not asked for.
+                        let asked = match event {
+                            Event::Command(Command::Down, _) => signal != Signal::Cont,
+                            event => matches!(event, Event::Command(..)),
+                        };
+                        if !(asked && self.ask_control(pid, signal, scope)) {
                             // Whom it does not reach any more, it need not reach.
                             let _ = self.signal(pid, signal_number(signal), scope);
                         }
@@ -609,11 +683,15 @@ impl Supervisor {
             self.tell(event, before);
         }
         if let Some(error) = refusal {
-            let pause = Decimal::new(self.machine.fork_pause().as_secs());
-            let what =
-                [b"unable to fork for ", self.dir, b", sleeping ", pause.as_bytes(), b" seconds"];
-            diag::warning("supervise", &what, error);
+            self.say_fork_failed(self.machine.fork_pause(), error);
         }
+    }
+
+    fn say_fork_failed(&self, pause: Duration, error: Errno) {
+        let pause = Decimal::new(pause.as_secs());
+        let what =
+            [b"unable to fork for ", self.dir, b", sleeping ", pause.as_bytes(), b" seconds"];
+        diag::warning("supervise", &what, error);
     }
 
     fn signal(&self, pid: Pid, number: i32, scope: Scope) -> Result<()> {
@@ -625,23 +703,12 @@ impl Supervisor {
             (Scope::Tree, None) => Scope::Process,
             (scope, _) => scope,
         };
-        match (scope, &self.adopted) {
-            // Our child, not yet reaped, so that the number is still its own. A process group that
-            // does not exist gets nothing.
-            (Scope::Process | Scope::Tree, None) => process::kill(pid, number),
-            (Scope::Group, None) => self.signal_group(pid, number),
-            (Scope::Process | Scope::Tree, Some(adopted)) => adopted.signal(number),
-            // Others reap it: then the number may be that of another group.
-            (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
-            (Scope::Group, Some(_)) => self.signal_group(pid, number),
-        }
-    }
-
-    fn signal_group(&self, pid: Pid, number: i32) -> Result<()> {
-        match process::kill_group(pid, number) {
+        match (signal_to(self.adopted.as_ref(), pid, number, scope), scope) {
             // It was started before its directory asked for a group of its own.
-            Err(Errno::SRCH) if self.care.is_some() => process::kill(pid, number),
-            other => other,
+            (Err(Errno::SRCH), Scope::Group) if self.care.is_some() => {
+                signal_to(self.adopted.as_ref(), pid, number, Scope::Process)
+            }
+            (other, _) => other,
         }
     }
 
@@ -657,6 +724,7 @@ impl Supervisor {
                 self.adopted = None;
                 if let (Some(care), Script::Run) = (&mut self.care, script) {
                     care.notification = reading;
+                    care.arrived = false;
                 }
                 Ok(pid)
             }
@@ -668,6 +736,12 @@ impl Supervisor {
                     self.files.note(false, |record| record.write_process(process::id(), script));
                 }
                 self.signals.give_back();
+                if let Some(pipe) = self.log.as_ref().and_then(|log| log.writer())
+                    && let Err(error) = fd::place(pipe, 1)
+                {
+                    let what = [b"unable to set up descriptors for ", self.dir];
+                    process::exit(diag::fatal("supervise", &what, error));
+                }
                 let Some(care) = &self.care else {
                     process::exit(child::become_plain(self.name, script));
                 };
@@ -680,6 +754,7 @@ impl Supervisor {
 
     /// Writes the status, and the identity record if the process has not done it. What fails is
     /// said once, and tried again later.
+    #[inline(never)]
     fn publish(&mut self) {
         let leaving = self.machine.is_leaving();
         // What is wanted at the end of a supervise is not for the next one, which has to know that
@@ -694,13 +769,21 @@ impl Supervisor {
         if let Some(care) = &self.care {
             self.files.write_state(&self.detail(care));
         }
-        let written = self.files.write_status(&record, self.status_trouble);
+        let log = self.log.as_ref().map(|log| log.machine.record());
+        let written = self.files.write_status(&record, log.as_ref(), self.status_trouble);
         self.shown_want = record.want;
         self.status_trouble = !written;
         if !leaving {
             self.record(leaving);
         }
-        self.unpublished = !written || self.recorded.is_none();
+        let over = self.machine.state() == State::Gone;
+        let mut unrecorded = self.recorded.is_none() && !over;
+        if let Some(log) = &mut self.log {
+            let gone = over && log.machine.state() == State::Gone;
+            log.publish(&self.files, leaving, gone);
+            unrecorded |= log.is_unrecorded() && !gone;
+        }
+        self.unpublished = !written || unrecorded;
     }
 
     fn record(&mut self, leaving: bool) {
@@ -713,6 +796,20 @@ impl Supervisor {
         });
         self.recorded = written.then_some(leaving);
         self.record_trouble = !written;
+    }
+}
+
+/// Sends a signal to a process that we have started, unless it is `adopted`.
+fn signal_to(adopted: Option<&Handle>, pid: Pid, number: i32, scope: Scope) -> Result<()> {
+    match (scope, adopted) {
+        // Our child, not yet reaped, so that the number is still its own. A process group that does
+        // not exist gets nothing.
+        (Scope::Process | Scope::Tree, None) => process::kill(pid, number),
+        (Scope::Group, None) => process::kill_group(pid, number),
+        (Scope::Process | Scope::Tree, Some(adopted)) => adopted.signal(number),
+        // Others reap it: then the number may be that of another group.
+        (Scope::Group, Some(adopted)) if adopted.has_ended() => Ok(()),
+        (Scope::Group, Some(_)) => process::kill_group(pid, number),
     }
 }
 

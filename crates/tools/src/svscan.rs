@@ -3,6 +3,8 @@
 //! The loop waits for the death of a child, a signal, a change in the directory or a moment that
 //! is due, tells the roster of `daemontools-core`, and performs what it says.
 
+mod targets;
+
 use crate::chain::exec;
 use crate::children::reap;
 use crate::diag::{self, TEMPORARY, why};
@@ -35,6 +37,7 @@ use daemontools_sys::process::{self, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::watch::{Change, Watch};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, poll};
+use targets::Targets;
 
 /// How often the whole directory is looked at although nothing was announced: the safety net.
 const NET_INTERVAL: Duration = Duration::from_secs(60);
@@ -171,6 +174,8 @@ struct Scanner {
     signals: Signals,
     /// None where changes cannot be watched.
     watch: Option<Watch>,
+    /// What the links lead to; none where that cannot be watched.
+    targets: Option<Targets>,
     /// Changes may come unannounced.
     blind: bool,
     roster: Roster<DirId>,
@@ -244,6 +249,7 @@ impl Scanner {
         let mut scanner = Self {
             signals,
             blind: blind || watch.is_none(),
+            targets: Targets::new().ok(),
             watch,
             home,
             adopted: BTreeMap::new(),
@@ -286,6 +292,8 @@ impl Scanner {
     }
 
     fn run(&mut self) {
+        // The end of a child before an upgrade may have come when nobody could be told.
+        self.reap();
         while !self.leaving {
             if self.upgrade_due && self.roster.is_at_rest() {
                 self.upgrade();
@@ -295,11 +303,13 @@ impl Scanner {
                 continue;
             }
             self.locks = None;
-            let signals = self.signals.fd();
-            let watched = self.watch.as_ref().map_or(signals, Watch::fd);
-            let ends = self.ends.as_ref().map_or(signals, Ends::fd);
-            let [signalled, changed, ended] =
-                poll::readable([signals, watched, ends], self.timeout());
+            let events = [
+                Some(self.signals.fd()),
+                self.watch.as_ref().map(Watch::fd),
+                self.ends.as_ref().map(Ends::fd),
+                self.targets.as_ref().map(Targets::fd),
+            ];
+            let [signalled, changed, ended, replaced] = poll::readable_if(events, self.timeout());
             if signalled {
                 self.take_signals();
             }
@@ -308,6 +318,9 @@ impl Scanner {
             }
             if changed {
                 self.take_changes();
+            }
+            if replaced && self.targets.as_ref().is_some_and(Targets::have_changed) {
+                self.next_scan = instant();
             }
             self.tell(Event::Tick);
         }
@@ -332,20 +345,24 @@ impl Scanner {
                 _ => {}
             }
         }
-        while let Some((pid, how)) = reap() {
-            self.mourn(pid, how);
-            self.tell(Event::Ended(pid, how));
-        }
+        self.reap();
         if stop {
             self.tell(Event::Stop);
         }
         self.upgrade_due |= upgrade;
     }
 
+    fn reap(&mut self) {
+        while let Some((pid, how)) = reap() {
+            self.mourn(pid, how);
+            self.tell(Event::Ended(pid, how));
+        }
+    }
+
     /// Becomes the newly installed program, and so does every supervise. Comes back if that fails.
     fn upgrade(&mut self) {
         self.upgrade_due = false;
-        for pid in self.roster.supervises() {
+        for pid in self.roster.supervises().filter(|pid| upgrade::is_awaited_by(*pid)) {
             self.signal(pid, signal::USR2);
         }
         let mut kept = Vec::new();
@@ -436,6 +453,9 @@ impl Scanner {
     fn scan(&mut self) {
         self.roster.begin_scan();
         self.scans += 1;
+        if let Some(targets) = &mut self.targets {
+            targets.begin_scan();
+        }
         let read = dir::names_here(|name| self.look(name));
         match read {
             Ok(()) => {
@@ -462,6 +482,10 @@ impl Scanner {
 
     fn observe(&mut self, name: &CStr) {
         let bytes = name.to_bytes();
+        // Before the look, so that nothing comes in between.
+        if self.targets.as_mut().is_some_and(|targets| targets.note(name).is_err()) {
+            self.blind = true;
+        }
         let event = match Self::inspect(name) {
             Ok(Some((id, contents))) => {
                 self.troubles.remove(bytes);

@@ -2,33 +2,31 @@
 
 use crate::diag;
 use crate::options::{complain, options};
+use crate::records::{self, Only};
 use crate::state_dir::StateDir;
 use crate::time::label;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use daemontools_core::errno;
+use daemontools_core::detail::{self, Found};
 use daemontools_core::getopt::Opt;
 use daemontools_core::status::{self, Record};
+use daemontools_core::tai::Tai64n;
+use daemontools_core::{Ended, Pid, errno, identity};
 use daemontools_sys::{AsFd as _, Errno, fd, fs, process};
-
-/// encore's `-l` and `-L`: which records to show.
-#[derive(Default)]
-struct Only {
-    main: bool,
-    log: bool,
-}
 
 /// Exit code: 0 whatever the services do; 100 for a bad option.
 pub(crate) fn main() -> i32 {
     let mut only = Only::default();
-    let mut options = options(b"lL");
+    let mut extended = false;
+    let mut options = options(b"lLx");
     for option in options.by_ref() {
         match option {
-            Opt::Letter(b'l') => only = Only { main: true, log: false },
-            Opt::Letter(_) => only = Only { main: false, log: true },
+            Opt::Letter(b'l') => only = Only::MAIN,
+            Opt::Letter(b'L') => only = Only::LOG,
+            Opt::Letter(_) => extended = true,
             _ => {
                 complain(option);
-                return diag::usage("svstat", "svstat [-L] [-l] dir [dir ...]");
+                return diag::usage("svstat", "svstat [-L] [-l] [-x] dir [dir ...]");
             }
         }
     }
@@ -39,7 +37,7 @@ pub(crate) fn main() -> i32 {
     let mut out = Vec::new();
     for dir in process::args(options.operand()) {
         let shown = dir.to_bytes();
-        match read_status(dir) {
+        match read_status(dir, extended) {
             Ok(service) => service.show(shown, &only, &mut out),
             Err(trouble) => {
                 out.extend_from_slice(shown);
@@ -70,6 +68,32 @@ struct Service {
     main: Record,
     log: Option<Record>,
     normally_up: bool,
+    more: Option<More>,
+}
+
+/// What `-x` shows.
+struct More {
+    /// The state file, if there is one.
+    state: Option<Vec<u8>>,
+    /// How the last process ended.
+    end: Option<(Pid, Ended)>,
+}
+
+impl More {
+    fn read(state: &StateDir<'_>) -> Self {
+        let mut room = [0; detail::LEN];
+        let text = state.file("state", |path| fs::read_start(fs::HERE, path, &mut room));
+        let text = records::beside(text).map(<[u8]>::to_vec);
+        let mut room = [0; identity::LEN];
+        let process = state.file("process", |path| fs::read_start(fs::HERE, path, &mut room));
+        let end = process.ok().and_then(identity::Record::parse).and_then(|record| record.end);
+        Self { state: text, end }
+    }
+
+    fn show(&self, main: &Record, now: Tai64n, out: &mut Vec<u8>) {
+        let found = Found::judge(self.state.as_deref(), main);
+        detail::describe(found.detail(), self.end, now, out);
+    }
 }
 
 impl Service {
@@ -79,6 +103,9 @@ impl Service {
             out.extend_from_slice(dir);
             out.extend_from_slice(b": ");
             status::describe(&self.main, self.normally_up, now, out);
+            if let Some(more) = &self.more {
+                more.show(&self.main, now, out);
+            }
             out.push(b'\n');
         }
         match &self.log {
@@ -98,7 +125,7 @@ impl Service {
 }
 
 /// What is known of the service, or the words for why nothing is.
-fn read_status(dir: &CStr) -> Result<Service, Vec<u8>> {
+fn read_status(dir: &CStr, extended: bool) -> Result<Service, Vec<u8>> {
     let trouble = |what: &[&[u8]], error: Errno| {
         [&what.concat()[..], b": ", errno::text(error.raw_os_error()).as_bytes()].concat()
     };
@@ -115,16 +142,11 @@ fn read_status(dir: &CStr) -> Result<Service, Vec<u8>> {
     let file = state
         .file("status", |path| fs::open_read(fs::HERE, path))
         .map_err(|e| named(b"unable to open ", b"/status", e))?;
-    let mut bytes = [0; 40];
-    let mut length = 0;
-    while let Some(room @ [_, ..]) = bytes.get_mut(length..) {
-        match fd::read(file.as_fd(), room) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(e) => return Err(named(b"unable to read ", b"/status", e)),
-        }
-    }
-    let (main, log) = status::parse_file(bytes.get(..length).unwrap_or_default())
-        .ok_or_else(|| [b"unable to read ", state.path(), b"/status: bad format"].concat())?;
-    Ok(Service { main, log, normally_up: !down })
+    let (main, log) =
+        records::read(&file)
+            .map_err(|e| named(b"unable to read ", b"/status", e))?
+            .ok_or_else(|| [b"unable to read ", state.path(), b"/status: bad format"].concat())?;
+    // After the status, to which it may belong.
+    let more = extended.then(|| More::read(&state));
+    Ok(Service { main, log, normally_up: !down, more })
 }

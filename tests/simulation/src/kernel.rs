@@ -327,12 +327,21 @@ pub enum Protection {
     Children,
     /// A supervise writes down a new process before it upgrades.
     Record,
+    /// A svscan that was upgraded reaps before it waits for the first time.
+    Reap,
 }
 
 impl Protection {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Gate, Self::Reuse, Self::LookAgain, Self::Rest, Self::Children, Self::Record];
+    pub const ALL: [Self; 7] = [
+        Self::Gate,
+        Self::Reuse,
+        Self::LookAgain,
+        Self::Rest,
+        Self::Children,
+        Self::Record,
+        Self::Reap,
+    ];
 }
 
 /// What svscan hands to itself for a service.
@@ -704,8 +713,12 @@ impl Kernel {
         core::mem::take(&mut self.processes[n].pending)
     }
 
+    /// The beginning of svscan and supervise. Giving CHLD its default effect discards one that has
+    /// come before, to another image of the process.
     pub(crate) const fn block(&mut self, n: usize) {
-        self.processes[n].blocked = true;
+        let process = &mut self.processes[n];
+        process.blocked = true;
+        process.pending &= !signal::CHLD;
     }
 
     pub(crate) fn unblock(&mut self, n: usize) {

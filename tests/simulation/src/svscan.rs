@@ -84,6 +84,9 @@ impl Scanner {
     }
 
     async fn run(&mut self) {
+        if self.sys.kernel.borrow().has(Protection::Reap) {
+            self.reap().await;
+        }
         while !self.leaving {
             let rests = self.roster.is_at_rest() || !self.sys.kernel.borrow().has(Protection::Rest);
             if self.upgrade_due && rests && !self.roster.is_stopping() {
@@ -118,13 +121,17 @@ impl Scanner {
 
     async fn take_signals(&mut self) {
         let pending = self.sys.call("take signals", |k, own| k.take_signals(own)).await;
-        while let Some((pid, how)) = self.sys.call("reap", |k, own| k.reap(own)).await {
-            self.tell(Event::Ended(pid, how)).await;
-        }
+        self.reap().await;
         if pending & signal::TERM != 0 {
             self.tell(Event::Stop).await;
         }
         self.upgrade_due |= pending & signal::UPGRADE != 0;
+    }
+
+    async fn reap(&mut self) {
+        while let Some((pid, how)) = self.sys.call("reap", |k, own| k.reap(own)).await {
+            self.tell(Event::Ended(pid, how)).await;
+        }
     }
 
     async fn take_ends(&mut self) {

@@ -44,12 +44,16 @@ pub(super) struct Care {
     pub(super) notification: Option<OwnedFd>,
     /// Where it says how it is, and the name it knows it by.
     pub(super) socket: Option<(NotifySocket, Vec<u8>)>,
+    /// It is known for certain which process it goes on in.
+    pub(super) arrived: bool,
     /// What it said last, for people.
     pub(super) message: Vec<u8>,
     /// The `check` that runs.
     pub(super) check: Option<Pid>,
     /// The programs of `control/` that run.
     pub(super) controls: Vec<Control>,
+    /// Its `log`, if that runs.
+    pub(super) log: Option<Pid>,
     /// Other programs that run for us, whose end means nothing.
     pub(super) helpers: Vec<Pid>,
     /// What it listens on.
@@ -76,9 +80,11 @@ impl Care {
             asked,
             notification: None,
             socket: None,
+            arrived: false,
             message: Vec::new(),
             check: None,
             controls: Vec::new(),
+            log: None,
             helpers: Vec::new(),
             sockets: Vec::new(),
             first_connection: None,
@@ -260,6 +266,8 @@ impl Care {
             }
         }
         let _ = self.enter_cgroup(shown, state);
+        // It had the time to do that before.
+        self.arrived = true;
         if self.has_own_tree() {
             process::adopt_orphans();
         }
@@ -357,22 +365,23 @@ impl Care {
         }
     }
 
-    /// Where a service goes on that has put itself into the background when its process `before` has
-    /// ended: in the process that it has written down, or the one it has left behind.
-    pub(super) fn successor(&self, before: Pid) -> Option<Pid> {
-        let named = match self.asked.options.background.as_ref()? {
+    /// Where a service goes on whose process has `ended` to put it into the background: the process
+    /// that it has written down, or as long as it has not, the one it has left behind.
+    pub(super) fn successor(&mut self, ended: Pid) -> Option<Pid> {
+        let background = self.asked.options.background.as_ref().filter(|_| !self.arrived)?;
+        let named = match background {
             Background::PidFile(path) => pid_in(path),
             Background::Follow => None,
         };
-        // It was the one.
-        if named == Some(before) {
+        if named == Some(ended) {
             return None;
         }
         // One that another supervise has started is in the group, but not our descendant.
         let group = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
-        named
-            .filter(|pid| group.contains(pid) || tree::belongs_to(*pid, &[process::id()]))
-            .or_else(|| self.children().first().or(group.first()).copied())
+        let is_own = |pid: &Pid| group.contains(pid) || tree::belongs_to(*pid, &[process::id()]);
+        let named = named.filter(is_own);
+        self.arrived = named.is_some();
+        named.or_else(|| self.children().first().or(group.first()).copied())
     }
 
     /// What the service has left behind that has no other parent than us, the oldest first.
@@ -391,7 +400,7 @@ impl Care {
     /// The programs that run for us and are not the service's.
     fn own_programs(&self) -> Vec<Pid> {
         let controls = self.controls.iter().map(|control| control.program);
-        controls.chain(self.check).chain(self.helpers.iter().copied()).collect()
+        controls.chain(self.check).chain(self.log).chain(self.helpers.iter().copied()).collect()
     }
 
     /// Takes the end of a program that runs beside the service.

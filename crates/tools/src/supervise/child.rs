@@ -77,6 +77,24 @@ pub(super) fn become_script(
     }
 }
 
+/// Becomes encore's `log`, which reads this pipe. The service's own limits hold for it, but it is
+/// not in its control group, whose processes end with the service.
+pub(super) fn become_log(dir: &CStr, asked: Option<&Asked>, pipe: BorrowedFd<'_>) -> i32 {
+    let path = c"./log";
+    if asked.is_none_or(|asked| !asked.options.no_session) {
+        let _ = process::lead_new_session();
+    }
+    let limited = asked.map_or(Ok(()), |asked| limit_resources(&asked.options.resources));
+    let placed =
+        limited.and_then(|()| fd::place(pipe, 0).map_err(Trouble::to(b"set up descriptors")));
+    if let Err(Trouble(what, error)) = placed {
+        let what = [b"unable to ", &what[..], b" for ", dir.to_bytes(), b"/log"];
+        return diag::fatal("supervise", &what, error);
+    }
+    let error = process::exec(path, &Strings::of([path]), &Strings::own_environment());
+    unable_to_start(dir, path, error)
+}
+
 fn unable_to_start(dir: &CStr, path: &CStr, error: Errno) -> i32 {
     // Without its dot.
     let file = path.to_bytes().get(1..).unwrap_or_default();

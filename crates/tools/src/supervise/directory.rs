@@ -18,6 +18,9 @@ const LARGEST: usize = 64 * 1024;
 /// How often runit's `check` is asked, where nothing is said about it.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How many deaths s6 remembers where nothing is said about it.
+const S6_TALLY: u16 = 100;
+
 /// What a service directory asks for.
 pub(super) struct Asked {
     pub(super) options: Options,
@@ -26,6 +29,8 @@ pub(super) struct Asked {
     pub(super) notify: bool,
     /// encore's file `log`.
     pub(super) log: bool,
+    /// How many deaths s6's list of them keeps, if there is one.
+    pub(super) tally: Option<u16>,
     /// runit's directory `control`.
     pub(super) control: bool,
     pub(super) policy: Policy,
@@ -83,6 +88,12 @@ pub(super) fn look() -> Result<Option<Box<Asked>>, Wrong> {
     if found.files.is_empty() && common.is_none() {
         return Ok(None);
     }
+    read_all(&found, common)
+}
+
+/// Apart from [`look`], so that a service without options does not pay for the room.
+#[inline(never)]
+fn read_all(found: &Found, common: Option<&[u8]>) -> Result<Option<Box<Asked>>, Wrong> {
     let mut options = Options::default();
     for &file in &found.files {
         read(&mut options, file)?;
@@ -244,6 +255,7 @@ impl Found {
             personality,
             notify: encore && self.notify && fs::is_executable(fs::HERE, c"notify"),
             log: encore && self.log && fs::is_executable(fs::HERE, c"log"),
+            tally: options.tally.or((personality == Personality::S6).then_some(S6_TALLY)),
             control: runit && self.control,
             policy,
             options,

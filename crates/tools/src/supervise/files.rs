@@ -1,5 +1,5 @@
 //! What supervise keeps in the state directory: its lock, its FIFOs, the status and the identity
-//! record.
+//! records.
 
 use super::child::Locks;
 use crate::diag::{self, TEMPORARY, why};
@@ -10,17 +10,19 @@ use crate::time::{now, since_boot};
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::decimal::Decimal;
-use daemontools_core::detail::{Detail, Phase};
+use daemontools_core::detail::{self, Detail, Phase};
 use daemontools_core::handover::Handover;
 use daemontools_core::identity::{Found, Process, Record as IdentityRecord, succeed};
-use daemontools_core::status::{self, Record};
+use daemontools_core::status::{self, Record, StateCode};
 use daemontools_core::supervise::{Kept, Machine};
+use daemontools_core::tai::Tai64n;
+use daemontools_core::tally;
 use daemontools_core::{Ended, errno};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock};
 
-/// More than any that we write.
-const LARGEST_STATE: usize = 4096;
+/// More than any list of deaths that we write.
+const LARGEST_TALLY: usize = 64 * 1024;
 
 /// What an upgrade leaves open, so that nobody comes in between and no command is lost.
 pub(super) struct Handed {
@@ -84,7 +86,8 @@ impl Locked {
         let Self { shown, state, lock, handed } = self;
         if let Some((control, control_writer, ok)) = handed {
             let ok = Some(ok);
-            return Ok(Files { shown, state, control, register: None, lock, ok, control_writer });
+            let identity = Identity::SERVICE;
+            return Ok(Files { shown, state, control, identity, lock, ok, control_writer });
         }
         let at = state.as_fd();
         // If it cannot be made, opening it tells why.
@@ -94,7 +97,8 @@ impl Locked {
         shown.check_fifo(&control, b"/control")?;
         let control_writer =
             fs::open_write(at, c"control").map_err(|e| shown.fatal(b"write", b"/control", e))?;
-        Ok(Files { shown, state, control, register: None, lock, ok: None, control_writer })
+        let identity = Identity::SERVICE;
+        Ok(Files { shown, state, control, identity, lock, ok: None, control_writer })
     }
 }
 
@@ -103,8 +107,7 @@ pub(super) struct Files {
     shown: Shown,
     state: OwnedFd,
     control: OwnedFd,
-    /// None where processes cannot be identified, which was said.
-    register: Option<Register>,
+    identity: Identity,
     /// Held open, not used: as long as they are, we are alone, and svok says yes, and the FIFO has
     /// no end.
     lock: OwnedFd,
@@ -112,10 +115,31 @@ pub(super) struct Files {
     control_writer: OwnedFd,
 }
 
-/// How a supervise begins.
+/// The identity record of one process.
+pub(super) struct Identity {
+    file: &'static CStr,
+    /// What is behind the service's name in messages.
+    suffix: &'static [u8],
+    /// None where processes cannot be identified, which was said.
+    register: Option<Register>,
+}
+
+impl Identity {
+    /// That of the service, not yet opened.
+    const SERVICE: Self = Self { file: c"process", suffix: b"", register: None };
+    /// That of encore's file `log`.
+    const LOG: Self = Self { file: c"log-process", suffix: b"/log", register: None };
+
+    /// Whether processes can be identified.
+    pub(super) const fn is_kept(&self) -> bool {
+        self.register.is_some()
+    }
+}
+
+/// How the supervision of a process begins.
 pub(super) struct Beginning {
     pub(super) machine: Machine,
-    /// The service's process, if another supervise has started it.
+    /// The process, if another supervise has started it.
     pub(super) adopted: Option<Handle>,
     /// Whether we are leaving, as the identity record says, if there is one that is right otherwise.
     pub(super) recorded: Option<bool>,
@@ -130,6 +154,14 @@ pub(super) struct Remembered {
     pub(super) socket: Vec<u8>,
     /// What it has said there.
     pub(super) message: Vec<u8>,
+}
+
+impl Beginning {
+    fn anew(normally_up: bool) -> Self {
+        let machine = Machine::new(normally_up, now());
+        let remembered = Remembered::default();
+        Self { machine, adopted: None, recorded: None, remembered }
+    }
 }
 
 impl Files {
@@ -171,12 +203,45 @@ impl Files {
         normally_up: bool,
         ours: bool,
     ) -> core::result::Result<Beginning, i32> {
-        let Some((record, tidy)) = self.open_record()? else {
-            let machine = Machine::new(normally_up, now());
-            let remembered = Remembered::default();
-            return Ok(Beginning { machine, adopted: None, recorded: None, remembered });
+        let (identity, found) = self.open_record(Identity::SERVICE)?;
+        self.identity = identity;
+        let Some(found) = found else {
+            return Ok(Beginning::anew(normally_up));
         };
-        let dir = self.shown.dir;
+        let (status, _) = self.read_status();
+        let (kept, remembered) = self.read_state(status);
+        let wanted = (normally_up, ours);
+        let beginning = self.go_on(&self.identity, found, status, kept, wanted)?;
+        Ok(Beginning { remembered, ..beginning })
+    }
+
+    /// The same for encore's file `log`.
+    pub(super) fn begin_log(
+        &self,
+        normally_up: bool,
+        ours: bool,
+    ) -> core::result::Result<(Identity, Beginning), i32> {
+        let (identity, found) = self.open_record(Identity::LOG)?;
+        let Some(found) = found else {
+            return Ok((identity, Beginning::anew(normally_up)));
+        };
+        let (_, status) = self.read_status();
+        let failed = status.is_some_and(|status| status.state == Some(StateCode::Failed));
+        let kept = Kept { failed, ..Kept::default() };
+        let beginning = self.go_on(&identity, found, status, kept, (normally_up, ours))?;
+        Ok((identity, beginning))
+    }
+
+    /// Goes on from a record, of which it is known whether its parts can be overwritten.
+    fn go_on(
+        &self,
+        identity: &Identity,
+        (record, tidy): (IdentityRecord, bool),
+        status: Option<Record>,
+        kept: Kept,
+        (normally_up, ours): (bool, bool),
+    ) -> core::result::Result<Beginning, i32> {
+        let (dir, suffix) = (self.shown.dir, identity.suffix);
         let own = record.process.is_some_and(identity::is_ours);
         let digits = |process: Process| Decimal::new(process.pid.get().cast_unsigned().into());
         let mut adopted = None;
@@ -184,76 +249,91 @@ impl Files {
             // What cannot be watched is not to be doubled either.
             adopted = identity::take_hold(process).map_err(|error| {
                 let digits = digits(process);
-                let what = [b"unable to watch process ", digits.as_bytes(), b" of ", dir];
+                let what = [b"unable to watch process ", digits.as_bytes(), b" of ", dir, suffix];
                 diag::fatal("supervise", &what, error)
             })?;
         }
         // An end of our own child that we were not told of yet, we shall be.
         let lives = own || adopted.is_some();
-        let status = self.read_status();
         if let Some(process) = record.process.filter(|_| !lives) {
             if !record.leaving && status.is_some_and(|status| status.names(process.pid)) {
-                let start = b"supervise: warning: process ";
-                diag::say(&[start, digits(process).as_bytes(), b" of ", dir, b" has ended unseen"]);
+                diag::say(&[
+                    b"supervise: warning: process ",
+                    digits(process).as_bytes(),
+                    b" of ",
+                    dir,
+                    suffix,
+                    b" has ended unseen",
+                ]);
             }
             if tidy && record.end.is_none_or(|(pid, _)| pid != process.pid) {
-                self.note(true, |record| record.write_end(process.pid, Ended::Unknown));
+                self.note_in(identity, true, |record| {
+                    record.write_end(process.pid, Ended::Unknown)
+                });
             }
         }
         let recorded = tidy.then_some(record.leaving);
         let record = IdentityRecord { leaving: record.leaving && !ours, ..record };
-        let (kept, remembered) = self.read_state(status);
         let machine = succeed(&record, lives, status, kept, normally_up, now(), since_boot());
+        let remembered = Remembered::default();
         Ok(Beginning { machine, adopted, recorded, remembered })
     }
 
-    /// Opens the identity record, and gives it if it speaks of us, and whether parts of it can be
+    /// Opens an identity record, and gives it if it speaks of us, and whether parts of it can be
     /// overwritten. Without one there is a service
     /// all the same; but one that is there and cannot be read may name a process that lives.
-    fn open_record(&mut self) -> core::result::Result<Option<(IdentityRecord, bool)>, i32> {
+    fn open_record(
+        &self,
+        identity: Identity,
+    ) -> core::result::Result<(Identity, Option<(IdentityRecord, bool)>), i32> {
         let [a, b, c] = self.shown.path();
-        let trouble = match Register::open(self.state.as_fd()) {
+        let file = identity.file.to_bytes();
+        let trouble = match Register::open(self.state.as_fd(), identity.file) {
             Ok((register, found, tidy)) => {
-                self.register = Some(register);
                 if let Found::Foreign(foreign) = found {
                     let start = b"supervise: warning: ignoring ";
-                    diag::say(&[start, a, b, c, b"/process: ", foreign.reason().as_bytes()]);
+                    let why = foreign.reason().as_bytes();
+                    diag::say(&[start, a, b, c, b"/", file, b": ", why]);
                 }
-                return Ok(match found {
+                let found = match found {
                     Found::Ours(record) => Some((record, tidy)),
                     Found::Nothing | Found::Foreign(_) => None,
-                });
+                };
+                return Ok((Identity { register: Some(register), ..identity }, found));
             }
             Err(trouble) => trouble,
         };
         let (what, error) = match trouble {
-            Trouble::Record(error) => ([b"unable to open ", a, b, c, b"/process"], error),
-            Trouble::Proc(error) => ([&b"unable to use /proc"[..], b"", b"", b"", b""], error),
+            Trouble::Record(error) => ([b"unable to open ", a, b, c, b"/", file], error),
+            Trouble::Proc(error) => ([&b"unable to use /proc"[..], b"", b"", b"", b"", b""], error),
         };
-        if fs::exists(self.state.as_fd(), c"process") != Ok(false) {
+        if fs::exists(self.state.as_fd(), identity.file) != Ok(false) {
             return Err(diag::fatal("supervise", &what, error));
         }
         diag::warning("supervise", &what, error);
-        Ok(None)
+        Ok((identity, None))
     }
 
-    fn read_status(&self) -> Option<Record> {
-        let mut room = [0; status::LEN];
-        let bytes = fs::read_start(self.state.as_fd(), c"status", &mut room).ok()?;
-        Record::from_bytes(bytes)
+    /// What the last supervise has said of the service, and of encore's `log`.
+    fn read_status(&self) -> (Option<Record>, Option<Record>) {
+        let mut room = [0; 2 * status::ENCORE_LEN];
+        let bytes = fs::read_start(self.state.as_fd(), c"status", &mut room);
+        match bytes.ok().and_then(status::parse_file) {
+            Some((main, log)) => (Some(main), log),
+            None => (None, None),
+        }
     }
 
     /// What `state` says that belongs to this status, and what is remembered.
     fn read_state(&self, status: Option<Record>) -> (Kept, Remembered) {
-        let text = fs::read_whole(self.state.as_fd(), c"state", LARGEST_STATE).unwrap_or_default();
-        let Some(detail) = Detail::parse(&text) else {
-            return Default::default();
-        };
+        let text = fs::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
         // It keeps its name as long as there is a supervise.
-        let mut remembered = Remembered { socket: detail.socket.to_vec(), message: Vec::new() };
-        if status.is_none_or(|status| status.since != detail.since) {
+        let socket = Detail::parse(&text).map(|detail| detail.socket.to_vec());
+        let mut remembered = Remembered { socket: socket.unwrap_or_default(), message: Vec::new() };
+        let found = status.map(|status| detail::Found::judge(Some(&text), &status));
+        let Some(detail::Found::Detail(detail)) = found else {
             return (Kept::default(), remembered);
-        }
+        };
         remembered.message = detail.message.to_vec();
         let kept = Kept {
             ready: detail.ready,
@@ -284,6 +364,19 @@ impl Files {
         let _ = fs::unlink(self.state.as_fd(), c"state");
     }
 
+    /// Writes a death down in s6's list, which keeps so many of them. It is for people, and nothing
+    /// hangs on it.
+    pub(super) fn write_death(&self, when: Tai64n, how: Ended, most: u16) {
+        let at = self.state.as_fd();
+        let list = fs::read_whole(at, c"death_tally", LARGEST_TALLY).unwrap_or_default();
+        let Some(list) = tally::with_death(&list, when, how, most) else {
+            return;
+        };
+        let _ = fs::open_trunc(at, c"death_tally.new")
+            .and_then(|file| fd::write_all(file.as_fd(), &list))
+            .and_then(|()| fs::rename(at, c"death_tally.new", c"death_tally"));
+    }
+
     /// The state directory.
     pub(super) fn state(&self) -> BorrowedFd<'_> {
         self.state.as_fd()
@@ -296,35 +389,52 @@ impl Files {
 
     /// Whether processes can be identified.
     pub(super) const fn keeps_record(&self) -> bool {
-        self.register.is_some()
+        self.identity.is_kept()
     }
 
-    /// Writes into the identity record. Says what is wrong unless it was `said`.
+    /// Writes into the identity record of the service. Says what is wrong unless it was `said`.
     pub(super) fn note(&self, said: bool, write: impl FnOnce(&Register) -> Outcome) -> bool {
-        let Some(register) = &self.register else {
+        self.note_in(&self.identity, said, write)
+    }
+
+    /// Writes into an identity record.
+    pub(super) fn note_in(
+        &self,
+        identity: &Identity,
+        said: bool,
+        write: impl FnOnce(&Register) -> Outcome,
+    ) -> bool {
+        let Some(register) = &identity.register else {
             return true;
         };
         let written = write(register);
         if let Err(why) = written
             && !said
         {
-            self.shown.warn(b"write", b"/process", why);
+            let [a, b, c] = self.shown.path();
+            let what = [b"unable to write ", a, b, c, b"/", identity.file.to_bytes()];
+            diag::warning_because("supervise", &what, why);
         }
         written.is_ok()
     }
 
-    /// Removes the identity record: we leave in order. If that fails, it says that we were leaving,
-    /// which comes to the same.
+    /// Removes the identity record of the service: we leave in order. If that fails, it says that
+    /// we were leaving, which comes to the same.
     pub(super) fn remove_record(&self) {
-        let _ = fs::unlink(self.state.as_fd(), c"process");
+        self.remove(&self.identity);
+    }
+
+    /// Removes an identity record.
+    pub(super) fn remove(&self, identity: &Identity) {
+        let _ = fs::unlink(self.state.as_fd(), identity.file);
     }
 
     /// Replaces `status` in one step, so that a reader always sees a whole record; on a full disk
     /// or in a directory that cannot be written, overwrites it, which is one small write as well.
     /// Says what is wrong unless it was `said`.
-    pub(super) fn write_status(&self, record: &Record, said: bool) -> bool {
-        let (original, encore) = (record.to_bytes(), record.to_encore_bytes());
-        let bytes = encore.as_ref().map_or(&original[..], |encore| &encore[..]);
+    pub(super) fn write_status(&self, record: &Record, log: Option<&Record>, said: bool) -> bool {
+        let mut room = [0; 2 * status::ENCORE_LEN];
+        let bytes = status::write_file(record, log, &mut room);
         let at = self.state.as_fd();
         let replaced = match fs::open_trunc(at, c"status.new") {
             Err(error) => Err(("open", "", why(error))),
@@ -382,11 +492,6 @@ impl Shown {
     fn fatal(&self, verb: &[u8], file: &[u8], error: Errno) -> i32 {
         let [a, b, c] = self.path();
         diag::fatal("supervise", &[b"unable to ", verb, b" ", a, b, c, file], error)
-    }
-
-    fn warn(&self, verb: &[u8], file: &[u8], why: &str) {
-        let [a, b, c] = self.path();
-        diag::warning_because("supervise", &[b"unable to ", verb, b" ", a, b, c, file], why);
     }
 
     /// Makes the directory, ignoring failures, which show when the lock is opened. A link

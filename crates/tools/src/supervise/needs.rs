@@ -6,9 +6,9 @@ use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use daemontools_core::detail::{Detail, Phase};
+use daemontools_core::detail::Found;
 use daemontools_core::options::{Death, File, Need, Options, find_cycle};
-use daemontools_core::status::{Record, StateCode, parse_file};
+use daemontools_core::status::parse_file;
 use daemontools_core::tai::Tai64n;
 use daemontools_sys::watch::Watch;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fs};
@@ -168,14 +168,7 @@ fn read(state: OwnedFd) -> Result<Life> {
     let Some((main, _)) = parse_file(&status) else {
         return Ok(Life::NotYet);
     };
-    let text = fs::read_whole(state, c"state", LARGEST).unwrap_or_default();
-    let detail = Detail::parse(&text).filter(|detail| detail.since == main.since);
-    Ok(if serves(&main, detail.as_ref()) { Life::Ready(main.since) } else { Life::NotYet })
-}
-
-fn serves(main: &Record, detail: Option<&Detail<'_>>) -> bool {
-    match detail {
-        Some(detail) => matches!(detail.phase, Phase::Up | Phase::Ready | Phase::Reloading),
-        None => main.pid != 0 || main.state == Some(StateCode::Started),
-    }
+    let text = fs::read_whole(state, c"state", LARGEST).ok();
+    let ready = main.is_up() && Found::judge(text.as_deref(), &main).is_ready();
+    Ok(if ready { Life::Ready(main.since) } else { Life::NotYet })
 }

@@ -7,7 +7,7 @@ use crate::diag;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use daemontools_core::command::{Scope, Signal};
+use daemontools_core::command::{Command, Scope, Signal};
 use daemontools_core::decimal::Decimal;
 use daemontools_core::detail::{Detail, Phase};
 use daemontools_core::supervise::{Event, Script, State};
@@ -17,6 +17,29 @@ use daemontools_sys::{Result, fs, signal as numbers};
 
 use crate::environment::Environment;
 use crate::time::now;
+
+/// What `notify` is told.
+pub(super) struct Happening {
+    /// Which script it is about, by its name.
+    pub(super) script: &'static [u8],
+    pub(super) word: &'static [u8],
+    pub(super) pid: Pid,
+    /// How that process has ended, if it has.
+    pub(super) how: Option<Ended>,
+    /// Where the script was, and where it is.
+    pub(super) phases: [Phase; 2],
+}
+
+impl Happening {
+    /// encore's word for a start, or an end.
+    pub(super) const fn word(how: Option<Ended>) -> &'static [u8] {
+        match how {
+            None => b"start",
+            Some(Ended::Exited(_) | Ended::Unknown) => b"exit",
+            Some(Ended::Killed(_)) => b"killed",
+        }
+    }
+}
 
 impl Supervisor {
     /// Starts `./check`.
@@ -59,50 +82,84 @@ impl Supervisor {
         true
     }
 
+    /// Runs the program of `control/` for a wish, if there is one. Unlike runit we do not wait for
+    /// it: it may take its time, and what is wanted does not depend on what it says.
+    pub(super) fn tell_control(&mut self, command: Command) {
+        if !self.care.as_ref().is_some_and(|care| care.asked.control) {
+            return;
+        }
+        let path = match command {
+            Command::Up | Command::Once => c"control/u",
+            Command::Down => c"control/d",
+            Command::Exit => c"control/x",
+            Command::Pause | Command::Continue | Command::Signal(_) => return,
+        };
+        if !fs::is_executable(fs::HERE, path) {
+            return;
+        }
+        if let (Ok(program), Some(care)) = (self.start_beside(path, &[], None), self.care.as_mut())
+        {
+            care.helpers.push(program);
+        }
+    }
+
     /// Tells `notify` what has happened: a start, or how `before` has ended; or that the service is
     /// somewhere else.
     pub(super) fn tell(&mut self, event: Event, before: (Option<Pid>, Script)) {
         if !self.care.as_ref().is_some_and(|care| care.asked.notify) {
             return;
         }
-        let (happened, (pid, script), number): (&[u8], _, _) = match (event, before) {
-            (Event::Spawned(pid), _) => (b"start", (pid, self.machine.script()), 0),
-            (Event::Ended(Ended::Exited(code)), (Some(pid), script)) => {
-                (b"exit", (pid, script), code)
-            }
-            (Event::Ended(Ended::Killed(signal)), (Some(pid), script)) => {
-                (b"killed", (pid, script), signal)
+        let (pid, script, how) = match (event, before) {
+            (Event::Spawned(pid), _) => (pid, self.machine.script(), None),
+            (Event::Ended(how), (Some(pid), script)) if how != Ended::Unknown => {
+                (pid, script, Some(how))
             }
             _ => match (self.machine.phase(), self.machine.pid()) {
                 (Phase::Ready, Some(pid)) if self.told != Phase::Ready => {
-                    (b"ready", (pid, Script::Run), 0)
+                    let phases = [self.told, Phase::Ready];
+                    self.told = Phase::Ready;
+                    let (script, word) = (b"run", b"ready");
+                    return self.notify(&Happening { script, word, pid, how: None, phases });
                 }
                 _ => return,
             },
         };
-        let phases = [self.told.word(), self.machine.phase().word()];
+        let phases = [self.told, self.machine.phase()];
         self.told = self.machine.phase();
-        let name: &[u8] = match script {
+        let script: &[u8] = match script {
             Script::Start => b"start",
             Script::Run => b"run",
             Script::Stop => b"stop",
             Script::Finish => b"finish",
         };
+        self.notify(&Happening { script, word: Happening::word(how), pid, how, phases });
+    }
+
+    /// Runs `notify`, if there is one.
+    pub(super) fn notify(&mut self, happening: &Happening) {
+        if !self.care.as_ref().is_some_and(|care| care.asked.notify) {
+            return;
+        }
+        let Happening { script, word, pid, how, phases } = *happening;
+        let number = match how {
+            Some(Ended::Exited(number) | Ended::Killed(number)) => number,
+            Some(Ended::Unknown) | None => 0,
+        };
         let digits = Decimal::new(pid.get().cast_unsigned().into());
         let number = Decimal::new(number.into());
-        let words = [name, happened, digits.as_bytes(), number.as_bytes()];
+        let words = [script, word, digits.as_bytes(), number.as_bytes()];
         let args: Vec<CString> = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
         let args: Vec<&CStr> = args.iter().map(AsRef::as_ref).collect();
         let mut environment = Environment::own();
-        environment.set(b"SERVICE_EVENT", happened);
-        environment.set(b"SERVICE_SCRIPT", name);
+        environment.set(b"SERVICE_EVENT", word);
+        environment.set(b"SERVICE_SCRIPT", script);
         environment.set(b"SERVICE_PID", digits.as_bytes());
-        environment.set(b"SERVICE_OLD_STATE", phases[0].as_bytes());
-        environment.set(b"SERVICE_STATE", phases[1].as_bytes());
-        match event {
-            Event::Ended(Ended::Exited(_)) => environment.set(b"SERVICE_EXIT", number.as_bytes()),
-            Event::Ended(Ended::Killed(_)) => environment.set(b"SERVICE_SIGNAL", number.as_bytes()),
-            _ => {}
+        environment.set(b"SERVICE_OLD_STATE", phases[0].word().as_bytes());
+        environment.set(b"SERVICE_STATE", phases[1].word().as_bytes());
+        match how {
+            Some(Ended::Exited(_)) => environment.set(b"SERVICE_EXIT", number.as_bytes()),
+            Some(Ended::Killed(_)) => environment.set(b"SERVICE_SIGNAL", number.as_bytes()),
+            Some(Ended::Unknown) | None => {}
         }
         match self.start_beside(c"./notify", &args, Some(&environment)) {
             Ok(pid) => {

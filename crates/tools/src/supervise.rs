@@ -703,9 +703,10 @@ impl Supervisor {
             (Scope::Tree, None) => Scope::Process,
             (scope, _) => scope,
         };
+        let reach = self.machine.policy().stop.reach;
         match (signal_to(self.adopted.as_ref(), pid, number, scope), scope) {
             // It was started before its directory asked for a group of its own.
-            (Err(Errno::SRCH), Scope::Group) if self.care.is_some() => {
+            (Err(Errno::SRCH), Scope::Group) if reach == Reach::Group => {
                 signal_to(self.adopted.as_ref(), pid, number, Scope::Process)
             }
             (other, _) => other,

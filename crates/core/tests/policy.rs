@@ -775,7 +775,10 @@ fn a_service_waits_for_what_it_lacks() {
     assert_eq!(story.alone(Event::Lacking), "publish");
     assert_eq!((story.whereabouts().as_str(), story.due()), ("blocked u", None));
     assert_eq!(story.machine.phase(), Phase::Blocked);
-    assert_eq!(story.svc(b"up"), "publish; publish");
+    assert_eq!(story.svc(b"p"), "publish");
+    // Somebody who asks for it may know better.
+    assert_eq!(story.alone(command(Command::Up)), "publish prepare");
+    assert_eq!(story.alone(Event::Lacking), "publish");
     assert_eq!(story.at(9_000).alone(Event::Available), "prepare");
     assert_eq!(story.alone(Event::Lacking), "publish", "not quite");
     assert_eq!(story.svc(b"d"), "publish");

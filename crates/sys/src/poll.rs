@@ -114,7 +114,7 @@ pub fn pause(time: Duration) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AsFd as _, fd};
+    use crate::fd;
     use std::time::Instant;
 
     #[test]

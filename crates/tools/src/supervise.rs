@@ -347,9 +347,9 @@ impl Supervisor {
 
     /// Kills what is there, of the service and its other scripts. Tells whether we leave without
     /// having seen its end, as if we had been killed: then the record names it, for the next one.
+    #[inline(never)]
     fn leave_in_haste(&mut self) -> bool {
         match (self.machine.state(), self.machine.pid()) {
-            (State::Gone, _) => return false,
             (State::Sweeping, _) if self.sweep(Signal::Kill) => self.step(Event::Swept),
             (_, Some(pid)) => {
                 let scope = match self.machine.policy().stop.reach {
@@ -366,6 +366,9 @@ impl Supervisor {
             let digits = Decimal::new(pid.get().cast_unsigned().into());
             let what = [b"process ", digits.as_bytes(), b" of ", self.dir, b" refuses to die"];
             diag::say(&[b"supervise: warning: leaving, although ", &what.concat()]);
+        }
+        if over {
+            self.kill_log();
         }
         over
     }

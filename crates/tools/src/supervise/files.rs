@@ -332,14 +332,13 @@ impl Files {
     /// What `state` says that belongs to this status, and what is remembered.
     fn read_state(&self, status: Option<Record>) -> (Kept, Remembered) {
         let text = fs::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
-        let Some(detail) = Detail::parse(&text) else {
-            return Default::default();
-        };
         // It keeps its name as long as there is a supervise.
-        let mut remembered = Remembered { socket: detail.socket.to_vec(), message: Vec::new() };
-        if status.is_none_or(|status| status.since != detail.since) {
+        let socket = Detail::parse(&text).map(|detail| detail.socket.to_vec());
+        let mut remembered = Remembered { socket: socket.unwrap_or_default(), message: Vec::new() };
+        let found = status.map(|status| detail::Found::judge(Some(&text), &status));
+        let Some(detail::Found::Detail(detail)) = found else {
             return (Kept::default(), remembered);
-        }
+        };
         remembered.message = detail.message.to_vec();
         let kept = Kept {
             ready: detail.ready,

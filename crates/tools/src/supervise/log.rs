@@ -24,7 +24,7 @@ use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Forked};
-use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, fd};
+use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, fd, signal};
 
 use super::child;
 use super::scripts::Happening;
@@ -226,6 +226,15 @@ impl Supervisor {
             self.step_log(Event::Command(Command::Down, Scope::Process));
         }
         self.log.as_ref().is_none_or(|log| log.machine.state() == State::Gone)
+    }
+
+    /// Ends it, whatever there is left to read.
+    pub(super) fn kill_log(&self) {
+        if let Some(log) = &self.log
+            && let Some(pid) = log.machine.pid()
+        {
+            let _ = signal_to(log.adopted.as_ref(), pid, signal::KILL, Scope::Process);
+        }
     }
 
     /// Lets the machine of `log` take an event, and performs what it says.

@@ -776,8 +776,7 @@ fn a_service_waits_for_what_it_lacks() {
     assert_eq!((story.whereabouts().as_str(), story.due()), ("blocked u", None));
     assert_eq!(story.machine.phase(), Phase::Blocked);
     assert_eq!(story.svc(b"p"), "publish");
-    // Somebody who asks for it may know better.
-    assert_eq!(story.alone(command(Command::Up)), "publish prepare");
+    assert_eq!(story.alone(command(Command::Up)), "publish prepare", "it may lack nothing now");
     assert_eq!(story.alone(Event::Lacking), "publish");
     assert_eq!(story.at(9_000).alone(Event::Available), "prepare");
     assert_eq!(story.alone(Event::Lacking), "publish", "not quite");
@@ -815,8 +814,10 @@ fn a_service_goes_on_in_the_process_it_names() {
     story.svc(b"d");
     let killed: Vec<Effect> = story.machine.step(Event::Tick, at(5_000)).collect();
     assert_eq!(killed, [Effect::Signal(pid(77), Signal::Kill, Scope::Process)]);
+    // One that comes while the last one ends has not heard of that.
+    assert_eq!(story.event(Event::Moved(pid(78))), "TERM CONT publish");
     story.event(TERMINATED);
-    assert_eq!(story.event(Event::Moved(pid(78))), "", "too late");
+    assert_eq!(story.event(Event::Moved(pid(79))), "", "too late");
 }
 
 const fn command(command: Command) -> Event {

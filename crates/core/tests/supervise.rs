@@ -30,7 +30,8 @@ impl Story {
     }
 }
 
-// The table.
+// The table: the states of the original. `Preparing` is answered at once here; `Failed`, `Blocked`,
+// `Aside`, `Started` and `Sweeping`, which a policy adds, are in `policy.rs`.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Given {

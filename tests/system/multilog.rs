@@ -347,6 +347,80 @@ fn nor_does_it_in_one_of_several_directories_with_a_processor() {
     kill_under_load(&script, &["d", "e", "f"], 0, dropped);
 }
 
+/// Starts it, and lets a burst end in the middle of a line, whose beginning it then holds.
+#[track_caller]
+fn holding(tree: &Tree) -> (PipeReader, PipeWriter, Process) {
+    let (reader, mut input) = open_pipe();
+    let own = reader.try_clone().expect("another reader");
+    let logger = multilog(tree, &["./d"]).stdin_from(own).start();
+    let burst = "a line of the log\n".repeat(1000) + "the beginning ";
+    input.write_all(burst.as_bytes()).expect("write");
+    wait_until("it holds the beginning", DEADLINE, || {
+        // The stage says that it is out of the pipe.
+        let mark = fs::read(tree.path("d/.multilog-batch")).unwrap_or_default();
+        mark.ends_with(b"the beginning ") && mark.get(48) == Some(&3)
+    });
+    assert_eq!(tree.text("d/current").len(), 18_000);
+    (reader, input, logger)
+}
+
+/// Waits until a second without input is over and it has given back what bursts need: the pipe of
+/// which it has both ends.
+#[track_caller]
+fn wait_quiet(logger: &Process) {
+    wait_until("it does not look any more", DEADLINE, || {
+        let open = process::descriptors(logger.pid()).into_iter().filter(|(n, _)| *n > 2);
+        let names = open.map(|(_, what)| what.to_string_lossy().into_owned());
+        let mut pipes: Vec<String> = names.filter(|what| what.starts_with("pipe:")).collect();
+        pipes.sort();
+        pipes.windows(2).all(|pair| pair[0] != pair[1])
+    });
+}
+
+#[test]
+fn a_beginning_that_is_held_is_there_for_the_next_logger_also_after_a_pause() {
+    for pause in [false, true] {
+        let tree = tree();
+        let (reader, mut input, logger) = holding(&tree);
+        if pause {
+            wait_quiet(&logger);
+        }
+        logger.kill();
+        let logger = multilog(&tree, &["./d"]).stdin_from(reader).start();
+        input.write_all(b"and the end\n").expect("write");
+        drop(input);
+        logger.wait().is(0, "", "");
+        assert_eq!(tree.text("d/current"), "the beginning and the end\n");
+    }
+}
+
+#[test]
+fn a_beginning_that_got_its_end_is_not_written_again() {
+    let tree = tree();
+    let (reader, mut input, logger) = holding(&tree);
+    wait_quiet(&logger);
+    input.write_all(b"and the end\n").expect("write");
+    wait_until("it is there", DEADLINE, || {
+        tree.text("d/current").ends_with("log\nthe beginning and the end\n")
+    });
+    logger.kill();
+    let logger = multilog(&tree, &["./d"]).stdin_from(reader).start();
+    input.write_all(b"another line\n").expect("write");
+    drop(input);
+    logger.wait().is(0, "", "");
+    assert_eq!(tree.text("d/current"), "another line\n");
+}
+
+#[test]
+fn a_beginning_from_another_pipe_is_no_beginning() {
+    let tree = tree();
+    let (_, input, logger) = holding(&tree);
+    logger.kill();
+    drop(input);
+    multilog(&tree, &["./d"]).stdin("another line\n").run().is(0, "", "");
+    assert_eq!(tree.text("d/current"), "another line\n");
+}
+
 /// How many KiB of memory a process has that no file stands for.
 #[track_caller]
 fn anonymous(pid: u32) -> u32 {

@@ -410,7 +410,7 @@ fn end_processor(directory: &mut Directory, disk: &mut Disk) -> Result<(), Fault
 /// One life of a logger: it recovers, writes lines while it can, and ends well if it may. Gives
 /// how many lines it had taken.
 fn live(disk: &mut Disk, settings: &Settings<'_>, lines: &[Vec<u8>], clock: &mut Clock) -> usize {
-    let mut directory = Directory::new(settings);
+    let mut directory = Directory::new(settings, None);
     disk.current = None;
     disk.processing = false;
     let mut taken = 0;
@@ -559,7 +559,7 @@ proptest! {
 fn names_do_not_go_back_with_the_clock() {
     let settings = Settings { size: 4096, files: 1000, ..Settings::default_for(b".") };
     let mut disk = Disk { left: usize::MAX, ..Disk::new(true) };
-    let mut directory = Directory::new(&settings);
+    let mut directory = Directory::new(&settings, None);
     let mut seconds = 1_000_000_000;
     let mut now = || {
         // Back by an hour, on by a little, and sometimes not at all.

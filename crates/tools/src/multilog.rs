@@ -93,14 +93,15 @@ impl<'a> Multilog<'a> {
             statuses.push(StatusFile { name, file });
         }
         let mut logs = Vec::new();
-        for settings in &script.directories {
-            logs.push(Log::open(settings)?);
-        }
         // What a limit of lines a second lets pass cannot be found again by the next logger.
         let repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
+        let source = if repeatable { intake::source() } else { None };
+        for settings in &script.directories {
+            logs.push(Log::open(settings, source)?);
+        }
         Ok(Self {
             signals,
-            intake: Intake::new(repeatable && !logs.is_empty()),
+            intake: Intake::new(source.is_some() && !logs.is_empty()),
             router: Router::new(script),
             sinks: Sinks { statuses, logs },
             seed: process::args(1).fold(0, |seed, arg| digest(seed, arg.to_bytes())),
@@ -132,6 +133,7 @@ impl<'a> Multilog<'a> {
             self.take(input);
         }
         if self.router.is_in_line() {
+            self.end_marks();
             let now = self.now();
             self.router.take(b"\n", now, &mut self.sinks);
         }
@@ -147,6 +149,11 @@ impl<'a> Multilog<'a> {
         match input {
             Input::End | Input::Nothing => {}
             Input::Piece(length) => self.take_piece(length),
+            Input::Held(length) => {
+                // Not enough for anything to come of it, so that its mark stays true.
+                let now = self.now();
+                self.route(length, now);
+            }
             Input::Batch(length) => {
                 let now = self.now();
                 self.take_batch(length, now, |_| 0);
@@ -205,8 +212,10 @@ impl<'a> Multilog<'a> {
         }
     }
 
-    /// Takes text that is not protected. It is rather lost by a KILL than doubled.
+    /// Takes text that is not protected. It is rather lost by a KILL than doubled, and so is the
+    /// beginning of a line which it may end.
     fn take_piece(&mut self, length: usize) {
+        self.end_marks();
         let now = self.now();
         self.intake.consume(length);
         self.route(length, now);
@@ -222,12 +231,16 @@ impl<'a> Multilog<'a> {
             log.begin_batch(batch, held, written)
         });
         if !marked {
-            self.sinks.logs.iter_mut().for_each(Log::end_batch);
             return self.take_piece(length);
         }
         self.route(length, moment);
         self.flush();
         self.intake.consume(length);
+        self.end_marks();
+    }
+
+    /// What is marked is over.
+    fn end_marks(&mut self) {
         self.sinks.logs.iter_mut().for_each(Log::end_batch);
     }
 
@@ -273,6 +286,10 @@ impl<'a> Multilog<'a> {
                 });
             }
             (_, Some(_)) => {}
+            (Stage::Writing, None) => {
+                self.intake.hold_again(&[]);
+                self.end_marks();
+            }
             (_, None) => self.intake.hold_again(left.held_after()),
         }
         if !self.intake.is_peeking() {

@@ -7,7 +7,7 @@
 use alloc::vec;
 use alloc::vec::Vec;
 use daemontools_core::lines;
-use daemontools_core::multilog::batch::LONGEST_HELD;
+use daemontools_core::multilog::batch::{self, LONGEST_HELD};
 use daemontools_sys::peek::Peek;
 use daemontools_sys::{Errno, fd, fs};
 
@@ -16,6 +16,14 @@ const PIECE: usize = 2048;
 
 /// How much is looked at in the pipe at once: as much as there is in a usual one.
 const BATCH: usize = 64 * 1024;
+
+/// The input, if it is a pipe that can be told from others: what is marked is marked of that one.
+pub(super) fn source() -> Option<u64> {
+    let mut boot = [0; 64];
+    let boot = fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut boot).ok()?;
+    let pipe = fs::open_inode(fd::stdin()).ok().filter(|_| fs::is_fifo(fd::stdin()))?;
+    Some(batch::source(boot, pipe))
+}
 
 /// What has come. The lengths are those of the text that is there to be dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +38,8 @@ pub(super) enum Input {
     Batch(usize),
     /// The beginning of a line, of which the same is true.
     Beginning(usize),
+    /// The beginning of a line that was held.
+    Held(usize),
 }
 
 /// The standard input.
@@ -38,7 +48,7 @@ pub(super) struct Intake {
     buffer: Vec<u8>,
     /// How much is held.
     held: usize,
-    /// It is a pipe, and batches are wanted.
+    /// It is such a pipe, and batches are wanted.
     may_peek: bool,
     /// The last read took as much as it could.
     much: bool,
@@ -49,13 +59,7 @@ pub(super) struct Intake {
 impl Intake {
     /// The input; with `batches`, it may come in such.
     pub(super) fn new(batches: bool) -> Self {
-        Self {
-            buffer: vec![0; PIECE],
-            held: 0,
-            may_peek: batches && fs::is_fifo(fd::stdin()),
-            much: false,
-            peek: None,
-        }
+        Self { buffer: vec![0; PIECE], held: 0, may_peek: batches, much: false, peek: None }
     }
 
     /// Begins to look before it takes. Without it, for want of descriptors perhaps, it reads on.
@@ -81,7 +85,7 @@ impl Intake {
                 self.buffer = vec![0; PIECE];
                 Input::Nothing
             }
-            held => Input::Piece(held),
+            held => Input::Held(held),
         }
     }
 

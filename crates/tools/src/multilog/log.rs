@@ -42,10 +42,10 @@ pub(super) struct Log<'a> {
 
 impl<'a> Log<'a> {
     /// Opens, locks and recovers a directory.
-    pub(super) fn open(settings: &Settings<'a>) -> Result<Self, i32> {
+    pub(super) fn open(settings: &Settings<'a>, source: Option<u64>) -> Result<Self, i32> {
         let mut log = Self {
             name: settings.name,
-            directory: Directory::new(settings),
+            directory: Directory::new(settings, source),
             store: LogDir::open(settings)?,
             said: None,
             retry: None,
@@ -182,6 +182,8 @@ impl<'a> Log<'a> {
 
     /// The end: everything is written, and marked as complete.
     pub(super) fn close(&mut self) -> Work {
+        // Not after it is complete: what was marked is not true for a logger that comes later.
+        self.end_batch();
         let closed = self.store.close_complete();
         self.worked(closed.map(|()| Progress::Done))
     }

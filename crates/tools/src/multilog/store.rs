@@ -149,6 +149,11 @@ const fn path(file: File) -> &'static CStr {
     }
 }
 
+/// A number for a file that no file gets again: inodes are given anew, but not in the same moment.
+const fn number(s: &fs::FileStat) -> u64 {
+    s.inode ^ (s.born as u64).rotate_left(32)
+}
+
 /// `None` if it failed because there is nothing of that name.
 fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
@@ -167,16 +172,16 @@ impl Store for LogDir<'_> {
             complete: s.mode & COMPLETE != 0,
             links: s.links,
             size: s.size,
-            inode: s.inode,
+            inode: number(&s),
             modified: s.modified,
         }))
     }
 
     fn open_current(&mut self) -> Result<u64> {
         let current = fs::open_append(self.at(), c"current")?;
-        let inode = fs::open_inode(current.as_fd())?;
+        let stat = fs::stat_open(current.as_fd())?;
         self.current = Some(current);
-        Ok(inode)
+        Ok(number(&stat))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {

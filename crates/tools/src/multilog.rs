@@ -156,7 +156,12 @@ impl<'a> Multilog<'a> {
             }
             Input::Batch(length) => {
                 let now = self.now();
-                self.take_batch(length, now, |_| 0);
+                let mut next = Some(length);
+                while let Some(length) = next {
+                    self.take_batch(length, now, |_| 0);
+                    next = self.intake.next_batch();
+                }
+                self.end_marks();
             }
             Input::Beginning(length) => self.hold(length),
         }
@@ -219,10 +224,11 @@ impl<'a> Multilog<'a> {
         let now = self.now();
         self.intake.consume(length);
         self.route(length, now);
+        self.intake.pass(length);
     }
 
     /// Writes whole lines that are in the pipe, behind what is held, and consumes them. `written`
-    /// says how much of what comes of them is in a directory.
+    /// says how much of what comes of them is in a directory. The marks stay for the next batch.
     fn take_batch(&mut self, length: usize, moment: Tai64n, written: impl Fn(&Log<'_>) -> u64) {
         let held = self.intake.held();
         let batch = self.batch(held.len(), length, moment);
@@ -236,7 +242,7 @@ impl<'a> Multilog<'a> {
         self.route(length, moment);
         self.flush();
         self.intake.consume(length);
-        self.end_marks();
+        self.intake.pass(length);
     }
 
     /// What is marked is over.
@@ -284,6 +290,7 @@ impl<'a> Multilog<'a> {
                     let same = log.left().filter(|other| other.batch == left.batch);
                     same.map_or(0, |left| left.written)
                 });
+                self.end_marks();
             }
             (_, Some(_)) => {}
             (Stage::Writing, None) => {

@@ -163,6 +163,32 @@ fn what_is_too_much_for_a_second_is_counted() {
     logger.wait().is(0, "", "");
 }
 
+#[test]
+fn what_was_too_much_is_told_before_the_end() {
+    let lines: String = (0..1000).map(|n| format!("{n}\n")).collect();
+    for term in [false, true] {
+        let tree = tree();
+        let (logger, mut input) = start(multilog(&tree, &["R10", "./d"]));
+        input.write_all(lines.as_bytes()).expect("write");
+        tree.wait_text("d/current", "9\n");
+        if term {
+            logger.signal(Signal::TERM);
+            assert_eq!(logger.wait().code, Some(0));
+        } else {
+            drop(input);
+            logger.wait().is(0, "", "");
+        }
+        let text = tree.text("d/current");
+        let dropped = |line: &str| {
+            line.strip_prefix("multilog: dropped ")?.strip_suffix(" lines")?.parse::<usize>().ok()
+        };
+        let told: usize = text.lines().filter_map(dropped).sum();
+        let kept = text.lines().filter(|line| dropped(line).is_none()).count();
+        assert!(told > 0 && kept + told <= 1000, "{kept} {told}");
+        assert!(term || kept + told == 1000, "{kept} {told}");
+    }
+}
+
 // Troubles
 
 #[test]

@@ -137,6 +137,8 @@ impl<'a> Multilog<'a> {
             let now = self.now();
             self.router.take(b"\n", now, &mut self.sinks);
         }
+        let now = self.now();
+        self.router.tell_rest(now, &mut self.sinks);
         self.end();
     }
 

@@ -87,6 +87,28 @@ fn numbers_which_are_too_small_are_told() {
 }
 
 #[test]
+fn numbers_which_are_something_else_are_told() {
+    let tree = tree();
+    let script = ["s5000k", "n99999999999999999999", "./d"];
+    let expected = "\
+        multilog: warning: s5000k is not a number, using s5000\n\
+        multilog: warning: n99999999999999999999 is too large, using n18446744073709551615\n";
+    multilog(&tree, &script).stdin("x\n").run().is(0, "", expected);
+}
+
+#[test]
+fn a_word_that_ends_no_name_is_refused_at_the_start() {
+    let tree = tree();
+    let long = format!("w{}", "x".repeat(230));
+    for word in ["wa/b", "w/", &long] {
+        let expected = format!("multilog: fatal: {word} is no end of a file's name\n");
+        multilog(&tree, &[word, "./d"]).stdin("x\n").run().is(100, "", expected);
+    }
+    assert!(!tree.exists("d"));
+    multilog(&tree, &["wa/b", "w", "./d"]).stdin("x\n").run().is(0, "", "");
+}
+
+#[test]
 fn no_size_is_too_large() {
     let tree = tree();
     let line = "x".repeat(99) + "\n";
@@ -247,6 +269,18 @@ fn alrm_in_a_pause_is_obeyed_without_more_input() {
     wait_until("there is an old file", DEADLINE, || finished(&tree, "d").len() == 1);
     let name = finished(&tree, "d").remove(0);
     assert_eq!(tree.text(format!("d/{name}")), "x".repeat(200) + "\n");
+}
+
+#[test]
+fn term_ends_a_pause_for_a_status_file() {
+    let tree = tree();
+    symlink("/dev/full", tree.path("full")).expect("a link");
+    let (logger, mut input) = start(multilog(&tree, &["=full", "./d"]));
+    input.write_all(b"one\ntwo\nthree\n").expect("write");
+    logger.wait_stderr("unable to write full, pausing: out of disk space\n");
+    logger.signal(Signal::TERM);
+    assert_eq!(logger.wait_within(PROMPT).code, Some(0));
+    assert_eq!(tree.text("d/current"), "one\ntwo\nthree\n");
 }
 
 #[test]

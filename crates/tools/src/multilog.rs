@@ -7,7 +7,7 @@ mod intake;
 mod log;
 mod store;
 
-use crate::diag;
+use crate::diag::{self, PERMANENT};
 use crate::time::{instant, label};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use daemontools_core::decimal::Decimal;
 use daemontools_core::lines;
 use daemontools_core::multilog::batch::{Batch, Stage, digest};
 use daemontools_core::multilog::router::{HEAD, Outputs, Router};
-use daemontools_core::multilog::script::Script;
+use daemontools_core::multilog::script::{Script, Wrong};
 use daemontools_core::tai::Tai64n;
 use daemontools_sys::process;
 use daemontools_sys::signal::{self, Signals};
@@ -27,17 +27,30 @@ use log::{Log, PAUSE, Work};
 /// How much of a batch is written at once.
 const SLICE: usize = 32 * 1024;
 
+/// So that a name fits: it has 26 bytes before the code, and 255 at most.
+const LONGEST_CODE: usize = 229;
+
 /// How long nothing has to come until what is held for much input is given back.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Exit code: 0 at the end of the input and after TERM, 111 if it cannot begin.
+/// Exit code: 0 at the end of the input and after TERM, 111 if it cannot begin, 100 if it never can.
 pub(crate) fn main() -> i32 {
     let script = Script::parse(process::args(1).map(core::ffi::CStr::to_bytes));
     fd::fill_missing(fd::Missing::ClosedForChildren);
     for changed in &script.changed {
         let (letter, taken) = (changed.arg.get(..1), Decimal::new(changed.taken));
         let taken = [letter.unwrap_or_default(), taken.as_bytes()].concat();
-        diag::say(&[b"multilog: warning: ", changed.arg, b" is too small, using ", &taken]);
+        let why: &[u8] = match changed.why {
+            Wrong::TooSmall => b" is too small, using ",
+            Wrong::TooLarge => b" is too large, using ",
+            Wrong::NoNumber => b" is not a number, using ",
+        };
+        diag::say(&[b"multilog: warning: ", changed.arg, why, &taken]);
+    }
+    let is_wrong = |code: &[u8]| code.contains(&b'/') || code.len() > LONGEST_CODE;
+    if let Some(settings) = script.directories.iter().find(|s| is_wrong(s.code)) {
+        diag::say(&[b"multilog: fatal: w", settings.code, b" is no end of a file's name"]);
+        return PERMANENT;
     }
     match Multilog::begin(&script) {
         Ok(mut multilog) => {
@@ -49,7 +62,6 @@ pub(crate) fn main() -> i32 {
 }
 
 struct Multilog<'a> {
-    signals: Signals,
     intake: Intake,
     router: Router<'a>,
     sinks: Sinks<'a>,
@@ -57,14 +69,15 @@ struct Multilog<'a> {
     seed: u64,
     /// The moment in the last stamp.
     last: Tai64n,
+}
+
+/// Where lines go, and what may come while they have to wait there.
+struct Sinks<'a> {
+    signals: Signals,
     /// TERM has come.
     ending: bool,
     /// ALRM has come.
     rotation_asked: bool,
-}
-
-/// Where lines go.
-struct Sinks<'a> {
     statuses: Vec<StatusFile<'a>>,
     logs: Vec<Log<'a>>,
 }
@@ -100,14 +113,11 @@ impl<'a> Multilog<'a> {
             logs.push(Log::open(settings, source)?);
         }
         Ok(Self {
-            signals,
             intake: Intake::new(source.is_some() && !logs.is_empty()),
             router: Router::new(script),
-            sinks: Sinks { statuses, logs },
+            sinks: Sinks { signals, ending: false, rotation_asked: false, statuses, logs },
             seed: process::args(1).fold(0, |seed, arg| digest(seed, arg.to_bytes())),
             last: Tai64n::default(),
-            ending: false,
-            rotation_asked: false,
         })
     }
 
@@ -116,17 +126,17 @@ impl<'a> Multilog<'a> {
         loop {
             self.flush();
             // Asked for by now, or while a processor was waited for.
-            if core::mem::take(&mut self.rotation_asked) {
+            if core::mem::take(&mut self.sinks.rotation_asked) {
                 self.rotate();
             }
-            if self.ending && !self.is_in_line() {
+            if self.sinks.ending && !self.is_in_line() {
                 break;
             }
             if !self.wait_for_input() {
                 continue;
             }
             // What follows the line at hand is left for the next logger.
-            let input = self.intake.next(self.router.is_in_line(), self.ending);
+            let input = self.intake.next(self.router.is_in_line(), self.sinks.ending);
             if input == Input::End {
                 break;
             }
@@ -184,9 +194,9 @@ impl<'a> Multilog<'a> {
         let dropped = self.router.has_dropped().then_some(QUIET);
         let due = due.map(|due| due.after(instant()));
         let timeout = due.into_iter().chain(quiet).chain(dropped).min();
-        let [input, signalled] = poll::readable([fd::stdin(), self.signals.fd()], timeout);
+        let [input, signalled] = poll::readable([fd::stdin(), self.sinks.signals.fd()], timeout);
         if signalled {
-            self.take_signals();
+            self.sinks.take_signals();
         }
         if !input {
             if quiet.is_some() && !signalled {
@@ -198,7 +208,7 @@ impl<'a> Multilog<'a> {
             self.router.tell_dropped(now, &mut self.sinks);
         }
         self.sinks.logs.iter_mut().for_each(Log::retry_processor);
-        input && !self.rotation_asked && (!self.ending || self.is_in_line())
+        input && !self.sinks.rotation_asked && (!self.sinks.ending || self.is_in_line())
     }
 
     /// Gives so much of the input to those who write it, and writes all but the last of it.
@@ -334,24 +344,12 @@ impl<'a> Multilog<'a> {
     fn wait_for_processors(&mut self, most: Option<Duration>) {
         let retry = self.sinks.logs.iter().filter_map(Log::retry).min();
         let retry = retry.map(|due| due.after(instant()));
-        let [signalled] = poll::readable([self.signals.fd()], retry.into_iter().chain(most).min());
+        let [signalled] =
+            poll::readable([self.sinks.signals.fd()], retry.into_iter().chain(most).min());
         if signalled {
-            self.take_signals();
+            self.sinks.take_signals();
         }
         self.sinks.logs.iter_mut().for_each(Log::retry_processor);
-    }
-
-    fn take_signals(&mut self) {
-        for signal in self.signals.pending() {
-            self.ending |= signal == signal::TERM;
-            self.rotation_asked |= signal == signal::ALRM;
-        }
-        while let Some((pid, how)) = process::reap() {
-            let mut logs = self.sinks.logs.iter_mut();
-            if let Some(log) = logs.find(|log| log.processor() == Some(pid)) {
-                log.processor_ended(how);
-            }
-        }
     }
 
     /// The end: everything is written, and marked as complete.
@@ -362,6 +360,21 @@ impl<'a> Multilog<'a> {
             self.flush();
         }
         self.work(Log::close);
+    }
+}
+
+impl Sinks<'_> {
+    fn take_signals(&mut self) {
+        for signal in self.signals.pending() {
+            self.ending |= signal == signal::TERM;
+            self.rotation_asked |= signal == signal::ALRM;
+        }
+        while let Some((pid, how)) = process::reap() {
+            let mut logs = self.logs.iter_mut();
+            if let Some(log) = logs.find(|log| log.processor() == Some(pid)) {
+                log.processor_ended(how);
+            }
+        }
     }
 }
 
@@ -382,35 +395,44 @@ impl Outputs for Sinks<'_> {
     }
 
     fn status(&mut self, number: usize, line: &[u8]) {
-        if let Some(status) = self.statuses.get(number) {
-            status.show(line);
+        let mut said = false;
+        while let Some(status) = self.statuses.get(number)
+            && let Err(error) = status.show(line)
+        {
+            if !said {
+                status.warn(error);
+            }
+            said = true;
+            // The file shows the last line and keeps none: that is not worth waiting for.
+            if self.ending {
+                return;
+            }
+            let [signalled] = poll::readable([self.signals.fd()], Some(PAUSE));
+            if signalled {
+                self.take_signals();
+            }
         }
     }
 }
 
 impl StatusFile<'_> {
     /// Overwrites the file with a line, filled up with newlines to a fixed size.
-    fn show(&self, line: &[u8]) {
+    fn show(&self, line: &[u8]) -> Result<(), Errno> {
         let mut text = [b'\n'; HEAD + 1];
         for (place, &byte) in text.iter_mut().zip(line) {
             *place = byte;
         }
-        let mut said = false;
-        loop {
-            let error = match fs::write_at(self.file.as_fd(), 0, &text) {
-                Ok(n) if n == text.len() => return,
-                Ok(_) => Errno::NOSPC,
-                Err(error) => error,
-            };
-            if !said {
-                let verb: &[u8] = match error {
-                    Errno::SPIPE => b"unable to move to beginning of ",
-                    _ => b"unable to write ",
-                };
-                diag::warning("multilog", &[verb, self.name, b", pausing"], error);
-            }
-            said = true;
-            poll::pause(PAUSE);
+        match fs::write_at(self.file.as_fd(), 0, &text)? {
+            n if n == text.len() => Ok(()),
+            _ => Err(Errno::NOSPC),
         }
+    }
+
+    fn warn(&self, error: Errno) {
+        let verb: &[u8] = match error {
+            Errno::SPIPE => b"unable to move to beginning of ",
+            _ => b"unable to write ",
+        };
+        diag::warning("multilog", &[verb, self.name, b", pausing"], error);
     }
 }

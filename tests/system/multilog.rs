@@ -50,6 +50,45 @@ fn dates_can_stand_before_the_lines() {
     assert_eq!(shape, "0000-00-00T00:00:00.000000Z");
 }
 
+/// A label of a moment so many seconds from now.
+fn label_in(seconds: i64) -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let now = i64::try_from(now.expect("a clock").as_secs()).expect("a clock");
+    let seconds = u64::try_from(now + seconds).expect("later than 1970");
+    format!("@{:016x}00000001", (1 << 62) + 10 + seconds)
+}
+
+#[test]
+fn labels_do_not_go_back_in_a_file_when_the_clock_did() {
+    for (ahead, stays) in [(3600, true), (-10, false), (1_000_000_000, false)] {
+        let tree = tree();
+        let before = label_in(ahead);
+        tree.mkdir("d");
+        tree.write("d/current", format!("{before} one\n"));
+        tree.chmod("d/current", 0o744);
+        multilog(&tree, &["t", "./d"]).stdin("two\n").run().is(0, "", "");
+        let text = tree.text("d/current");
+        let (label, line) = text.lines().nth(1).expect("a line").split_at(25);
+        assert_eq!(line, " two");
+        assert_eq!(label == before, stays, "{label} after {before}");
+    }
+}
+
+#[test]
+fn old_files_with_names_from_the_future_do_not_make_later_ones_go() {
+    let tree = tree();
+    tree.mkdir("d");
+    let ahead: Vec<String> = (0..4).map(|n| format!("{}.s", label_in(1_000_000 + n))).collect();
+    for name in &ahead {
+        tree.write(format!("d/{name}"), "of the future\n");
+    }
+    let input: String = (0..400).map(|n| format!("{n:063}\n")).collect();
+    multilog(&tree, &["s4096", "n4", "./d"]).stdin(&input).run().is(0, "", "");
+    let left = finished(&tree, "d");
+    assert!(left.len() == 3 && left.iter().all(|name| *name > ahead[3]), "{left:?}");
+    assert!(input.ends_with(&whole(&tree, "d")));
+}
+
 #[test]
 fn seconds_can_stand_before_the_lines() {
     let text = logged(&["T", "./d"], "one\n");

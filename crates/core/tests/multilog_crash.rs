@@ -213,6 +213,11 @@ impl Store for Model {
         Ok(())
     }
 
+    fn newest(&mut self) -> Result<Option<Tai64n>, Fault> {
+        self.operation()?;
+        Ok(self.names.keys().filter_map(|name| Tai64n::from_label(name)).max())
+    }
+
     fn prune(&mut self, keep: &Keep) -> Result<(), Fault> {
         self.operation()?;
         let size = |n: &usize| self.nodes[*n].data.len() as u64;

@@ -349,6 +349,11 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn newest(&mut self) -> Result<Option<Tai64n>, Fault> {
+        self.operation()?;
+        Ok(self.seen().names.keys().filter_map(|name| Tai64n::from_label(name)).max())
+    }
+
     fn prune(&mut self, keep: &Keep) -> Result<(), Fault> {
         self.operation()?;
         let files = self.seen().names.keys().map(|name| (name.clone(), 0)).collect();
@@ -572,7 +577,10 @@ fn names_do_not_go_back_with_the_clock() {
         let progress = directory.work(&mut disk, now()).expect("nothing fails");
         assert_eq!(progress, Progress::Done);
     }
+    // Nor after a restart.
+    let mut directory = Directory::new(&settings, None);
+    directory.recover(&mut disk, Tai64n::from_unix(1000, 500)).expect("nothing fails");
     // In the order of their names they are in order, and nothing is missing.
-    assert_eq!(disk.old().len(), 50);
+    assert_eq!(disk.old().len(), 51);
     assert_eq!(disk.everything(), (0..disk.written).collect::<Data>());
 }

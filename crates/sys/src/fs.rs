@@ -332,6 +332,15 @@ pub fn write_at(fd: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<usize> 
     rustix::io::retry_on_intr(|| rustix::io::pwrite(fd, bytes, offset))
 }
 
+/// Reads from a part of a file, from this offset on; gives what was there, up to its size.
+///
+/// # Errors
+/// What pread says.
+pub fn read_at<'a>(fd: BorrowedFd<'_>, offset: u64, room: &'a mut [u8]) -> Result<&'a [u8]> {
+    let n = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut *room, offset))?;
+    Ok(room.get(..n).unwrap_or_default())
+}
+
 /// Reads the beginning of a file, as much as there is room for and comes at once: all of a small
 /// file, and of one in /proc.
 ///

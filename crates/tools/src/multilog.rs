@@ -16,7 +16,7 @@ use daemontools_core::decimal::Decimal;
 use daemontools_core::lines;
 use daemontools_core::multilog::batch::{Batch, Stage, digest};
 use daemontools_core::multilog::router::{HEAD, Outputs, Router};
-use daemontools_core::multilog::script::{Script, Wrong};
+use daemontools_core::multilog::script::{Script, Stamp, Wrong};
 use daemontools_core::tai::Tai64n;
 use daemontools_sys::process;
 use daemontools_sys::signal::{self, Signals};
@@ -29,6 +29,9 @@ const SLICE: usize = 32 * 1024;
 
 /// So that a name fits: it has 26 bytes before the code, and 255 at most.
 const LONGEST_CODE: usize = 229;
+
+/// A day has so many seconds.
+const DAY: i64 = 86_400;
 
 /// How long nothing has to come until what is held for much input is given back.
 const QUIET: Duration = Duration::from_secs(1);
@@ -112,12 +115,18 @@ impl<'a> Multilog<'a> {
         for settings in &script.directories {
             logs.push(Log::open(settings, source)?);
         }
+        // A clock that was set back must not make the labels of a file go back, but nobody wants to
+        // wait for the moment of one that was quite wrong.
+        let latest = Tai64n::from_unix(label().to_unix() + DAY, 0);
+        let labels = logs.iter().filter(|_| script.stamp == Stamp::Tai64n);
+        let last = labels.filter_map(Log::last_label).filter(|label| *label < latest).max();
+        let last = last.unwrap_or_default();
         Ok(Self {
             intake: Intake::new(source.is_some() && !logs.is_empty()),
             router: Router::new(script),
             sinks: Sinks { signals, ending: false, rotation_asked: false, statuses, logs },
             seed: process::args(1).fold(0, |seed, arg| digest(seed, arg.to_bytes())),
-            last: Tai64n::default(),
+            last,
         })
     }
 

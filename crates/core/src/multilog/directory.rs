@@ -168,6 +168,11 @@ pub trait Store {
     /// # Errors
     /// The first of opening, fsync and fchmod that failed.
     fn settle(&mut self, file: File, complete: bool) -> Result<(), (Step, Self::Error)>;
+    /// The latest moment in the name of an old file.
+    ///
+    /// # Errors
+    /// What reading the directory says.
+    fn newest(&mut self) -> Result<Option<Tai64n>, Self::Error>;
     /// Removes the old files that [`surplus`] says, but nothing that cannot be removed.
     ///
     /// # Errors
@@ -800,6 +805,10 @@ impl Directory {
                 // With two names it has its last one already: the removal was interrupted.
                 if stat.links != 1 {
                     return next(FinishStage::Remove(None));
+                }
+                if self.last == Tai64n::default() {
+                    // The clock may have been ahead when they got their names.
+                    self.last = store.newest().map_err(trouble(Step::Read))?.unwrap_or_default();
                 }
                 self.last = if now > self.last { now } else { self.last.next_microsecond() };
                 let name = OldName { moment: self.last, code };

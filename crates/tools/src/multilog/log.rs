@@ -8,6 +8,7 @@ use daemontools_core::Pid;
 use daemontools_core::multilog::batch::{Batch, Left, Stage};
 use daemontools_core::multilog::directory::{Directory, Progress, Trouble};
 use daemontools_core::multilog::script::Settings;
+use daemontools_core::tai::Tai64n;
 use daemontools_core::time::Instant;
 use daemontools_sys::process::Ended;
 use daemontools_sys::{Errno, poll};
@@ -103,6 +104,11 @@ impl<'a> Log<'a> {
             self.store.warn(trouble);
         }
         self.said = Some(trouble);
+    }
+
+    /// See [`LogDir::last_label`].
+    pub(super) fn last_label(&self) -> Option<Tai64n> {
+        self.store.last_label()
     }
 
     /// See [`Directory::left`].

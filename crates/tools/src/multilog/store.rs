@@ -13,6 +13,7 @@ use daemontools_core::multilog::directory::{
     File, Keep, OldName, Stat, Step, Store, Trouble, surplus,
 };
 use daemontools_core::multilog::script::Settings;
+use daemontools_core::tai::Tai64n;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, lock, signal};
 
@@ -79,6 +80,19 @@ impl<'a> LogDir<'a> {
 
     fn current(&self) -> Result<BorrowedFd<'_>> {
         self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
+    }
+
+    /// The last label that begins a line in the last part of `current`.
+    pub(super) fn last_label(&self) -> Option<Tai64n> {
+        const PART: usize = 4096;
+        let file = fs::open_read(self.at(), path(File::Current)).ok()?;
+        let size = fs::size(file.as_fd()).ok()?;
+        let mut room = [0; PART];
+        let from = size.saturating_sub(PART as u64);
+        let text = fs::read_at(file.as_fd(), from, &mut room).ok()?;
+        // The first is the end of one that begins before.
+        let lines = text.split_inclusive(|c| *c == b'\n').skip(usize::from(from > 0));
+        lines.filter_map(Tai64n::from_label).last()
     }
 
     /// The end: what was written goes to disk, and then the file is marked as complete.
@@ -236,6 +250,13 @@ impl Store for LogDir<'_> {
             fs::fchmod(opened.as_fd(), 0o744).map_err(|e| (Step::Mode(file), e))?;
         }
         Ok(())
+    }
+
+    fn newest(&mut self) -> Result<Option<Tai64n>> {
+        let dir = fs::open_dir(self.at(), c".")?;
+        let mut newest = None;
+        dir::names(dir.as_fd(), |name| newest = newest.max(Tai64n::from_label(name.to_bytes())))?;
+        Ok(newest)
     }
 
     fn prune(&mut self, keep: &Keep) -> Result<()> {

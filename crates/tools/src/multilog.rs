@@ -199,7 +199,8 @@ impl<'a> Multilog<'a> {
     /// Whether there is input, and it is to be taken.
     fn wait_for_input(&mut self) -> bool {
         let due = self.sinks.logs.iter().filter_map(Log::due).min();
-        let quiet = self.intake.is_peeking().then_some(QUIET);
+        let is_roomy = self.intake.is_peeking() || self.sinks.logs.iter().any(Log::is_roomy);
+        let quiet = is_roomy.then_some(QUIET);
         let dropped = self.router.has_dropped().then_some(QUIET);
         let due = due.map(|due| due.after(instant()));
         let timeout = due.into_iter().chain(quiet).chain(dropped).min();
@@ -209,8 +210,10 @@ impl<'a> Multilog<'a> {
         }
         if !input {
             if quiet.is_some() && !signalled {
-                let held = self.intake.end_to_peek();
-                self.take(held);
+                if self.intake.is_peeking() {
+                    let held = self.intake.end_to_peek();
+                    self.take(held);
+                }
                 self.sinks.logs.iter_mut().for_each(Log::shrink);
             }
             let now = self.now();

@@ -358,6 +358,9 @@ pub struct Directory {
 /// What usually comes of so much of a batch as is written at once.
 const ROOM: usize = 64 * 1024;
 
+/// So much text is kept in memory that is never given back.
+const LITTLE: usize = 1024;
+
 /// A file may end at a line's end this far before its limit.
 const SLACK: u64 = 2000;
 
@@ -511,8 +514,6 @@ impl Directory {
         let marked = Marked { batch, stage: Stage::Writing, before: written, start, held: length };
         self.set_mark(store, marked, false, Some(held))?;
         self.skip = written;
-        // All at once, so that it can be given back to the system in one piece.
-        self.buffer.reserve(ROOM);
         Ok(())
     }
 
@@ -570,7 +571,12 @@ impl Directory {
     pub fn add(&mut self, text: &[u8]) {
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(text.len());
         self.skip -= skipped as u64;
-        self.buffer.extend_from_slice(text.get(skipped..).unwrap_or_default());
+        let text = text.get(skipped..).unwrap_or_default();
+        if self.buffer.len() + text.len() > self.buffer.capacity().max(LITTLE) {
+            // All at once, so that it can be given back to the system in one piece.
+            self.buffer.reserve(ROOM);
+        }
+        self.buffer.extend_from_slice(text);
     }
 
     /// How much was added and is not written.
@@ -579,9 +585,15 @@ impl Directory {
         self.buffer.len() - self.written
     }
 
+    /// Whether [`Directory::shrink`] has something to give back.
+    #[must_use]
+    pub const fn is_roomy(&self) -> bool {
+        self.buffer.capacity() > LITTLE
+    }
+
     /// Gives back the memory that much text at once has taken.
     pub fn shrink(&mut self) {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && self.is_roomy() {
             self.buffer = Vec::new();
         }
     }

@@ -132,6 +132,11 @@ impl<'a> Log<'a> {
         let _ = self.directory.end_batch(&mut self.store);
     }
 
+    /// See [`Directory::is_roomy`].
+    pub(super) const fn is_roomy(&self) -> bool {
+        self.directory.is_roomy()
+    }
+
     /// See [`Directory::shrink`].
     pub(super) fn shrink(&mut self) {
         self.directory.shrink();

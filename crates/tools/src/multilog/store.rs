@@ -4,6 +4,7 @@ use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use crate::paths;
 use alloc::ffi::CString;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
@@ -84,10 +85,11 @@ impl<'a> LogDir<'a> {
 
     /// The last label that begins a line in the last part of `current`.
     pub(super) fn last_label(&self) -> Option<Tai64n> {
-        const PART: usize = 4096;
+        // So much that it goes back to the system.
+        const PART: usize = 64 * 1024;
         let file = fs::open_read(self.at(), path(File::Current)).ok()?;
         let size = fs::size(file.as_fd()).ok()?;
-        let mut room = [0; PART];
+        let mut room = vec![0; PART];
         let from = size.saturating_sub(PART as u64);
         let text = fs::read_at(file.as_fd(), from, &mut room).ok()?;
         // The first is the end of one that begins before.

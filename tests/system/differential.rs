@@ -621,7 +621,12 @@ fn run(tree: &Tree, theirs: bool, case: &Case) -> Vec<(Output, Picture)> {
 
 /// Ours says which numbers it does not take as they stand.
 fn without_changes(text: &str) -> String {
-    text.split_inclusive('\n').filter(|line| !line.contains(" is too small, using ")).collect()
+    let tells = |line: &&str| {
+        ["too small", "too large", "not a number"]
+            .iter()
+            .any(|why| line.contains(&format!(" is {why}, using ")))
+    };
+    text.split_inclusive('\n').filter(|line| !tells(line)).collect()
 }
 
 /// Ours names who has a lock.

@@ -1,8 +1,10 @@
 //! Our programs and the original's beside each other, as while one replaces the other.
 
-use harness::{Cmd, Process, Signal, Tree, process, wait_until};
+use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_until};
 use std::fs;
+use std::io::{Write, pipe};
 use std::os::unix::fs::MetadataExt;
+use std::thread;
 use system::{PROMPT, leaves, original, tree};
 
 /// A program of the original's.
@@ -129,6 +131,104 @@ fn each_takes_over_what_the_other_has_left() {
     for (file, mode) in [("control", 0o600), ("lock", 0o600), ("ok", 0o600), ("status", 0o644)] {
         assert_eq!(tree.mode(format!("a/supervise/{file}")), mode, "{file}");
     }
+}
+
+/// All lines of a log, in order, with what may be the end of one at the end of each file.
+fn logged(tree: &Tree) -> Vec<String> {
+    let entries = fs::read_dir(tree.path("d")).expect("a directory");
+    let names = entries.map(|e| e.expect("an entry").file_name().into_string().expect("a name"));
+    let mut old: Vec<String> = names.filter(|name| name.starts_with('@')).collect();
+    old.sort();
+    let files = old.into_iter().chain(["current".to_string()]);
+    let texts = files.map(|name| tree.text(format!("d/{name}")));
+    texts.flat_map(|text| text.lines().map(str::to_string).collect::<Vec<_>>()).collect()
+}
+
+/// Lets the multilogs of both suites have a log and a pipe in turn, while a writer never pauses.
+/// Gives how many lines were lost, and how many are there twice.
+#[track_caller]
+fn in_turn(end: Signal) -> (usize, usize) {
+    const LINES: usize = 400_000;
+    let tree = tree();
+    let (reader, mut input) = pipe().expect("a pipe");
+    let line = |n: usize| format!("{n:07} {:x<111}", "");
+    let writer = thread::spawn(move || {
+        let text: String = (0..LINES).map(|n| line(n) + "\n").collect();
+        for piece in text.as_bytes().chunks(50_003) {
+            input.write_all(piece).expect("write to the pipe");
+        }
+    });
+    let size = || {
+        let Ok(entries) = fs::read_dir(tree.path("d")) else { return 0 };
+        entries.flatten().filter_map(|e| e.metadata().ok()).map(|m| m.len()).sum::<u64>()
+    };
+    let script = ["s1000000", "n1000", "./d"];
+    for turn in 0..TURNS {
+        let own = reader.try_clone().expect("another reader");
+        let logger = either(&tree, turn % 2 == 0, "multilog").args(script).stdin_from(own).start();
+        let far = size() + 300_000 + turn * 7919;
+        wait_until("it logs", DEADLINE, || size() > far || writer.is_finished());
+        assert!(!writer.is_finished(), "the input is too short");
+        logger.signal(end);
+        logger.wait();
+    }
+    tree.cmd("multilog").args(script).stdin_from(reader).run().is(0, "", "");
+    writer.join().expect("all is written");
+    let (mut next, mut doubled, mut lost) = (0, 0, 0);
+    for text in logged(&tree) {
+        // What has another length was cut by a KILL.
+        let number = text.get(..7).and_then(|digits| digits.parse::<usize>().ok());
+        let Some(number) = number.filter(|n| text == line(*n)) else { continue };
+        if number < next {
+            doubled += 1;
+        } else {
+            lost += number - next;
+            next = number + 1;
+        }
+    }
+    (lost + LINES - next, doubled)
+}
+
+/// How often the log is handed on.
+const TURNS: u64 = 20;
+
+#[test]
+fn a_log_goes_from_one_suite_to_the_other_and_back_under_load() {
+    assert_eq!(in_turn(Signal::TERM), (0, 0));
+}
+
+#[test]
+fn a_log_goes_from_one_suite_to_the_other_and_back_after_kills() {
+    let (lost, doubled) = in_turn(Signal::KILL);
+    // The original loses what it has read and what it has not written: not more than 4 KiB. What
+    // ours is writing comes once more from the original: at most 8 KiB.
+    let (of_theirs, of_ours) = (TURNS as usize / 2 * 4096 / 120, TURNS as usize / 2 * 8192 / 120);
+    assert!(lost <= of_theirs, "{lost} lost");
+    assert!(doubled <= of_ours, "{doubled} doubled");
+}
+
+#[test]
+fn a_beginning_that_ours_held_is_forgotten_when_the_original_was_there() {
+    let tree = tree();
+    let (reader, mut input) = pipe().expect("a pipe");
+    let start = |ours| {
+        let own = reader.try_clone().expect("another reader");
+        either(&tree, ours, "multilog").arg("./d").stdin_from(own).start()
+    };
+    let logger = start(true);
+    let burst = "a line of the log\n".repeat(1000) + "the beginning ";
+    input.write_all(burst.as_bytes()).expect("write");
+    wait_until("it holds the beginning", DEADLINE, || {
+        fs::read(tree.path("d/.multilog-batch")).is_ok_and(|m| m.ends_with(b"the beginning "))
+    });
+    logger.kill();
+    for (ours, line) in [(false, "theirs\n"), (true, "ours\n")] {
+        let next = start(ours);
+        input.write_all(line.as_bytes()).expect("write");
+        wait_until("it is logged", DEADLINE, || tree.text("d/current").ends_with(line));
+        next.kill();
+    }
+    assert_eq!(tree.text("d/current"), "ours\n");
 }
 
 #[test]

@@ -81,6 +81,15 @@ impl Tai64n {
         (all < 16).then(|| Self::from_bytes(bytes))
     }
 
+    /// The label at the beginning of a text, `@` before its digits, if it is a moment.
+    #[must_use]
+    pub fn from_label(text: &[u8]) -> Option<Self> {
+        let digits = text.strip_prefix(b"@")?.first_chunk()?;
+        let is_moment =
+            |label: &Self| label.seconds >> 63 == 0 && label.nanoseconds < 1_000_000_000;
+        Self::from_digits(digits).filter(is_moment)
+    }
+
     /// The label a microsecond later.
     #[must_use]
     pub const fn next_microsecond(self) -> Self {

@@ -6,7 +6,7 @@
 //! not write the journal. Whatever the moment: what was in `current` when it was synced is there,
 //! nothing is there twice or out of order, and files called safe are whole.
 
-use daemontools_core::multilog::batch::Mark;
+use daemontools_core::multilog::batch::{Batch, Mark};
 use daemontools_core::multilog::directory::{
     Code, Directory, File, Keep, OldName, Progress, Stat, Step, Store, surplus,
 };
@@ -61,6 +61,10 @@ struct Disk {
     /// The bytes which were in `current` when it was synced, and its name was.
     promised: Vec<usize>,
     processing: bool,
+    /// The marks since the boot, and one of an earlier boot perhaps.
+    marks: Vec<Mark>,
+    /// How often the machine was started.
+    boot: u64,
 }
 
 impl Disk {
@@ -167,6 +171,9 @@ impl Disk {
             node.synced = node.data.clone();
         }
         self.journal = vec![Journal { most: BTreeMap::new(), ..kept }];
+        // No pipe outlives the power, but any mark may.
+        self.marks.truncate(choose(self.marks.len()));
+        self.boot += 1;
     }
 
     /// What the processor does: it copies, in steps between which a crash may come.
@@ -349,6 +356,11 @@ impl Store for Disk {
         Ok(())
     }
 
+    fn newest(&mut self) -> Result<Option<Tai64n>, Fault> {
+        self.operation()?;
+        Ok(self.seen().names.keys().filter_map(|name| Tai64n::from_label(name)).max())
+    }
+
     fn prune(&mut self, keep: &Keep) -> Result<(), Fault> {
         self.operation()?;
         let files = self.seen().names.keys().map(|name| (name.clone(), 0)).collect();
@@ -359,13 +371,15 @@ impl Store for Disk {
         Ok(())
     }
 
-    // No pipe outlives the power.
-    fn mark(&mut self, _: &Mark, _: Option<&[u8]>) -> Result<(), Fault> {
-        self.operation()
+    fn mark(&mut self, mark: &Mark, _: Option<&[u8]>) -> Result<(), Fault> {
+        self.operation()?;
+        self.marks.push(*mark);
+        Ok(())
     }
 
     fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>, Fault> {
-        self.operation().map(|()| None)
+        self.operation()?;
+        Ok(self.marks.last().map(|mark| (*mark, Vec::new())))
     }
 
     fn start_processor(&mut self) -> Result<(), Fault> {
@@ -410,7 +424,7 @@ fn end_processor(directory: &mut Directory, disk: &mut Disk) -> Result<(), Fault
 /// One life of a logger: it recovers, writes lines while it can, and ends well if it may. Gives
 /// how many lines it had taken.
 fn live(disk: &mut Disk, settings: &Settings<'_>, lines: &[Vec<u8>], clock: &mut Clock) -> usize {
-    let mut directory = Directory::new(settings);
+    let mut directory = Directory::new(settings, Some(disk.boot));
     disk.current = None;
     disk.processing = false;
     let mut taken = 0;
@@ -420,10 +434,16 @@ fn live(disk: &mut Disk, settings: &Settings<'_>, lines: &[Vec<u8>], clock: &mut
                 return Err(Fault::Dead);
             }
         }
+        let marked = directory.left().map(|_| disk.marks.last().map(|mark| mark.source));
+        assert!(marked.is_none_or(|source| source == Some(disk.boot)), "a mark of another boot");
         for line in lines {
+            let batch =
+                Batch { length: line.len() as u64, digest: taken as u64, moment: clock.now() };
+            while directory.begin_batch(disk, batch, &[], 0).is_err_and(|f| f == Fault::Passing) {}
             directory.add(line);
             taken += 1;
             work(&mut directory, disk, clock)?;
+            let _ = directory.end_batch(disk);
             // The processor takes its time.
             if disk.processing && taken % 3 == 0 {
                 end_processor(&mut directory, disk)?;
@@ -559,7 +579,7 @@ proptest! {
 fn names_do_not_go_back_with_the_clock() {
     let settings = Settings { size: 4096, files: 1000, ..Settings::default_for(b".") };
     let mut disk = Disk { left: usize::MAX, ..Disk::new(true) };
-    let mut directory = Directory::new(&settings);
+    let mut directory = Directory::new(&settings, None);
     let mut seconds = 1_000_000_000;
     let mut now = || {
         // Back by an hour, on by a little, and sometimes not at all.
@@ -572,7 +592,10 @@ fn names_do_not_go_back_with_the_clock() {
         let progress = directory.work(&mut disk, now()).expect("nothing fails");
         assert_eq!(progress, Progress::Done);
     }
+    // Nor after a restart.
+    let mut directory = Directory::new(&settings, None);
+    directory.recover(&mut disk, Tai64n::from_unix(1000, 500)).expect("nothing fails");
     // In the order of their names they are in order, and nothing is missing.
-    assert_eq!(disk.old().len(), 50);
+    assert_eq!(disk.old().len(), 51);
     assert_eq!(disk.everything(), (0..disk.written).collect::<Data>());
 }

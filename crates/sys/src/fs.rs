@@ -6,8 +6,8 @@ use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, StatxFlags, chmodat, fstat, linkat, mkdirat, mknodat,
-    openat, readlinkat_raw, renameat, statat, statx, unlinkat,
+    AtFlags, CWD, FileType, Mode, OFlags, Statx, StatxFlags, chmodat, fstat, linkat, mkdirat,
+    mknodat, openat, readlinkat_raw, renameat, statat, statx, unlinkat,
 };
 
 /// The current directory, whichever it is at the time of the call.
@@ -209,13 +209,18 @@ pub fn look(dir: BorrowedFd<'_>, path: &CStr) -> Result<Found> {
     if FileType::from_raw_mode(s.stx_mode.into()) != FileType::Directory {
         return Ok(Found::Other);
     }
-    let known = StatxFlags::from_bits_retain(s.stx_mask).contains(StatxFlags::BTIME);
-    let born = i128::from(s.stx_btime.tv_sec) * 1_000_000_000 + i128::from(s.stx_btime.tv_nsec);
     Ok(Found::Dir(DirId {
         device: (s.stx_dev_major, s.stx_dev_minor),
         inode: s.stx_ino,
-        born: if known { born } else { 0 },
+        born: born(&s),
     }))
+}
+
+/// When the inode was made, in nanoseconds since 1970, or 0 where the file system does not keep it.
+fn born(s: &Statx) -> i128 {
+    let known = StatxFlags::from_bits_retain(s.stx_mask).contains(StatxFlags::BTIME);
+    let born = i128::from(s.stx_btime.tv_sec) * 1_000_000_000 + i128::from(s.stx_btime.tv_nsec);
+    if known { born } else { 0 }
 }
 
 /// The size of an open file.
@@ -245,6 +250,8 @@ pub struct FileStat {
     pub size: u64,
     /// Its inode.
     pub inode: u64,
+    /// See [`DirId::born`].
+    pub born: i128,
     /// When it was written to, in seconds since 1970.
     pub modified: i64,
 }
@@ -254,14 +261,26 @@ pub struct FileStat {
 /// # Errors
 /// What stat says.
 pub fn stat_file(dir: BorrowedFd<'_>, path: &CStr) -> Result<FileStat> {
-    let s = statat(dir, path, AtFlags::empty())?;
-    #[expect(clippy::useless_conversion, reason = "narrower on other architectures")]
+    stat(dir, path, AtFlags::empty())
+}
+
+/// Looks at an open file.
+///
+/// # Errors
+/// What stat says.
+pub fn stat_open(fd: BorrowedFd<'_>) -> Result<FileStat> {
+    stat(fd, c"", AtFlags::EMPTY_PATH)
+}
+
+fn stat(dir: BorrowedFd<'_>, path: &CStr, flags: AtFlags) -> Result<FileStat> {
+    let s = statx(dir, path, flags, StatxFlags::BASIC_STATS | StatxFlags::BTIME)?;
     Ok(FileStat {
-        mode: s.st_mode & 0o7777,
-        links: u64::from(s.st_nlink),
-        size: s.st_size.unsigned_abs(),
-        inode: s.st_ino,
-        modified: i64::try_from(s.st_mtime).unwrap_or(0),
+        mode: u32::from(s.stx_mode) & 0o7777,
+        links: s.stx_nlink.into(),
+        size: s.stx_size,
+        inode: s.stx_ino,
+        born: born(&s),
+        modified: s.stx_mtime.tv_sec,
     })
 }
 
@@ -326,6 +345,15 @@ pub fn sync(fd: BorrowedFd<'_>) -> Result<()> {
 /// What pwrite says.
 pub fn write_at(fd: BorrowedFd<'_>, offset: u64, bytes: &[u8]) -> Result<usize> {
     rustix::io::retry_on_intr(|| rustix::io::pwrite(fd, bytes, offset))
+}
+
+/// Reads from a part of a file, from this offset on; gives what was there, up to its size.
+///
+/// # Errors
+/// What pread says.
+pub fn read_at<'a>(fd: BorrowedFd<'_>, offset: u64, room: &'a mut [u8]) -> Result<&'a [u8]> {
+    let n = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut *room, offset))?;
+    Ok(room.get(..n).unwrap_or_default())
 }
 
 /// Reads the beginning of a file, as much as there is room for and comes at once: all of a small

@@ -7,7 +7,7 @@ mod intake;
 mod log;
 mod store;
 
-use crate::diag;
+use crate::diag::{self, PERMANENT};
 use crate::time::{instant, label};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -16,7 +16,7 @@ use daemontools_core::decimal::Decimal;
 use daemontools_core::lines;
 use daemontools_core::multilog::batch::{Batch, Stage, digest};
 use daemontools_core::multilog::router::{HEAD, Outputs, Router};
-use daemontools_core::multilog::script::Script;
+use daemontools_core::multilog::script::{Script, Stamp, Wrong};
 use daemontools_core::tai::Tai64n;
 use daemontools_sys::process;
 use daemontools_sys::signal::{self, Signals};
@@ -27,17 +27,33 @@ use log::{Log, PAUSE, Work};
 /// How much of a batch is written at once.
 const SLICE: usize = 32 * 1024;
 
+/// So that a name fits: it has 26 bytes before the code, and 255 at most.
+const LONGEST_CODE: usize = 229;
+
+/// A day has so many seconds.
+const DAY: i64 = 86_400;
+
 /// How long nothing has to come until what is held for much input is given back.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// Exit code: 0 at the end of the input and after TERM, 111 if it cannot begin.
+/// Exit code: 0 at the end of the input and after TERM, 111 if it cannot begin, 100 if it never can.
 pub(crate) fn main() -> i32 {
     let script = Script::parse(process::args(1).map(core::ffi::CStr::to_bytes));
     fd::fill_missing(fd::Missing::ClosedForChildren);
     for changed in &script.changed {
         let (letter, taken) = (changed.arg.get(..1), Decimal::new(changed.taken));
         let taken = [letter.unwrap_or_default(), taken.as_bytes()].concat();
-        diag::say(&[b"multilog: warning: ", changed.arg, b" is too small, using ", &taken]);
+        let why: &[u8] = match changed.why {
+            Wrong::TooSmall => b" is too small, using ",
+            Wrong::TooLarge => b" is too large, using ",
+            Wrong::NoNumber => b" is not a number, using ",
+        };
+        diag::say(&[b"multilog: warning: ", changed.arg, why, &taken]);
+    }
+    let is_wrong = |code: &[u8]| code.contains(&b'/') || code.len() > LONGEST_CODE;
+    if let Some(settings) = script.directories.iter().find(|s| is_wrong(s.code)) {
+        diag::say(&[b"multilog: fatal: w", settings.code, b" is no end of a file's name"]);
+        return PERMANENT;
     }
     match Multilog::begin(&script) {
         Ok(mut multilog) => {
@@ -49,7 +65,6 @@ pub(crate) fn main() -> i32 {
 }
 
 struct Multilog<'a> {
-    signals: Signals,
     intake: Intake,
     router: Router<'a>,
     sinks: Sinks<'a>,
@@ -57,14 +72,15 @@ struct Multilog<'a> {
     seed: u64,
     /// The moment in the last stamp.
     last: Tai64n,
+}
+
+/// Where lines go, and what may come while they have to wait there.
+struct Sinks<'a> {
+    signals: Signals,
     /// TERM has come.
     ending: bool,
     /// ALRM has come.
     rotation_asked: bool,
-}
-
-/// Where lines go.
-struct Sinks<'a> {
     statuses: Vec<StatusFile<'a>>,
     logs: Vec<Log<'a>>,
 }
@@ -93,20 +109,24 @@ impl<'a> Multilog<'a> {
             statuses.push(StatusFile { name, file });
         }
         let mut logs = Vec::new();
-        for settings in &script.directories {
-            logs.push(Log::open(settings)?);
-        }
         // What a limit of lines a second lets pass cannot be found again by the next logger.
         let repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
+        let source = if repeatable { intake::source() } else { None };
+        for settings in &script.directories {
+            logs.push(Log::open(settings, source)?);
+        }
+        // A clock that was set back must not make the labels of a file go back, but nobody wants to
+        // wait for the moment of one that was quite wrong.
+        let latest = Tai64n::from_unix(label().to_unix() + DAY, 0);
+        let labels = logs.iter().filter(|_| script.stamp == Stamp::Tai64n);
+        let last = labels.filter_map(Log::last_label).filter(|label| *label < latest).max();
+        let last = last.unwrap_or_default();
         Ok(Self {
-            signals,
-            intake: Intake::new(repeatable && !logs.is_empty()),
+            intake: Intake::new(source.is_some() && !logs.is_empty()),
             router: Router::new(script),
-            sinks: Sinks { statuses, logs },
+            sinks: Sinks { signals, ending: false, rotation_asked: false, statuses, logs },
             seed: process::args(1).fold(0, |seed, arg| digest(seed, arg.to_bytes())),
-            last: Tai64n::default(),
-            ending: false,
-            rotation_asked: false,
+            last,
         })
     }
 
@@ -115,26 +135,29 @@ impl<'a> Multilog<'a> {
         loop {
             self.flush();
             // Asked for by now, or while a processor was waited for.
-            if core::mem::take(&mut self.rotation_asked) {
+            if core::mem::take(&mut self.sinks.rotation_asked) {
                 self.rotate();
             }
-            if self.ending && !self.is_in_line() {
+            if self.sinks.ending && !self.is_in_line() {
                 break;
             }
             if !self.wait_for_input() {
                 continue;
             }
             // What follows the line at hand is left for the next logger.
-            let input = self.intake.next(self.router.is_in_line(), self.ending);
+            let input = self.intake.next(self.router.is_in_line(), self.sinks.ending);
             if input == Input::End {
                 break;
             }
             self.take(input);
         }
         if self.router.is_in_line() {
+            self.end_marks();
             let now = self.now();
             self.router.take(b"\n", now, &mut self.sinks);
         }
+        let now = self.now();
+        self.router.tell_rest(now, &mut self.sinks);
         self.end();
     }
 
@@ -147,9 +170,19 @@ impl<'a> Multilog<'a> {
         match input {
             Input::End | Input::Nothing => {}
             Input::Piece(length) => self.take_piece(length),
+            Input::Held(length) => {
+                // Not enough for anything to come of it, so that its mark stays true.
+                let now = self.now();
+                self.route(length, now);
+            }
             Input::Batch(length) => {
                 let now = self.now();
-                self.take_batch(length, now, |_| 0);
+                let mut next = Some(length);
+                while let Some(length) = next {
+                    self.take_batch(length, now, |_| 0);
+                    next = self.intake.next_batch();
+                }
+                self.end_marks();
             }
             Input::Beginning(length) => self.hold(length),
         }
@@ -166,25 +199,28 @@ impl<'a> Multilog<'a> {
     /// Whether there is input, and it is to be taken.
     fn wait_for_input(&mut self) -> bool {
         let due = self.sinks.logs.iter().filter_map(Log::due).min();
-        let quiet = self.intake.is_peeking().then_some(QUIET);
+        let is_roomy = self.intake.is_peeking() || self.sinks.logs.iter().any(Log::is_roomy);
+        let quiet = is_roomy.then_some(QUIET);
         let dropped = self.router.has_dropped().then_some(QUIET);
         let due = due.map(|due| due.after(instant()));
         let timeout = due.into_iter().chain(quiet).chain(dropped).min();
-        let [input, signalled] = poll::readable([fd::stdin(), self.signals.fd()], timeout);
+        let [input, signalled] = poll::readable([fd::stdin(), self.sinks.signals.fd()], timeout);
         if signalled {
-            self.take_signals();
+            self.sinks.take_signals();
         }
         if !input {
             if quiet.is_some() && !signalled {
-                let held = self.intake.end_to_peek();
-                self.take(held);
+                if self.intake.is_peeking() {
+                    let held = self.intake.end_to_peek();
+                    self.take(held);
+                }
                 self.sinks.logs.iter_mut().for_each(Log::shrink);
             }
             let now = self.now();
             self.router.tell_dropped(now, &mut self.sinks);
         }
         self.sinks.logs.iter_mut().for_each(Log::retry_processor);
-        input && !self.rotation_asked && (!self.ending || self.is_in_line())
+        input && !self.sinks.rotation_asked && (!self.sinks.ending || self.is_in_line())
     }
 
     /// Gives so much of the input to those who write it, and writes all but the last of it.
@@ -205,15 +241,18 @@ impl<'a> Multilog<'a> {
         }
     }
 
-    /// Takes text that is not protected. It is rather lost by a KILL than doubled.
+    /// Takes text that is not protected. It is rather lost by a KILL than doubled, and so is the
+    /// beginning of a line which it may end.
     fn take_piece(&mut self, length: usize) {
+        self.end_marks();
         let now = self.now();
         self.intake.consume(length);
         self.route(length, now);
+        self.intake.pass(length);
     }
 
     /// Writes whole lines that are in the pipe, behind what is held, and consumes them. `written`
-    /// says how much of what comes of them is in a directory.
+    /// says how much of what comes of them is in a directory. The marks stay for the next batch.
     fn take_batch(&mut self, length: usize, moment: Tai64n, written: impl Fn(&Log<'_>) -> u64) {
         let held = self.intake.held();
         let batch = self.batch(held.len(), length, moment);
@@ -222,12 +261,16 @@ impl<'a> Multilog<'a> {
             log.begin_batch(batch, held, written)
         });
         if !marked {
-            self.sinks.logs.iter_mut().for_each(Log::end_batch);
             return self.take_piece(length);
         }
         self.route(length, moment);
         self.flush();
         self.intake.consume(length);
+        self.intake.pass(length);
+    }
+
+    /// What is marked is over.
+    fn end_marks(&mut self) {
         self.sinks.logs.iter_mut().for_each(Log::end_batch);
     }
 
@@ -271,8 +314,13 @@ impl<'a> Multilog<'a> {
                     let same = log.left().filter(|other| other.batch == left.batch);
                     same.map_or(0, |left| left.written)
                 });
+                self.end_marks();
             }
             (_, Some(_)) => {}
+            (Stage::Writing, None) => {
+                self.intake.hold_again(&[]);
+                self.end_marks();
+            }
             (_, None) => self.intake.hold_again(left.held_after()),
         }
         if !self.intake.is_peeking() {
@@ -308,24 +356,12 @@ impl<'a> Multilog<'a> {
     fn wait_for_processors(&mut self, most: Option<Duration>) {
         let retry = self.sinks.logs.iter().filter_map(Log::retry).min();
         let retry = retry.map(|due| due.after(instant()));
-        let [signalled] = poll::readable([self.signals.fd()], retry.into_iter().chain(most).min());
+        let [signalled] =
+            poll::readable([self.sinks.signals.fd()], retry.into_iter().chain(most).min());
         if signalled {
-            self.take_signals();
+            self.sinks.take_signals();
         }
         self.sinks.logs.iter_mut().for_each(Log::retry_processor);
-    }
-
-    fn take_signals(&mut self) {
-        for signal in self.signals.pending() {
-            self.ending |= signal == signal::TERM;
-            self.rotation_asked |= signal == signal::ALRM;
-        }
-        while let Some((pid, how)) = process::reap() {
-            let mut logs = self.sinks.logs.iter_mut();
-            if let Some(log) = logs.find(|log| log.processor() == Some(pid)) {
-                log.processor_ended(how);
-            }
-        }
     }
 
     /// The end: everything is written, and marked as complete.
@@ -336,6 +372,21 @@ impl<'a> Multilog<'a> {
             self.flush();
         }
         self.work(Log::close);
+    }
+}
+
+impl Sinks<'_> {
+    fn take_signals(&mut self) {
+        for signal in self.signals.pending() {
+            self.ending |= signal == signal::TERM;
+            self.rotation_asked |= signal == signal::ALRM;
+        }
+        while let Some((pid, how)) = process::reap() {
+            let mut logs = self.logs.iter_mut();
+            if let Some(log) = logs.find(|log| log.processor() == Some(pid)) {
+                log.processor_ended(how);
+            }
+        }
     }
 }
 
@@ -356,35 +407,44 @@ impl Outputs for Sinks<'_> {
     }
 
     fn status(&mut self, number: usize, line: &[u8]) {
-        if let Some(status) = self.statuses.get(number) {
-            status.show(line);
+        let mut said = false;
+        while let Some(status) = self.statuses.get(number)
+            && let Err(error) = status.show(line)
+        {
+            if !said {
+                status.warn(error);
+            }
+            said = true;
+            // The file shows the last line and keeps none: that is not worth waiting for.
+            if self.ending {
+                return;
+            }
+            let [signalled] = poll::readable([self.signals.fd()], Some(PAUSE));
+            if signalled {
+                self.take_signals();
+            }
         }
     }
 }
 
 impl StatusFile<'_> {
     /// Overwrites the file with a line, filled up with newlines to a fixed size.
-    fn show(&self, line: &[u8]) {
+    fn show(&self, line: &[u8]) -> Result<(), Errno> {
         let mut text = [b'\n'; HEAD + 1];
         for (place, &byte) in text.iter_mut().zip(line) {
             *place = byte;
         }
-        let mut said = false;
-        loop {
-            let error = match fs::write_at(self.file.as_fd(), 0, &text) {
-                Ok(n) if n == text.len() => return,
-                Ok(_) => Errno::NOSPC,
-                Err(error) => error,
-            };
-            if !said {
-                let verb: &[u8] = match error {
-                    Errno::SPIPE => b"unable to move to beginning of ",
-                    _ => b"unable to write ",
-                };
-                diag::warning("multilog", &[verb, self.name, b", pausing"], error);
-            }
-            said = true;
-            poll::pause(PAUSE);
+        match fs::write_at(self.file.as_fd(), 0, &text)? {
+            n if n == text.len() => Ok(()),
+            _ => Err(Errno::NOSPC),
         }
+    }
+
+    fn warn(&self, error: Errno) {
+        let verb: &[u8] = match error {
+            Errno::SPIPE => b"unable to move to beginning of ",
+            _ => b"unable to write ",
+        };
+        diag::warning("multilog", &[verb, self.name, b", pausing"], error);
     }
 }

@@ -6,6 +6,9 @@
 //! directory has a [`Mark`] for the batch that is being written: by it the next logger recognises
 //! the batch in its pipe and knows how many bytes of what comes of it are in the directory.
 //!
+//! A mark tells of one pipe, in one boot, and of the log as it stood; where another pipe is read, or
+//! another logger was there in between, it says nothing.
+//!
 //! A batch is whole lines. When the pipe holds only the beginning of a line, that has to be taken
 //! out, as one cannot wait for more in a pipe that is not empty. It is held in memory, and in the
 //! file behind the mark, until its end comes.
@@ -41,14 +44,18 @@ pub enum Stage {
 /// How much of a batch is written in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
+    /// The pipe: see [`source`].
+    pub source: u64,
     /// The batch.
     pub batch: Batch,
     /// What is being done with it.
     pub stage: Stage,
     /// How many bytes of what came of it were written before they went to `inode`.
     pub before: u64,
-    /// The file that was `current` then; 0 while it is being replaced.
+    /// The file that was `current` then.
     pub inode: u64,
+    /// It is being replaced, and all that was written is counted in `before`.
+    pub replaced: bool,
     /// That file's size then.
     pub start: u64,
     /// How many bytes are held.
@@ -56,12 +63,13 @@ pub struct Mark {
 }
 
 /// The length of a mark in its file, in front of what is held.
-pub const MARK_LEN: usize = 88;
+pub const MARK_LEN: usize = 104;
 
-/// Beginnings of lines are held if they are shorter; of others the script has seen enough.
-pub const LONGEST_HELD: usize = super::router::HEAD;
+/// Beginnings of lines are held if they are shorter. The script has then not seen enough of them,
+/// a stamp included, and nothing is written of them.
+pub const LONGEST_HELD: usize = super::router::HEAD - 40;
 
-const MAGIC: [u8; 16] = *b"multilog batch 1";
+const MAGIC: [u8; 16] = *b"multilog batch 2";
 
 impl Mark {
     /// As it is in its file.
@@ -78,7 +86,8 @@ impl Mark {
             Stage::Holding => 2,
             Stage::Held => 3,
         };
-        let rest = [stage, self.before, self.inode, self.start, self.held];
+        let replaced = u64::from(self.replaced);
+        let rest = [stage, self.before, self.inode, replaced, self.start, self.held, self.source];
         let numbers = [length, digest, moment.seconds, nanoseconds].into_iter().chain(rest);
         for (place, number) in words.chunks_exact_mut(8).zip(numbers) {
             place.copy_from_slice(&number.to_le_bytes());
@@ -91,11 +100,12 @@ impl Mark {
     pub fn from_bytes(bytes: &[u8]) -> Option<(Self, &[u8])> {
         let (mark, rest) = bytes.split_at_checked(MARK_LEN)?;
         let words = mark.strip_prefix(&MAGIC)?;
-        let mut numbers = [0; 9];
+        let mut numbers = [0; 11];
         for (number, word) in numbers.iter_mut().zip(words.chunks_exact(8)) {
             *number = u64::from_le_bytes(word.try_into().ok()?);
         }
-        let [length, digest, seconds, nanoseconds, stage, before, inode, start, held] = numbers;
+        let [length, digest, seconds, nanoseconds, log @ ..] = numbers;
+        let [stage, before, inode, replaced, start, held, source] = log;
         let moment = Tai64n { seconds, nanoseconds: u32::try_from(nanoseconds).ok()? };
         let batch = Batch { length, digest, moment };
         let stage = match stage {
@@ -106,7 +116,20 @@ impl Mark {
             _ => return None,
         };
         let text = rest.get(..usize::try_from(held).ok()?)?;
-        Some((Self { batch, stage, before, inode, start, held }, text))
+        let replaced = replaced != 0;
+        Some((Self { source, batch, stage, before, inode, replaced, start, held }, text))
+    }
+
+    /// Whether what it says is true of this pipe and a log with this `current`. A logger that was
+    /// there in between has left another `current`, or a complete one.
+    #[must_use]
+    pub fn holds(&self, source: Option<u64>, current: Option<Stat>) -> bool {
+        let begun_anew = |size: u64| self.replaced && size == 0;
+        self.stage != Stage::Done
+            && source == Some(self.source)
+            && current.map_or(self.replaced, |current| {
+                !current.complete && (current.inode == self.inode || begun_anew(current.size))
+            })
     }
 
     /// How many bytes of what comes of the batch are written, if this is `current`.
@@ -152,8 +175,14 @@ impl Left {
     }
 }
 
+/// A pipe, by what tells the boot from others and the pipe from others in that boot.
+#[must_use]
+pub fn source(boot: &[u8], pipe: u64) -> u64 {
+    digest(pipe, boot)
+}
+
 /// How much of either end of a text its digest is made of.
-const END: usize = 2048;
+const END: usize = 512;
 
 /// A number that tells a text from others; `seed` is another for what else has to be the same.
 /// Of a long text both ends are enough: lines that repeat themselves to the byte for that long are
@@ -185,6 +214,7 @@ mod tests {
     use super::*;
 
     const MARK: Mark = Mark {
+        source: 42,
         batch: Batch {
             length: 65432,
             digest: u64::MAX - 7,
@@ -193,6 +223,7 @@ mod tests {
         stage: Stage::Writing,
         before: 100,
         inode: 77,
+        replaced: true,
         start: 5000,
         held: 3,
     };
@@ -221,6 +252,24 @@ mod tests {
     }
 
     #[test]
+    fn a_mark_is_of_one_pipe_and_one_log() {
+        let stat = |inode, size, complete| Stat { complete, links: 1, size, inode, modified: 0 };
+        let mark = Mark { replaced: false, ..MARK };
+        let full = Some(stat(77, 6000, false));
+        assert!(mark.holds(Some(42), full));
+        assert!(!mark.holds(Some(43), full) && !mark.holds(None, full));
+        assert!(!mark.holds(Some(42), None) && !mark.holds(Some(42), Some(stat(78, 0, false))));
+        assert!(!mark.holds(Some(42), Some(stat(77, 6000, true))));
+        assert!(!Mark { stage: Stage::Done, ..mark }.holds(Some(42), full));
+        // Between the old file and the new one.
+        assert!(MARK.holds(Some(42), full) && MARK.holds(Some(42), None));
+        assert!(MARK.holds(Some(42), Some(stat(78, 0, false))));
+        assert!(!MARK.holds(Some(42), Some(stat(78, 1, false))));
+        assert_ne!(source(b"boot", 1), source(b"boot", 2));
+        assert_ne!(source(b"boot", 1), source(b"toob", 1));
+    }
+
+    #[test]
     fn what_is_in_the_pipe_again_was_not_held() {
         let batch = Batch { length: 2, ..MARK.batch };
         let mut left = Left { batch, stage: Stage::Holding, written: 0, held: b"abc".to_vec() };
@@ -239,7 +288,7 @@ mod tests {
         assert_ne!(digest(2, &text), same);
         assert_ne!(digest(1, &text[1..]), same);
         assert_ne!(digest(1, &text[..9999]), same);
-        for at in [0, 7, 2047, 7952, 9999] {
+        for at in [0, 7, 511, 9488, 9999] {
             let mut other = text.clone();
             other[at] ^= 1;
             assert_ne!(digest(1, &other), same, "{at}");

@@ -51,7 +51,7 @@ pub struct Stat {
     pub links: u64,
     /// Its size in bytes.
     pub size: u64,
-    /// What tells it from other files.
+    /// What tells it from other files, also from one of an earlier time.
     pub inode: u64,
     /// When it was written to, in seconds since 1970.
     pub modified: i64,
@@ -113,7 +113,7 @@ pub trait Store {
     /// Everything but its absence.
     fn stat(&mut self, file: File) -> Result<Option<Stat>, Self::Error>;
     /// Opens `current` for appending, making it if it is missing, and keeps it open; gives its
-    /// inode.
+    /// [`Stat::inode`].
     ///
     /// # Errors
     /// What opening says.
@@ -168,6 +168,11 @@ pub trait Store {
     /// # Errors
     /// The first of opening, fsync and fchmod that failed.
     fn settle(&mut self, file: File, complete: bool) -> Result<(), (Step, Self::Error)>;
+    /// The latest moment in the name of an old file.
+    ///
+    /// # Errors
+    /// What reading the directory says.
+    fn newest(&mut self) -> Result<Option<Tai64n>, Self::Error>;
     /// Removes the old files that [`surplus`] says, but nothing that cannot be removed.
     ///
     /// # Errors
@@ -308,23 +313,17 @@ pub enum Progress {
     Waiting,
 }
 
-/// The batch at hand, and where what comes of it goes.
+/// What is marked: a batch, and where what comes of it goes.
 #[derive(Clone, Copy, Debug)]
 struct Marked {
     batch: Batch,
+    stage: Stage,
     /// How many bytes went to earlier files.
     before: u64,
     /// The size of `current` when it became the file that they go to.
     start: u64,
     /// How many bytes are held.
     held: u64,
-}
-
-impl Marked {
-    const fn mark(self, stage: Stage, inode: u64) -> Mark {
-        let Self { batch, before, start, held } = self;
-        Mark { batch, stage, before, inode, start, held }
-    }
 }
 
 /// A log directory at work.
@@ -335,6 +334,8 @@ pub struct Directory {
     total: Option<u64>,
     period: Option<u64>,
     has_processor: bool,
+    /// Where what is marked comes from, if that is a pipe.
+    source: Option<u64>,
     /// What is to be written.
     buffer: Vec<u8>,
     /// How much of it is written.
@@ -357,19 +358,24 @@ pub struct Directory {
 /// What usually comes of so much of a batch as is written at once.
 const ROOM: usize = 64 * 1024;
 
+/// So much text is kept in memory that is never given back.
+const LITTLE: usize = 1024;
+
 /// A file may end at a line's end this far before its limit.
 const SLACK: u64 = 2000;
 
 impl Directory {
-    /// A directory that [`Directory::recover`] makes ready.
+    /// A directory that [`Directory::recover`] makes ready. If the input is a pipe, `source` is
+    /// what [`super::batch::source`] says of it.
     #[must_use]
-    pub const fn new(settings: &Settings<'_>) -> Self {
+    pub const fn new(settings: &Settings<'_>, source: Option<u64>) -> Self {
         Self {
             size: settings.size,
             files: settings.files,
             total: settings.total,
             period: settings.period,
             has_processor: settings.processor.is_some(),
+            source,
             buffer: Vec::new(),
             written: 0,
             skip: 0,
@@ -397,7 +403,7 @@ impl Directory {
         let fatal = |step| move |error| (true, Trouble { step, error });
         let current = store.stat(File::Current).map_err(fatal(Step::Stat(File::Current)))?;
         if self.left.is_none() {
-            self.left = Self::find_left(store, current)?;
+            self.left = self.find_left(store, current)?;
         }
         if let Some(current) = current.filter(|current| current.complete) {
             self.inode = store.open_current().map_err(fatal(Step::Append))?;
@@ -431,17 +437,26 @@ impl Directory {
     /// Looks for a mark that an earlier logger left. As `current` will be another file, the mark is
     /// made to say how much is written without it. One that cannot be read marks nothing.
     fn find_left<S: Store>(
+        &mut self,
         store: &mut S,
         current: Option<Stat>,
     ) -> Result<Option<Left>, (bool, Trouble<S::Error>)> {
+        let failed = |error| (false, Trouble { step: Step::Mark, error });
         let mark = store.read_mark().ok().flatten();
         let Some((mark, held)) = mark.filter(|(mark, _)| mark.stage != Stage::Done) else {
             return Ok(None);
         };
+        if !mark.holds(self.source, current) {
+            // For good: the next logger would not see any more what speaks against it.
+            store.mark(&Mark { stage: Stage::Done, ..mark }, None).map_err(failed)?;
+            return Ok(None);
+        }
         let written = mark.written(current);
-        store
-            .mark(&Mark { before: written, inode: 0, ..mark }, None)
-            .map_err(|error| (false, Trouble { step: Step::Mark, error }))?;
+        let start = mark.start.max(current.map_or(0, |current| current.size));
+        let mark = Mark { before: written, start, replaced: true, ..mark };
+        store.mark(&mark, None).map_err(failed)?;
+        let Mark { batch, stage, before, held: length, .. } = mark;
+        self.marked = Some(Marked { batch, stage, before, start: 0, held: length });
         Ok(Some(Left { batch: mark.batch, stage: mark.stage, written, held }))
     }
 
@@ -451,7 +466,8 @@ impl Directory {
         self.left.as_ref()
     }
 
-    /// Marks that a batch is being moved from the pipe to the end of what is `held`, or has been.
+    /// Marks that a batch is being moved from the pipe to the end of what is `held`, or has been;
+    /// true until [`Directory::end_batch`], or until another is marked.
     ///
     /// # Errors
     /// What writing the mark says.
@@ -462,8 +478,24 @@ impl Directory {
         held: &[u8],
         stage: Stage,
     ) -> Result<(), S::Error> {
-        let marked = Marked { batch, before: 0, start: self.bytes, held: held.len() as u64 };
-        store.mark(&marked.mark(stage, self.inode), Some(held))
+        let (start, length) = (self.bytes, held.len() as u64);
+        let marked = Marked { batch, stage, before: 0, start, held: length };
+        self.set_mark(store, marked, false, Some(held))
+    }
+
+    /// Marks something, if there can be marks.
+    fn set_mark<S: Store>(
+        &mut self,
+        store: &mut S,
+        marked: Marked,
+        replaced: bool,
+        text: Option<&[u8]>,
+    ) -> Result<(), S::Error> {
+        let Marked { batch, stage, before, start, held } = marked;
+        let (source, inode) = (self.source.unwrap_or_default(), self.inode);
+        store.mark(&Mark { source, batch, stage, before, inode, replaced, start, held }, text)?;
+        self.marked = Some(marked).filter(|marked| marked.stage != Stage::Done);
+        Ok(())
     }
 
     /// Begins a batch, behind what is `held`: what is added until [`Directory::end_batch`] comes of
@@ -479,23 +511,23 @@ impl Directory {
         written: u64,
     ) -> Result<(), S::Error> {
         let (start, length) = (self.bytes, held.len() as u64);
-        let marked = Marked { batch, before: written, start, held: length };
-        store.mark(&marked.mark(Stage::Writing, self.inode), Some(held))?;
-        self.marked = Some(marked);
+        let marked = Marked { batch, stage: Stage::Writing, before: written, start, held: length };
+        self.set_mark(store, marked, false, Some(held))?;
         self.skip = written;
-        // All at once, so that it can be given back to the system in one piece.
-        self.buffer.reserve(ROOM);
         Ok(())
     }
 
-    /// Ends a batch: it is written, and was consumed.
+    /// Ends what is marked: the batch is written, and was consumed; or what was held is written
+    /// soon, without a mark.
     ///
     /// # Errors
     /// What writing the mark says; it is closed by the next one, at the latest.
     pub fn end_batch<S: Store>(&mut self, store: &mut S) -> Result<(), S::Error> {
         self.skip = 0;
-        match self.marked.take() {
-            Some(marked) => store.mark(&marked.mark(Stage::Done, self.inode), None),
+        match self.marked {
+            Some(marked) => {
+                self.set_mark(store, Marked { stage: Stage::Done, ..marked }, false, None)
+            }
             None => Ok(()),
         }
     }
@@ -539,7 +571,12 @@ impl Directory {
     pub fn add(&mut self, text: &[u8]) {
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(text.len());
         self.skip -= skipped as u64;
-        self.buffer.extend_from_slice(text.get(skipped..).unwrap_or_default());
+        let text = text.get(skipped..).unwrap_or_default();
+        if self.buffer.len() + text.len() > self.buffer.capacity().max(LITTLE) {
+            // All at once, so that it can be given back to the system in one piece.
+            self.buffer.reserve(ROOM);
+        }
+        self.buffer.extend_from_slice(text);
     }
 
     /// How much was added and is not written.
@@ -548,9 +585,15 @@ impl Directory {
         self.buffer.len() - self.written
     }
 
+    /// Whether [`Directory::shrink`] has something to give back.
+    #[must_use]
+    pub const fn is_roomy(&self) -> bool {
+        self.buffer.capacity() > LITTLE
+    }
+
     /// Gives back the memory that much text at once has taken.
     pub fn shrink(&mut self) {
-        if self.buffer.is_empty() {
+        if self.buffer.is_empty() && self.is_roomy() {
             self.buffer = Vec::new();
         }
     }
@@ -676,10 +719,7 @@ impl Directory {
                     // From here on it does not count what `current` is.
                     let before = marked.before + (self.bytes - marked.start);
                     let marked = Marked { before, start: self.bytes, ..marked };
-                    store
-                        .mark(&marked.mark(Stage::Writing, 0), None)
-                        .map_err(trouble(Step::Mark))?;
-                    self.marked = Some(marked);
+                    self.set_mark(store, marked, true, None).map_err(trouble(Step::Mark))?;
                 }
                 Rotation::Rename
             }
@@ -701,9 +741,7 @@ impl Directory {
             Rotation::MarkNew => {
                 if let Some(marked) = self.marked {
                     let marked = Marked { start: 0, ..marked };
-                    let mark = marked.mark(Stage::Writing, self.inode);
-                    store.mark(&mark, None).map_err(trouble(Step::Mark))?;
-                    self.marked = Some(marked);
+                    self.set_mark(store, marked, false, None).map_err(trouble(Step::Mark))?;
                 }
                 Rotation::CompletePrevious
             }
@@ -779,6 +817,10 @@ impl Directory {
                 // With two names it has its last one already: the removal was interrupted.
                 if stat.links != 1 {
                     return next(FinishStage::Remove(None));
+                }
+                if self.last == Tai64n::default() {
+                    // The clock may have been ahead when they got their names.
+                    self.last = store.newest().map_err(trouble(Step::Read))?.unwrap_or_default();
                 }
                 self.last = if now > self.last { now } else { self.last.next_microsecond() };
                 let name = OldName { moment: self.last, code };

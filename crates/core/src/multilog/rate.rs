@@ -35,10 +35,12 @@ impl Limiter {
     /// How many lines were kept back since this was asked the last time, if there are any and
     /// their second is over.
     pub fn take_dropped(&mut self, now: Tai64n) -> Option<u64> {
-        if self.dropped == 0 || now.seconds == self.second {
-            return None;
-        }
-        Some(core::mem::take(&mut self.dropped))
+        if now.seconds == self.second { None } else { self.take_rest() }
+    }
+
+    /// The same, although the second is not over.
+    pub fn take_rest(&mut self) -> Option<u64> {
+        Some(core::mem::take(&mut self.dropped)).filter(|dropped| *dropped > 0)
     }
 
     /// Whether there is something to be said.
@@ -63,6 +65,8 @@ mod tests {
         assert_eq!(limiter.take_dropped(at(8)), Some(2));
         assert_eq!(limiter.take_dropped(at(9)), None);
         assert!(limiter.admits(at(9)));
+        assert!(limiter.admits(at(9)) && !limiter.admits(at(9)));
+        assert_eq!((limiter.take_rest(), limiter.take_rest()), (Some(1), None));
         // A clock that goes back begins a new second as well.
         assert!(limiter.admits(at(3)) && limiter.admits(at(3)) && !limiter.admits(at(3)));
         assert_eq!(limiter.take_dropped(at(2)), Some(1));

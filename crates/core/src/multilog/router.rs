@@ -114,8 +114,17 @@ impl<'a> Router<'a> {
         let stamp = StampText::new(self.script.stamp, now);
         for (n, gate) in self.gates.iter_mut().enumerate() {
             if let Some(limiter) = &mut gate.limiter {
-                tell(limiter, now, stamp.as_bytes(), n, outputs);
+                tell(limiter.take_dropped(now), stamp.as_bytes(), n, outputs);
             }
+        }
+    }
+
+    /// Says at the end what was kept back, although its second is not over.
+    pub fn tell_rest(&mut self, now: Tai64n, outputs: &mut impl Outputs) {
+        let stamp = StampText::new(self.script.stamp, now);
+        for (n, gate) in self.gates.iter_mut().enumerate() {
+            let rest = gate.limiter.as_mut().and_then(Limiter::take_rest);
+            tell(rest, stamp.as_bytes(), n, outputs);
         }
     }
 
@@ -237,7 +246,8 @@ impl<'a> Router<'a> {
                     if let Some(gate) = self.gates.get_mut(n) {
                         gate.open = selected;
                         if selected && let Some(limiter) = &mut gate.limiter {
-                            tell(limiter, self.moment, self.stamp.as_bytes(), n, outputs);
+                            let dropped = limiter.take_dropped(self.moment);
+                            tell(dropped, self.stamp.as_bytes(), n, outputs);
                             gate.open = limiter.admits(self.moment);
                         }
                     }
@@ -269,8 +279,8 @@ impl<'a> Router<'a> {
 }
 
 /// Says how many lines a limiter kept back.
-fn tell(limiter: &mut Limiter, now: Tai64n, stamp: &[u8], n: usize, outputs: &mut impl Outputs) {
-    if let Some(dropped) = limiter.take_dropped(now) {
+fn tell(dropped: Option<u64>, stamp: &[u8], n: usize, outputs: &mut impl Outputs) {
+    if let Some(dropped) = dropped {
         outputs.directory(n, stamp);
         outputs.directory(n, b"multilog: dropped ");
         outputs.directory(n, Decimal::new(dropped).as_bytes());

@@ -90,11 +90,24 @@ impl<'a> Settings<'a> {
     }
 }
 
+/// Why a number is not taken as it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is less than the smallest one.
+    TooSmall,
+    /// It is more than can be counted.
+    TooLarge,
+    /// Something follows it.
+    NoNumber,
+}
+
 /// A number of an argument which is not taken as it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Changed<'a> {
     /// The argument.
     pub arg: &'a [u8],
+    /// Why.
+    pub why: Wrong,
     /// What is taken instead.
     pub taken: u64,
 }
@@ -158,15 +171,20 @@ impl<'a> Script<'a> {
     /// The number that follows the letter, at least `smallest`. Other than the original's, it
     /// does not wrap around.
     fn number(&mut self, arg: &'a [u8], smallest: u64) -> u64 {
-        let digits = arg.get(1..).unwrap_or_default();
-        let number = digits
+        let text = arg.get(1..).unwrap_or_default();
+        let end = text.iter().position(|c| !c.is_ascii_digit()).unwrap_or(text.len());
+        let exact = text
             .iter()
-            .take_while(|c| c.is_ascii_digit())
-            .fold(0, |n: u64, c| n.saturating_mul(10).saturating_add(u64::from(c - b'0')));
-        let taken = number.max(smallest);
-        if taken != number {
-            self.changed.push(Changed { arg, taken });
-        }
+            .take(end)
+            .try_fold(0, |n: u64, c| n.checked_mul(10)?.checked_add(u64::from(c - b'0')));
+        let taken = exact.unwrap_or(u64::MAX).max(smallest);
+        let why = match exact {
+            None => Some(Wrong::TooLarge),
+            Some(number) if number < smallest => Some(Wrong::TooSmall),
+            Some(_) if end < text.len() => Some(Wrong::NoNumber),
+            Some(_) => None,
+        };
+        self.changed.extend(why.map(|why| Changed { arg, why, taken }));
         taken
     }
 }
@@ -203,8 +221,21 @@ mod tests {
     #[test]
     fn what_is_not_taken_as_it_stands_is_told() {
         let script = parse(&["s12k", "n1", "s16777216", "n10", "a", "s99999999999999999999"]);
-        let changed: Vec<_> = script.changed.iter().map(|c| (c.arg, c.taken)).collect();
-        assert_eq!(changed, [(&b"s12k"[..], 4096), (b"n1", 2), (b"a", 1)]);
+        let changed: Vec<_> = script.changed.iter().map(|c| (c.arg, c.why, c.taken)).collect();
+        let small = Wrong::TooSmall;
+        assert_eq!(
+            changed,
+            [
+                (&b"s12k"[..], small, 4096),
+                (b"n1", small, 2),
+                (b"a", small, 1),
+                (b"s99999999999999999999", Wrong::TooLarge, u64::MAX),
+            ]
+        );
+        let script = parse(&["s5000k", "c 9", "n18446744073709551615", "n18446744073709551616"]);
+        let changed: Vec<_> = script.changed.iter().map(|c| (c.why, c.taken)).collect();
+        let expected = [(Wrong::NoNumber, 5000), (Wrong::NoNumber, 0), (Wrong::TooLarge, u64::MAX)];
+        assert_eq!(changed, expected);
     }
 
     #[test]

@@ -2,12 +2,13 @@
 //!
 //! What was read and is not yet written is lost if we are killed. So little is read at once,
 //! until more comes than that: then, if the input is a pipe, nothing is taken out of it before it
-//! is written. See `daemontools_core::multilog::batch` for the other half of it.
+//! is written. See `daemontools_core::multilog::batch` for the other half of it, which the original
+//! does not know: it would write a batch once more. So a batch is much less than is looked at.
 
 use alloc::vec;
 use alloc::vec::Vec;
 use daemontools_core::lines;
-use daemontools_core::multilog::batch::LONGEST_HELD;
+use daemontools_core::multilog::batch::{self, LONGEST_HELD};
 use daemontools_sys::peek::Peek;
 use daemontools_sys::{Errno, fd, fs};
 
@@ -15,7 +16,18 @@ use daemontools_sys::{Errno, fd, fs};
 const PIECE: usize = 2048;
 
 /// How much is looked at in the pipe at once: as much as there is in a usual one.
-const BATCH: usize = 64 * 1024;
+const SIGHT: usize = 64 * 1024;
+
+/// How much of that is written before it is taken out, if it is more than a line.
+const BATCH: usize = 8192;
+
+/// The input, if it is a pipe that can be told from others: what is marked is marked of that one.
+pub(super) fn source() -> Option<u64> {
+    let mut boot = [0; 64];
+    let boot = fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut boot).ok()?;
+    let pipe = fs::open_inode(fd::stdin()).ok().filter(|_| fs::is_fifo(fd::stdin()))?;
+    Some(batch::source(boot, pipe))
+}
 
 /// What has come. The lengths are those of the text that is there to be dealt with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,15 +42,21 @@ pub(super) enum Input {
     Batch(usize),
     /// The beginning of a line, of which the same is true.
     Beginning(usize),
+    /// The beginning of a line that was held.
+    Held(usize),
 }
 
 /// The standard input.
 pub(super) struct Intake {
     /// What is held, and behind it what was read or seen.
     buffer: Vec<u8>,
+    /// Where in it that begins: before it, everything has been dealt with.
+    begin: usize,
+    /// Where it ends, as far as it was seen in the pipe.
+    end: usize,
     /// How much is held.
     held: usize,
-    /// It is a pipe, and batches are wanted.
+    /// It is such a pipe, and batches are wanted.
     may_peek: bool,
     /// The last read took as much as it could.
     much: bool,
@@ -51,8 +69,10 @@ impl Intake {
     pub(super) fn new(batches: bool) -> Self {
         Self {
             buffer: vec![0; PIECE],
+            begin: 0,
+            end: 0,
             held: 0,
-            may_peek: batches && fs::is_fifo(fd::stdin()),
+            may_peek: batches,
             much: false,
             peek: None,
         }
@@ -63,7 +83,7 @@ impl Intake {
         if self.may_peek && self.peek.is_none() {
             self.peek = Peek::new(fd::stdin()).ok();
             if self.peek.is_some() {
-                self.buffer.resize(LONGEST_HELD + BATCH, 0);
+                self.buffer.resize(LONGEST_HELD + SIGHT, 0);
             }
         }
     }
@@ -79,9 +99,10 @@ impl Intake {
         match core::mem::take(&mut self.held) {
             0 => {
                 self.buffer = vec![0; PIECE];
+                self.begin = 0;
                 Input::Nothing
             }
-            held => Input::Piece(held),
+            held => Input::Held(held),
         }
     }
 
@@ -95,8 +116,13 @@ impl Intake {
         let Some(peek) = &self.peek else {
             return self.read(if last { 1 } else { PIECE });
         };
+        self.buffer.copy_within(self.begin..self.begin + self.held, 0);
+        self.begin = 0;
         match peek.look(self.buffer.get_mut(self.held..).unwrap_or_default()) {
-            Ok(seen @ 1..) if !last => self.sort(self.held + seen, in_line),
+            Ok(seen @ 1..) if !last => {
+                self.end = self.held + seen;
+                self.sort(in_line)
+            }
             // Nothing, or the end: reading tells, as soon as nothing is held.
             Ok(_) | Err(_) => self.end_to_peek(),
         }
@@ -106,6 +132,7 @@ impl Intake {
         if self.buffer.len() > PIECE {
             self.buffer = vec![0; PIECE];
         }
+        self.begin = 0;
         match fd::read(fd::stdin(), self.buffer.get_mut(..most).unwrap_or_default()) {
             Ok(n @ 1..) => {
                 self.much = n == PIECE;
@@ -116,23 +143,38 @@ impl Intake {
         }
     }
 
-    /// What is to be done with so much text.
-    fn sort(&self, length: usize, in_line: bool) -> Input {
+    /// The next batch of what was seen, if there are more whole lines.
+    pub(super) fn next_batch(&self) -> Option<usize> {
+        let seen = self.text(0, self.end.saturating_sub(self.begin));
+        let (first, rest) = seen.split_at_checked(BATCH).unwrap_or((seen, &[]));
+        match lines::whole(first).len() {
+            0 => {
+                // A line that is longer.
+                let (line, _) = lines::cut(rest);
+                line.ends_with(b"\n").then_some(first.len() + line.len())
+            }
+            whole => Some(whole),
+        }
+    }
+
+    /// What is to be done with what was seen.
+    fn sort(&self, in_line: bool) -> Input {
+        let length = self.end;
         let text = self.text(0, length);
         if in_line {
             // The end of a line whose beginning has been dealt with.
             return Input::Piece(lines::cut(text).0.len());
         }
-        match lines::whole(text).len() {
-            0 if length < LONGEST_HELD => Input::Beginning(length),
-            0 => Input::Piece(length),
-            whole => Input::Batch(whole),
+        match self.next_batch() {
+            Some(batch) => Input::Batch(batch),
+            None if length < LONGEST_HELD => Input::Beginning(length),
+            None => Input::Piece(length),
         }
     }
 
     /// What was read, seen or is held, from one place to another.
     pub(super) fn text(&self, from: usize, end: usize) -> &[u8] {
-        self.buffer.get(from..end).unwrap_or_default()
+        self.buffer.get(self.begin + from..self.begin + end).unwrap_or_default()
     }
 
     /// What is held.
@@ -146,6 +188,11 @@ impl Intake {
             peek.consume(length.saturating_sub(self.held));
         }
         self.held = 0;
+    }
+
+    /// Lets what follows so much text be the next.
+    pub(super) fn pass(&mut self, length: usize) {
+        self.begin += length;
     }
 
     /// The same, but it is held.

@@ -8,6 +8,7 @@ use daemontools_core::Pid;
 use daemontools_core::multilog::batch::{Batch, Left, Stage};
 use daemontools_core::multilog::directory::{Directory, Progress, Trouble};
 use daemontools_core::multilog::script::Settings;
+use daemontools_core::tai::Tai64n;
 use daemontools_core::time::Instant;
 use daemontools_sys::process::Ended;
 use daemontools_sys::{Errno, poll};
@@ -42,10 +43,10 @@ pub(super) struct Log<'a> {
 
 impl<'a> Log<'a> {
     /// Opens, locks and recovers a directory.
-    pub(super) fn open(settings: &Settings<'a>) -> Result<Self, i32> {
+    pub(super) fn open(settings: &Settings<'a>, source: Option<u64>) -> Result<Self, i32> {
         let mut log = Self {
             name: settings.name,
-            directory: Directory::new(settings),
+            directory: Directory::new(settings, source),
             store: LogDir::open(settings)?,
             said: None,
             retry: None,
@@ -105,6 +106,11 @@ impl<'a> Log<'a> {
         self.said = Some(trouble);
     }
 
+    /// See [`LogDir::last_label`].
+    pub(super) fn last_label(&self) -> Option<Tai64n> {
+        self.store.last_label()
+    }
+
     /// See [`Directory::left`].
     pub(super) const fn left(&self) -> Option<&Left> {
         self.directory.left()
@@ -124,6 +130,11 @@ impl<'a> Log<'a> {
     pub(super) fn end_batch(&mut self) {
         // A mark that stays open is closed by the next, or known to be of another batch.
         let _ = self.directory.end_batch(&mut self.store);
+    }
+
+    /// See [`Directory::is_roomy`].
+    pub(super) const fn is_roomy(&self) -> bool {
+        self.directory.is_roomy()
     }
 
     /// See [`Directory::shrink`].
@@ -182,6 +193,8 @@ impl<'a> Log<'a> {
 
     /// The end: everything is written, and marked as complete.
     pub(super) fn close(&mut self) -> Work {
+        // Not after it is complete: what was marked is not true for a logger that comes later.
+        self.end_batch();
         let closed = self.store.close_complete();
         self.worked(closed.map(|()| Progress::Done))
     }

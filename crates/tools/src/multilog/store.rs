@@ -4,6 +4,7 @@ use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use crate::paths;
 use alloc::ffi::CString;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
@@ -13,6 +14,7 @@ use daemontools_core::multilog::directory::{
     File, Keep, OldName, Stat, Step, Store, Trouble, surplus,
 };
 use daemontools_core::multilog::script::Settings;
+use daemontools_core::tai::Tai64n;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, lock, signal};
 
@@ -79,6 +81,20 @@ impl<'a> LogDir<'a> {
 
     fn current(&self) -> Result<BorrowedFd<'_>> {
         self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
+    }
+
+    /// The last label that begins a line in the last part of `current`.
+    pub(super) fn last_label(&self) -> Option<Tai64n> {
+        // So much that it goes back to the system.
+        const PART: usize = 64 * 1024;
+        let file = fs::open_read(self.at(), path(File::Current)).ok()?;
+        let size = fs::size(file.as_fd()).ok()?;
+        let mut room = vec![0; PART];
+        let from = size.saturating_sub(PART as u64);
+        let text = fs::read_at(file.as_fd(), from, &mut room).ok()?;
+        // The first is the end of one that begins before.
+        let lines = text.split_inclusive(|c| *c == b'\n').skip(usize::from(from > 0));
+        lines.filter_map(Tai64n::from_label).last()
     }
 
     /// The end: what was written goes to disk, and then the file is marked as complete.
@@ -149,6 +165,11 @@ const fn path(file: File) -> &'static CStr {
     }
 }
 
+/// A number for a file that no file gets again: inodes are given anew, but not in the same moment.
+const fn number(s: &fs::FileStat) -> u64 {
+    s.inode ^ (s.born as u64).rotate_left(32)
+}
+
 /// `None` if it failed because there is nothing of that name.
 fn if_there<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
@@ -167,16 +188,16 @@ impl Store for LogDir<'_> {
             complete: s.mode & COMPLETE != 0,
             links: s.links,
             size: s.size,
-            inode: s.inode,
+            inode: number(&s),
             modified: s.modified,
         }))
     }
 
     fn open_current(&mut self) -> Result<u64> {
         let current = fs::open_append(self.at(), c"current")?;
-        let inode = fs::open_inode(current.as_fd())?;
+        let stat = fs::stat_open(current.as_fd())?;
         self.current = Some(current);
-        Ok(inode)
+        Ok(number(&stat))
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<usize> {
@@ -231,6 +252,13 @@ impl Store for LogDir<'_> {
             fs::fchmod(opened.as_fd(), 0o744).map_err(|e| (Step::Mode(file), e))?;
         }
         Ok(())
+    }
+
+    fn newest(&mut self) -> Result<Option<Tai64n>> {
+        let dir = fs::open_dir(self.at(), c".")?;
+        let mut newest = None;
+        dir::names(dir.as_fd(), |name| newest = newest.max(Tai64n::from_label(name.to_bytes())))?;
+        Ok(newest)
     }
 
     fn prune(&mut self, keep: &Keep) -> Result<()> {

@@ -675,7 +675,7 @@ mod tests {
     ) -> (Machine, Vec<Effect>) {
         let kept = Kept::default();
         let mut machine = succeed(&record, lives, Some(status), kept, true, now(), SINCE_BOOT);
-        machine.configure(policy);
+        machine.configure(policy, 0);
         let did = machine.step(Event::Begin, now()).collect();
         (machine, did)
     }
@@ -723,7 +723,7 @@ mod tests {
         let first = |record, status| {
             let (mut machine, did) = begins(ENCORE, record, false, status);
             assert_eq!(did, [Effect::Publish, Effect::Prepare]);
-            let did: Vec<Effect> = machine.step(Event::Prepared(ENCORE, 0), now()).collect();
+            let did: Vec<Effect> = machine.step(Event::Prepared, now()).collect();
             did == [Effect::Spawn(Script::Start)]
         };
         let starting = says(7, Want::Up, StateCode::Starting);

@@ -20,6 +20,7 @@ use crate::status::{Record, StateCode, Want};
 use crate::tai::Tai64n;
 use crate::time::{Instant, Now};
 use crate::{Ended, Pid};
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use core::time::Duration;
 
@@ -194,9 +195,9 @@ pub struct Kept {
 pub enum Event {
     /// The supervision begins.
     Begin,
-    /// The answer to [`Effect::Prepare`]: the service may be started. The number is any, by which
-    /// the next pause is varied.
-    Prepared(Policy, u32),
+    /// The answer to [`Effect::Prepare`]: the service may be started, as [`Machine::configure`] was
+    /// told.
+    Prepared,
     /// The answer to [`Effect::Prepare`]: there is a mistake in the service directory.
     Refused(Reason),
     /// The answer to [`Effect::Prepare`]: something outside is not there yet.
@@ -316,7 +317,8 @@ enum Ending {
 #[derive(Clone, Debug)]
 pub struct Machine {
     state: State,
-    policy: Policy,
+    /// Most services ask for nothing.
+    policy: Option<Box<Policy>>,
     want: Want,
     /// `x` was received; nothing takes it back.
     leaving: bool,
@@ -373,7 +375,7 @@ impl Machine {
     pub const fn new(normally_up: bool, now: Now) -> Self {
         Self {
             state: State::Down,
-            policy: Policy::ORIGINAL,
+            policy: None,
             want: if normally_up { Want::Up } else { Want::Down },
             leaving: false,
             last_start: None,
@@ -430,16 +432,17 @@ impl Machine {
         machine
     }
 
-    /// What the service directory asks for, before [`Event::Begin`]; later it comes with
-    /// [`Event::Prepared`].
-    pub const fn configure(&mut self, policy: Policy) {
-        self.policy = policy;
+    /// What the service directory asks for: before [`Event::Begin`], and again before
+    /// [`Event::Prepared`]. `chance` is any number, by which the next pause is varied.
+    pub fn configure(&mut self, policy: Policy, chance: u32) {
+        self.policy = (policy != Policy::ORIGINAL).then(|| Box::new(policy));
+        self.chance = chance;
     }
 
     /// What the service directory asked for at the last start.
     #[must_use]
-    pub const fn policy(&self) -> &Policy {
-        &self.policy
+    pub fn policy(&self) -> &Policy {
+        self.policy.as_deref().unwrap_or(&Policy::ORIGINAL)
     }
 
     /// Where the service is.
@@ -548,7 +551,7 @@ impl Machine {
             | State::Sweeping
             | State::Gone => (0, false),
         };
-        let encore = self.policy.personality == Personality::Encore;
+        let encore = self.policy().personality == Personality::Encore;
         let state = encore.then(|| self.state_code());
         Record { since: self.since, pid, paused, want: self.want, state }
     }
@@ -581,7 +584,7 @@ impl Machine {
 
     /// Where the service is, for people.
     #[must_use]
-    pub const fn phase(&self) -> Phase {
+    pub fn phase(&self) -> Phase {
         match self.state {
             State::Down | State::Gone => Phase::Down,
             State::Failed => Phase::Failed,
@@ -630,8 +633,8 @@ impl Machine {
     }
 
     /// Whether it is to say that it is ready.
-    const fn expects(&self) -> bool {
-        self.policy.announces || self.policy.check.is_some()
+    fn expects(&self) -> bool {
+        self.policy().announces || self.policy().check.is_some()
     }
 
     /// Takes one event.
@@ -677,9 +680,7 @@ impl Machine {
                 E::Command(C::Up | C::Once | C::Pause | C::Continue, _),
             ) => all([PUBLISH]),
             (S::Blocked, E::Available) => self.start(None, now),
-            (S::Preparing, E::Prepared(policy, chance)) => {
-                self.policy = policy;
-                self.chance = chance;
+            (S::Preparing, E::Prepared) => {
                 // That has been mended.
                 self.reason = self.reason.filter(|reason| *reason != Reason::Options);
                 self.prepared(now)
@@ -747,7 +748,7 @@ impl Machine {
             (S::Up { pid, .. }, E::Command(C::Signal(signal), scope)) => {
                 use Signal::{Abrt, Int, Kill, Quit, Term};
                 self.asked |= matches!(signal, Term | Kill | Int | Quit | Abrt)
-                    || signal == self.policy.stop.signal;
+                    || signal == self.policy().stop.signal;
                 all([Some(Effect::Signal(pid, signal, scope))])
             }
             (S::Up { .. }, E::Said(word)) => self.heard(word, now),
@@ -856,7 +857,7 @@ impl Machine {
                 | S::Up { .. }
                 | S::Aside { .. }
                 | S::Sweeping,
-                E::Prepared(..) | E::Refused(_) | E::Lacking,
+                E::Prepared | E::Refused(_) | E::Lacking,
             )
             | (
                 S::Down
@@ -925,7 +926,7 @@ impl Machine {
         if let Some(how) = self.unfinished.filter(|_| core::mem::take(&mut self.unseen)) {
             return self.bury(how, None, now);
         }
-        if self.unfinished.is_some() && self.policy.scripts.finish {
+        if self.unfinished.is_some() && self.policy().scripts.finish {
             return self.finish(None, now);
         }
         match self.want {
@@ -956,7 +957,7 @@ impl Machine {
         if self.want == Want::Down {
             return self.go_down();
         }
-        let scripts = self.policy.scripts;
+        let scripts = self.policy().scripts;
         if scripts.start && self.first {
             self.state = State::Spawning(Script::Start);
             return all([Some(Effect::Spawn(Script::Start))]);
@@ -1015,7 +1016,7 @@ impl Machine {
             }
             Script::Finish => {
                 self.state = State::Aside { script, pid };
-                self.arm(Timer::Kill, self.policy.finish_timeout, now);
+                self.arm(Timer::Kill, self.policy().finish_timeout, now);
             }
         }
         // A wish to end it that came in between was only noted.
@@ -1031,12 +1032,12 @@ impl Machine {
     /// Begins to watch over the health of a new process.
     fn watch(&mut self, now: Now) {
         if self.expects() && self.ready.is_none() {
-            self.arm(Timer::Ready, self.policy.ready_timeout, now);
+            self.arm(Timer::Ready, self.policy().ready_timeout, now);
         }
-        if !self.policy.announces || self.ready.is_some() {
+        if !self.policy().announces || self.ready.is_some() {
             self.hear_alive(now);
         }
-        let check = self.policy.check.filter(|check| check.failures > 0 || self.ready.is_none());
+        let check = self.policy().check.filter(|check| check.failures > 0 || self.ready.is_none());
         self.arm(Timer::Check, check.map(|check| check.interval), now);
     }
 
@@ -1056,11 +1057,11 @@ impl Machine {
                 if self.want == Want::Down =>
             {
                 self.ending = Ending::Wanted;
-                self.arm(Timer::Kill, self.policy.stop.timeout, now);
+                self.arm(Timer::Kill, self.policy().stop.timeout, now);
             }
             State::Up { paused: false, .. } => self.watch(now),
             State::Aside { script: Script::Finish, .. } => {
-                self.arm(Timer::Kill, self.policy.finish_timeout, now);
+                self.arm(Timer::Kill, self.policy().finish_timeout, now);
             }
             _ => {}
         }
@@ -1093,7 +1094,7 @@ impl Machine {
         if self.take_due(Timer::Watchdog, now) {
             return self.restart(Reason::Watchdog, now);
         }
-        if let Some(check) = self.policy.check
+        if let Some(check) = self.policy().check
             && self.take_due(Timer::Check, now)
         {
             if self.checking {
@@ -1139,7 +1140,7 @@ impl Machine {
 
     fn hear_alive(&mut self, now: Now) {
         if matches!(self.state, State::Up { paused: false, .. }) && !self.is_ending() {
-            self.arm(Timer::Watchdog, self.watchdog.or(self.policy.watchdog), now);
+            self.arm(Timer::Watchdog, self.watchdog.or(self.policy().watchdog), now);
         }
     }
 
@@ -1152,7 +1153,7 @@ impl Machine {
     }
 
     fn checked(&mut self, well: bool, now: Now) -> Few {
-        let Some(check) = self.policy.check.filter(|_| self.checking) else {
+        let Some(check) = self.policy().check.filter(|_| self.checking) else {
             return NONE;
         };
         self.checking = false;
@@ -1189,7 +1190,7 @@ impl Machine {
         self.state = State::Up { pid, paused: false };
         self.ending = if reason == Reason::Needs { Ending::Wanted } else { Ending::Unwell };
         self.reason = Some(reason);
-        let patience = self.policy.stop.timeout.unwrap_or(PATIENCE);
+        let patience = self.policy().stop.timeout.unwrap_or(PATIENCE);
         let check = self.look_away(now);
         let [term, cont] = self.terminate(pid, Scope::Process, Some(patience), now);
         all([check, term, cont, PUBLISH])
@@ -1213,12 +1214,12 @@ impl Machine {
             self.want = Want::Down;
             self.given_up = true;
         }
-        if self.policy.stop.reach == Reach::Tree {
+        if self.policy().stop.reach == Reach::Tree {
             self.state = State::Sweeping;
             // It was told to end together with the service, or hears of it now.
             let told = self.is_ending();
-            let signal = if told { Signal::Cont } else { self.policy.stop.signal };
-            let patience = self.policy.stop.timeout.unwrap_or(PATIENCE);
+            let signal = if told { Signal::Cont } else { self.policy().stop.signal };
+            let patience = self.policy().stop.timeout.unwrap_or(PATIENCE);
             self.arm(Timer::Kill, Some(patience), now);
             return all([before, PUBLISH, Some(Effect::Sweep(signal))]);
         }
@@ -1233,7 +1234,7 @@ impl Machine {
             Ending::Wanted => false,
             Ending::Unwell => true,
         };
-        let policy = &self.policy;
+        let policy = *self.policy();
         let reset = policy.restart.map_or(HEALTHY, |restart| restart.reset);
         if self.last_start.is_some_and(|start| start + reset <= now.instant) {
             self.failures = 0;
@@ -1260,7 +1261,7 @@ impl Machine {
 
     /// Runs `finish`, or goes on without.
     fn finish(&mut self, before: Option<Effect>, now: Now) -> Few {
-        if self.policy.scripts.finish {
+        if self.policy().scripts.finish {
             self.state = State::Spawning(Script::Finish);
             return all([before, PUBLISH, Some(Effect::Spawn(Script::Finish))]);
         }
@@ -1270,7 +1271,7 @@ impl Machine {
 
     /// Another script has ended.
     fn script_ended(&mut self, script: Script, how: Ended, now: Now) -> Few {
-        let encore = self.policy.personality == Personality::Encore;
+        let encore = self.policy().personality == Personality::Encore;
         self.timers = [None; TIMERS];
         if encore {
             self.since = now.label;
@@ -1290,14 +1291,14 @@ impl Machine {
             // Down and up again, in the meantime.
             Script::Start if !well => self.start(PUBLISH, now),
             Script::Start => {
-                if self.policy.scripts.runless {
+                if self.policy().scripts.runless {
                     return self.stay_started(now);
                 }
                 self.state = State::Spawning(Script::Run);
                 all([PUBLISH, Some(Effect::Spawn(Script::Run))])
             }
             Script::Finish
-                if self.policy.personality == Personality::S6 && how == Ended::Exited(125) =>
+                if self.policy().personality == Personality::S6 && how == Ended::Exited(125) =>
             {
                 self.fail(Reason::Finish125)
             }
@@ -1309,7 +1310,7 @@ impl Machine {
     fn settle(&mut self, before: Option<Effect>, now: Now) -> Few {
         self.timers = [None; TIMERS];
         // What is to be swept was swept, and what is to be finished has been.
-        if self.state == State::Sweeping && self.policy.scripts.finish {
+        if self.state == State::Sweeping && self.policy().scripts.finish {
             return self.finish(before, now);
         }
         if self.leaving && (self.given_up || self.want != Want::Down) {
@@ -1329,7 +1330,7 @@ impl Machine {
     /// It is down for good: `stop` is run if that is due.
     fn go_down(&mut self) -> Few {
         self.ready = None;
-        if self.policy.scripts.stop && !self.stopped {
+        if self.policy().scripts.stop && !self.stopped {
             // Once, even if there is no process for it.
             self.stopped = true;
             self.state = State::Spawning(Script::Stop);
@@ -1363,7 +1364,7 @@ impl Machine {
     fn end_as_wanted(&mut self, pid: Pid, scope: Scope, now: Now) -> [Option<Effect>; 2] {
         self.ending = Ending::Wanted;
         self.stopped = false;
-        self.terminate(pid, scope, self.policy.stop.timeout, now)
+        self.terminate(pid, scope, self.policy().stop.timeout, now)
     }
 
     /// The signal to end it, and CONT so that it can: a stopped process does not notice. KILL after
@@ -1379,12 +1380,12 @@ impl Machine {
             self.arm(Timer::Kill, timeout, now);
         }
         let scope = scope.max(self.scope());
-        let Stop { signal, .. } = self.policy.stop;
+        let Stop { signal, .. } = self.policy().stop;
         [signal, Signal::Cont].map(|signal| Some(Effect::Signal(pid, signal, scope)))
     }
 
-    const fn scope(&self) -> Scope {
-        match self.policy.stop.reach {
+    fn scope(&self) -> Scope {
+        match self.policy().stop.reach {
             Reach::Process => Scope::Process,
             Reach::Group => Scope::Group,
             Reach::Tree => Scope::Tree,
@@ -1392,7 +1393,7 @@ impl Machine {
     }
 
     fn kill_scope(&self) -> Scope {
-        let group = if self.policy.stop.kill_group { Scope::Group } else { Scope::Process };
+        let group = if self.policy().stop.kill_group { Scope::Group } else { Scope::Process };
         group.max(self.scope())
     }
 }

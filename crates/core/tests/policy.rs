@@ -75,7 +75,7 @@ impl Story {
     /// One that begins, with a service of which this is asked.
     fn of(policy: Policy, normally_up: bool) -> Self {
         let mut story = Self::new(normally_up);
-        story.machine.configure(policy);
+        story.machine.configure(policy, 0);
         story.event(Event::Begin);
         story
     }
@@ -580,7 +580,7 @@ fn a_wish_that_comes_while_finish_runs_is_fulfilled_after_it() {
 #[test]
 fn start_comes_before_the_first_run_and_after_each_u_from_below() {
     let mut story = Story::new(true);
-    story.machine.configure(ENCORE);
+    story.machine.configure(ENCORE, 0);
     assert_eq!(story.event(Event::Begin), "publish start");
     assert_eq!(story.spawned(), "publish");
     assert_eq!((story.whereabouts().as_str(), story.code()), ("start u", StateCode::Starting));
@@ -754,7 +754,8 @@ fn a_mistake_in_the_directory_is_looked_at_again() {
     assert_eq!(story.alone(Event::Refused(Reason::Options)), "publish");
     story.ms = 6_000;
     assert_eq!(story.alone(Event::Tick), "prepare");
-    assert_eq!(story.alone(Event::Prepared(PATIENT, 0)), "spawn");
+    story.machine.configure(PATIENT, 0);
+    assert_eq!(story.alone(Event::Prepared), "spawn");
     assert_eq!(story.machine.policy(), &PATIENT);
 }
 
@@ -791,8 +792,7 @@ fn a_service_waits_for_what_it_lacks() {
 #[test]
 fn what_is_said_before_the_answer_is_obeyed_at_it() {
     for policy in [PLAIN, S6, ENCORE, ONE_SHOT] {
-        for answer in [Event::Prepared(policy, 0), Event::Refused(Reason::Options), Event::Lacking]
-        {
+        for answer in [Event::Prepared, Event::Refused(Reason::Options), Event::Lacking] {
             let mut story = Story::of(PLAIN, false);
             story.alone(command(Command::Up));
             assert_eq!(story.svc(b"x"), "publish");
@@ -842,7 +842,7 @@ const PAST: Past = Past {
 /// A story of which this is the past. It begins at ten seconds.
 fn resumed(policy: Policy, past: Past) -> (Story, String) {
     let mut machine = Machine::resume(past, at(10_000));
-    machine.configure(policy);
+    machine.configure(policy, 0);
     let mut story = Story { machine, ms: 10_000, next_pid: 100 };
     let did = story.event(Event::Begin);
     (story, did)
@@ -1103,7 +1103,7 @@ struct Kernel {
 impl Kernel {
     fn new(policy: Policy, normally_up: bool) -> Self {
         let mut machine = Machine::new(normally_up, at(0));
-        machine.configure(policy);
+        machine.configure(policy, 0);
         let mut kernel = Self {
             machine,
             policy,
@@ -1208,8 +1208,11 @@ impl Kernel {
     }
 
     fn machine_is_told_of_directory(&mut self) {
+        if let Directory::Good = self.directory {
+            self.machine.configure(self.policy, self.ms as u32);
+        }
         self.event(match self.directory {
-            Directory::Good => Event::Prepared(self.policy, self.ms as u32),
+            Directory::Good => Event::Prepared,
             Directory::Refused(reason) => Event::Refused(reason),
             Directory::Lacking => Event::Lacking,
         });

@@ -60,15 +60,17 @@ pub(crate) fn main() -> i32 {
     let handover = upgrade::handed_over();
     let handed = handover.as_ref().and_then(Handed::take);
     fd::fill_missing(fd::Missing::ClosedForChildren);
-    match Supervisor::begin(dir, handover.as_ref(), handed) {
-        Ok((mut supervisor, remembered, normally_up)) => {
-            if let Err(code) = supervisor.appear(remembered, normally_up, handover.as_ref()) {
+    // Left where it is: the stack of a supervise is to stay small.
+    match &mut Supervisor::begin(dir, handover.as_ref(), handed) {
+        Ok((supervisor, remembered, normally_up)) => {
+            let remembered = core::mem::take(remembered);
+            if let Err(code) = supervisor.appear(remembered, *normally_up, handover.as_ref()) {
                 return code;
             }
             drop(gate);
             supervisor.run()
         }
-        Err(code) => code,
+        Err(code) => *code,
     }
 }
 
@@ -446,7 +448,7 @@ impl Supervisor {
         match directory::look() {
             Ok(None) => self.files.remove_state(),
             Ok(Some(asked)) => {
-                self.machine.configure(asked.policy);
+                self.machine.configure(asked.policy, 0);
                 let mut care = Box::new(Care::new(asked));
                 let Remembered { socket, message } = remembered;
                 care.message = message;
@@ -493,7 +495,8 @@ impl Supervisor {
                     care.leave_cgroup();
                     self.files.remove_state();
                 }
-                Event::Prepared(Policy::ORIGINAL, 0)
+                self.machine.configure(Policy::ORIGINAL, 0);
+                Event::Prepared
             }
             Err(wrong) => {
                 self.complain_of(&wrong);
@@ -541,7 +544,8 @@ impl Supervisor {
             }
             self.step_log(Event::Begin);
         }
-        Event::Prepared(policy, chance)
+        self.machine.configure(policy, chance);
+        Event::Prepared
     }
 
     /// Becomes the newly installed program, with the same service. What we know, it finds in the

@@ -11,7 +11,7 @@ use core::time::Duration;
 use daemontools_core::command::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::identity::{END, Found, LEAVING, LEN, PROCESS, Process, Record, succeed};
 use daemontools_core::status::Want;
-use daemontools_core::supervise::{Effect, Event, Kept, Machine, Policy, State};
+use daemontools_core::supervise::{Effect, Event, Kept, Machine, State};
 use daemontools_core::{Ended, Pid};
 
 pub(crate) const LOCK_TRIES: u32 = 100;
@@ -194,7 +194,7 @@ impl Supervisor {
             let now = self.sys.now();
             for effect in self.machine.step(event, now) {
                 match effect {
-                    Effect::Prepare => next = Some(Event::Prepared(Policy::ORIGINAL, 0)),
+                    Effect::Prepare => next = Some(Event::Prepared),
                     Effect::Spawn(_) => {
                         if self.shown_want != self.machine.record().want {
                             self.publish().await;

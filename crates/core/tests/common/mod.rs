@@ -37,8 +37,7 @@ pub(crate) fn commands(bytes: &[u8]) -> Vec<Event> {
 pub(crate) fn step(machine: &mut Machine, event: Event, now: Now) -> Vec<Effect> {
     let mut done: Vec<Effect> = machine.step(event, now).collect();
     if let Some(at) = done.iter().position(|&effect| effect == Effect::Prepare) {
-        let answer = Event::Prepared(*machine.policy(), 0);
-        done.splice(at..=at, machine.step(answer, now));
+        done.splice(at..=at, machine.step(Event::Prepared, now));
     }
     done
 }

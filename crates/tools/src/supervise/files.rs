@@ -159,6 +159,7 @@ pub(super) struct Remembered {
 }
 
 impl Beginning {
+    #[inline(never)]
     fn anew(normally_up: bool) -> Self {
         let machine = Machine::new(normally_up, now());
         Self { machine, adopted: None, recorded: None, remembered: Remembered::default() }
@@ -320,6 +321,7 @@ impl Files {
     }
 
     /// What the last supervise has said of the service, and of encore's `log`.
+    #[inline(never)]
     fn read_status(&self) -> (Option<Record>, Option<Record>) {
         let mut room = [0; 2 * status::ENCORE_LEN];
         let bytes = fs::read_start(self.state.as_fd(), c"status", &mut room);
@@ -330,6 +332,7 @@ impl Files {
     }
 
     /// What `state` says that belongs to this status, and what is remembered.
+    #[inline(never)]
     fn read_state(&self, status: Option<Record>) -> (Kept, Remembered) {
         let text = fs::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
         // It keeps its name as long as there is a supervise.

@@ -140,7 +140,7 @@ impl Supervisor {
         let (identity, beginning) =
             self.files.begin_log(normally_up, handover.is_some_and(|h| !h.foreign))?;
         let Beginning { mut machine, adopted, recorded, .. } = beginning;
-        machine.configure(POLICY);
+        machine.configure(POLICY, 0);
         let (reader, writer) = self.pipe_to_log(machine.pid(), handover).map_err(|error| {
             diag::fatal("supervise", &[b"unable to create pipe for ", self.dir], error)
         })?;
@@ -251,7 +251,7 @@ impl Supervisor {
             }
             for effect in log.machine.step(event, now()) {
                 match effect {
-                    Effect::Prepare => next = Some(Event::Prepared(POLICY, 0)),
+                    Effect::Prepare => next = Some(Event::Prepared),
                     Effect::Spawn(_) => {
                         next = Some(match self.spawn_log() {
                             Ok(pid) => Event::Spawned(pid),

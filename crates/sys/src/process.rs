@@ -31,7 +31,7 @@ unsafe impl Sync for StartCell {}
 
 // With the program's other data, in a page that is the process's own in any case, and not in one
 // more. The programs are small enough for this to matter.
-#[cfg_attr(not(test), unsafe(link_section = ".own"))]
+#[cfg_attr(not(test), unsafe(link_section = ".data"))]
 static START: StartCell = StartCell(UnsafeCell::new(Start {
     argc: 0,
     argv: null(),

@@ -753,7 +753,8 @@ mod tests {
     #[test]
     fn what_else_was_known_is_known_again_but_of_another_process() {
         let ready = Some(Tai64n::from_unix(1_699_999_995, 0));
-        let kept = Kept { ready, failures: 3, reason: Some(Reason::Check), failed: false };
+        let kept =
+            Kept { ready, failures: 3, reason: Some(Reason::Check), failed: false, next: None };
         let next = |lives, status| {
             succeed(&record(7, 300), lives, Some(status), kept, true, now(), SINCE_BOOT)
         };

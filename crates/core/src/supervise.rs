@@ -40,6 +40,10 @@ pub const PATIENCE: Duration = Duration::from_secs(5);
 /// After a run of this length a failure is the first one again, where the directory does not say.
 pub const HEALTHY: Duration = Duration::from_secs(60);
 
+/// The longest pause that goes on under the next supervise: the clock by which it was written down
+/// may have been set since.
+pub const LONGEST_KEPT_PAUSE: Duration = Duration::from_secs(3600);
+
 /// What can be run for a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Script {
@@ -188,6 +192,8 @@ pub struct Kept {
     pub reason: Option<Reason>,
     /// It failed for good.
     pub failed: bool,
+    /// When it was to be started next.
+    pub next: Option<Tai64n>,
 }
 
 /// What can happen.
@@ -406,7 +412,7 @@ impl Machine {
 
     /// A machine which goes on where another one was interrupted.
     #[must_use]
-    pub const fn resume(past: Past, now: Now) -> Self {
+    pub fn resume(past: Past, now: Now) -> Self {
         let mut machine = Self::new(false, now);
         machine.state = match past.up {
             Some((pid, Script::Run, paused)) => State::Up { pid, paused },
@@ -423,6 +429,10 @@ impl Machine {
         machine.ready = past.kept.ready;
         machine.failures = past.kept.failures;
         machine.reason = past.kept.reason;
+        if let Some(next) = past.kept.next {
+            let pause = Duration::from_nanos(next.nanoseconds_after(now.label));
+            machine.not_before = now.instant + pause.min(LONGEST_KEPT_PAUSE);
+        }
         machine.first = past.first;
         machine.stopped = past.stopped;
         // What follows its last death was being done.

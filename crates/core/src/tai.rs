@@ -125,6 +125,16 @@ impl Tai64n {
         }
     }
 
+    /// How many nanoseconds after another label this one is; 0 if it is before.
+    #[must_use]
+    pub const fn nanoseconds_after(self, other: Self) -> u64 {
+        let seconds = self.seconds.saturating_sub(other.seconds).saturating_mul(1_000_000_000);
+        if self.seconds < other.seconds {
+            return 0;
+        }
+        seconds.saturating_add(self.nanoseconds as u64).saturating_sub(other.nanoseconds as u64)
+    }
+
     /// Seconds since 1970.
     #[must_use]
     pub const fn to_unix(self) -> i64 {

@@ -836,7 +836,7 @@ const PAST: Past = Past {
     want: Want::Up,
     since: Tai64n { seconds: 0, nanoseconds: 0 },
     last_start: None,
-    kept: Kept { ready: None, failures: 0, reason: None, failed: false },
+    kept: Kept { ready: None, failures: 0, reason: None, failed: false, next: None },
 };
 
 /// A story of which this is the past. It begins at ten seconds.
@@ -846,6 +846,21 @@ fn resumed(policy: Policy, past: Past) -> (Story, String) {
     let mut story = Story { machine, ms: 10_000, next_pid: 100 };
     let did = story.event(Event::Begin);
     (story, did)
+}
+
+#[test]
+fn a_pause_goes_on_under_the_next_supervise() {
+    let pausing = |next| Past { kept: Kept { next: Some(next), failures: 3, ..PAST.kept }, ..PAST };
+    let (mut story, did) = resumed(PATIENT, pausing(at(14_000).label));
+    assert_eq!((did.as_str(), story.due()), ("publish", Some(14_000)));
+    assert_eq!(story.machine.failures(), 3);
+    assert_eq!(story.svc(b"u"), "publish spawn", "a human is obeyed at once");
+    // It is over.
+    let (story, did) = resumed(PATIENT, pausing(at(9_000).label));
+    assert_eq!((did.as_str(), story.whereabouts().as_str()), ("publish spawn", "spawning u"));
+    // Or the clock was set back by a year.
+    let (story, _) = resumed(PATIENT, pausing(at(10_000 + 31_536_000_000).label));
+    assert_eq!(story.due(), Some(10_000 + 3_600_000));
 }
 
 #[test]

@@ -394,7 +394,9 @@ impl Supervisor {
                     Line::Word(word) => self.step(Event::Said(word)),
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
-                        if tree::belongs_to(pid, &roots) {
+                        // Another script is not the service, whatever it says.
+                        let up = matches!(self.machine.state(), State::Up { .. });
+                        if up && tree::belongs_to(pid, &roots) {
                             let _ = self.move_to(pid);
                         }
                     }

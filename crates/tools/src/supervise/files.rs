@@ -348,6 +348,7 @@ impl Files {
             failures: detail.failures,
             reason: detail.reason,
             failed: detail.phase == Phase::Failed,
+            next: detail.next,
         };
         (kept, remembered)
     }

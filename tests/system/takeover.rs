@@ -233,7 +233,7 @@ fn files_may_be_on_another_device_than_their_locks() {
     assert!(refused.err().contains(&format!(" (held by pid {})\n", supervises[0])), "{refused}");
     process::signal(supervises[0], Signal::KILL);
     process::wait_gone(supervises[0]);
-    wait_until("the next one is there", PROMPT, || tree.is_supervised(&dirs[0]));
+    wait_until("the next one is there", DEADLINE, || tree.is_supervised(&dirs[0]));
     assert_eq!(dirs.each_ref().map(|dir| tree.wait_up(dir)), pids);
     finish(&tree, second);
 }
@@ -503,7 +503,7 @@ fn a_pipe_that_nobody_reads_any_more_is_not_lost_and_its_content_neither() {
     for dir in dirs {
         tree.wait_lines(Path::new(dir).join("started"), 1);
     }
-    let status = tree.status("s/a");
+    let status = Some(tree.wait_status("s/a", "up", |s| s.pid() != 0));
     tree.svc("-h", "s/a");
     let logger = tree.wait_up("s/a/log");
     kill(first);

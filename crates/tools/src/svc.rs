@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How often we look: soon at first, as a supervise has nothing else to do.
 const FIRST_PAUSE: Duration = Duration::from_micros(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(10);
+/// However late it is, how often: this takes 50 milliseconds.
+const FEWEST_LOOKS: u32 = 13;
 
 /// Exit code: 0 whatever became of the commands, as scripts expect, unless they are to be waited
 /// for; 100 for a bad option.
@@ -148,10 +150,10 @@ fn send(dir: &CStr, control: &OwnedFd, message: &[u8]) -> bool {
 fn wait_until_read(dir: &CStr, control: &OwnedFd, deadline: Instant) {
     // What is in the FIFO when nobody has it open any more is gone. If supervise is killed before it
     // has read this, the next one does, as long as we are here.
-    let deadline = deadline.max(instant() + LONGEST_PAUSE);
-    let mut pause = FIRST_PAUSE;
+    let (mut pause, mut looks) = (FIRST_PAUSE, 0);
     while fd::unread(control.as_fd()).is_ok_and(|bytes| bytes > 0) {
-        if instant() >= deadline {
+        looks += 1;
+        if looks > FEWEST_LOOKS && instant() >= deadline {
             // One that is stopped will read it when it goes on.
             if poll::hung_up(control.as_fd(), Duration::ZERO) {
                 nobody_listens(dir.to_bytes());

@@ -252,6 +252,10 @@ fn a_tree_is_ended_whole_with_control_groups_which_are_removed() {
     whole_tree(&tree, |tree| {
         let process = tree.cmd("supervise").arg("a").env("DAEMONTOOLS_CGROUP", &base).start();
         tree.wait_supervised("a");
+        // What all of them take together is known.
+        wait_until("its processor time is told", DEADLINE, || {
+            tree.cmd("svstat").args(["-x", "a"]).run().out().contains(", processor ")
+        });
         process
     });
     let inode = fs::metadata(tree.path("a/supervise")).expect("it is there").ino();

@@ -296,6 +296,28 @@ impl<'a> Found<'a> {
     }
 }
 
+/// What all processes of a service take together, as its control group tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Memory, in KiB.
+    pub memory: Option<u64>,
+    /// Processor time, in milliseconds.
+    pub processor: Option<u64>,
+}
+
+impl Usage {
+    /// From the texts of `memory.current` and `cpu.stat`, as far as there are any.
+    #[must_use]
+    pub fn parse(memory: &[u8], processor: &[u8]) -> Self {
+        let mut lines = processor.split(|&c| c == b'\n');
+        let micros = lines.find_map(|line| decimal::parse(line.strip_prefix(b"usage_usec ")?));
+        Self {
+            memory: decimal::parse(memory.trim_ascii()).map(|bytes| bytes / 1024),
+            processor: micros.map(|micros| micros / 1000),
+        }
+    }
+}
+
 /// What `svstat -x` adds to its line: remarks, each after a comma and a space, each at most once,
 /// and always in this order:
 ///
@@ -310,12 +332,14 @@ impl<'a> Found<'a> {
 /// | `reason: REASON` | it was restarted for that, if it has not failed |
 /// | `script (pid N)` | its start, stop or finish script runs |
 /// | `last exit N`, `last killed by signal N`, `last end unknown` | so its last process ended |
+/// | `memory N KiB`, `processor N ms` | all its processes together have so much, or have used it |
 /// | `status "TEXT"` | it says so; TEXT may have anything in it, but nothing follows |
 ///
 /// Seconds are counted as in the line itself.
 pub fn describe(
     detail: Option<&Detail<'_>>,
     end: Option<(Pid, Ended)>,
+    usage: Usage,
     now: Tai64n,
     out: &mut Vec<u8>,
 ) {
@@ -331,6 +355,14 @@ pub fn describe(
         out.extend_from_slice(words.as_bytes());
         if let Some(number) = number {
             push_number(number.into(), out);
+        }
+    }
+    let numbers = [(", memory ", usage.memory, " KiB"), (", processor ", usage.processor, " ms")];
+    for (words, number, unit) in numbers {
+        if let Some(number) = number {
+            out.extend_from_slice(words.as_bytes());
+            push_number(number, out);
+            out.extend_from_slice(unit.as_bytes());
         }
     }
     if let Some(message) = detail.map(|detail| detail.message).filter(|m| !m.is_empty()) {
@@ -463,8 +495,19 @@ mod tests {
     fn said(detail: Option<&Detail<'_>>, end: Option<Ended>) -> String {
         let mut out = Vec::new();
         let end = end.map(|how| (Pid::MAX, how));
-        describe(detail, end, Tai64n::from_unix(1_795_234_003, 0), &mut out);
+        let usage = Usage::default();
+        describe(detail, end, usage, Tai64n::from_unix(1_795_234_003, 0), &mut out);
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_a_group_takes_is_told_as_far_as_it_is_known() {
+        let usage = Usage::parse(b"1048576\n", b"usage_usec 2500999\nuser_usec 1\n");
+        assert_eq!(usage, Usage { memory: Some(1024), processor: Some(2500) });
+        assert_eq!(Usage::parse(b"", b"nr_periods 0\n"), Usage::default());
+        let mut out = Vec::new();
+        describe(None, None, usage, Tai64n::from_unix(0, 0), &mut out);
+        assert_eq!(out, b", memory 1024 KiB, processor 2500 ms");
     }
 
     #[test]

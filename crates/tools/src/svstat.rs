@@ -5,9 +5,10 @@ use crate::options::{complain, options};
 use crate::records::{self, Only};
 use crate::state_dir::StateDir;
 use crate::time::label;
+use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use daemontools_core::detail::{self, Found};
+use daemontools_core::detail::{self, Found, Usage};
 use daemontools_core::getopt::Opt;
 use daemontools_core::status::{self, Record};
 use daemontools_core::tai::Tai64n;
@@ -92,8 +93,20 @@ impl More {
 
     fn show(&self, main: &Record, now: Tai64n, out: &mut Vec<u8>) {
         let found = Found::judge(self.state.as_deref(), main);
-        detail::describe(found.detail(), self.end, now, out);
+        let detail = found.detail();
+        let usage = detail.map_or_else(Usage::default, |detail| usage(detail.cgroup));
+        detail::describe(detail, self.end, usage, now, out);
     }
+}
+
+/// What a control group takes; nothing without one, or where that is not counted.
+fn usage(cgroup: &[u8]) -> Usage {
+    let read = |file: &[u8]| {
+        let path = CString::new([cgroup, b"/", file].concat()).unwrap_or_default();
+        let text = fs::read_whole(fs::HERE, &path, detail::LEN);
+        text.ok().filter(|_| !cgroup.is_empty()).unwrap_or_default()
+    };
+    Usage::parse(&read(b"memory.current"), &read(b"cpu.stat"))
 }
 
 impl Service {

@@ -948,3 +948,43 @@ fn more_than_descriptors(logged: bool) {
     tree.cmd("prlimit").args(limit).arg(&pid).run().is(0, "32\n", "");
     finish(&tree, svscan);
 }
+
+#[test]
+fn svscan_tells_how_a_service_ended_where_the_kernel_does_not() {
+    let tree = tree();
+    if tree.sh("exec strace -o trial true").run().code != Some(0) {
+        skip("strace is needed to be as an older kernel, and does not work here");
+        return;
+    }
+    tree.service("s/a", "#!/bin/sh\ntrap 'exit 7' USR1\nmkfifo idle\nexec 8<>idle\necho $$ >>started\nwhile :; do read -r line <&8; done\n");
+    let svscan = svscan(&tree);
+    tree.wait_lines("s/a/started", 1);
+    let pid = tree.wait_up("s/a");
+    for (signal, end) in [(Signal::USR1, "code 7"), (Signal::KILL, "signal 9")] {
+        let pid = match signal {
+            Signal::USR1 => pid,
+            _ => tree.wait_restart("s/a", pid),
+        };
+        system::wait_settled(&tree, "s/a");
+        let first = supervise(&tree, "s/a");
+        process::signal(first, Signal::KILL);
+        process::wait_gone(first);
+        let next = supervise(&tree, "s/a");
+        tree.wait_supervised("s/a");
+        // As before Linux 6.15.
+        let number = next.to_string();
+        let tracer = ["-qq", "-o", "calls", "-e", "inject=ioctl:error=ENOTTY", "-p", &number];
+        let tracer = tree.sh("exec strace \"$@\"").arg("strace").args(tracer).start();
+        wait_until("it is traced", DEADLINE, || {
+            let status = fs::read_to_string(format!("/proc/{next}/status")).unwrap_or_default();
+            status.lines().any(|line| line.starts_with("TracerPid:") && !line.ends_with("\t0"))
+        });
+        process::signal(pid, signal);
+        let line = format!("ended={pid} {end}");
+        tree.wait_text("s/a/supervise/process", &line);
+        tree.wait_restart("s/a", pid);
+        tracer.signal(Signal::TERM);
+        let _ = tracer.wait();
+    }
+    finish(&tree, svscan);
+}

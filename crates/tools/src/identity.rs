@@ -127,6 +127,28 @@ pub(crate) fn living(state: BorrowedFd<'_>) -> Option<Pid> {
     take_hold(process).ok()?.map(|_| process.pid)
 }
 
+/// The process that the record of a state directory names, whether it lives or not.
+pub(crate) fn recorded(state: BorrowedFd<'_>) -> Option<Pid> {
+    Some(read(state)?.process?.pid)
+}
+
+/// How this process has ended, if the record of a state directory knows it.
+pub(crate) fn recorded_end(state: BorrowedFd<'_>, pid: Pid) -> Option<Ended> {
+    read(state)?.end.filter(|(ended, _)| *ended == pid).map(|(_, how)| how)
+}
+
+/// Writes how the process has ended that the record of a state directory names, if it is this one.
+pub(crate) fn note_end(state: BorrowedFd<'_>, pid: Pid, how: Ended) -> Option<()> {
+    let (register, found, tidy) = Register::open(state, c"process").ok()?;
+    let is_it = matches!(found, Found::Ours(Record { process: Some(it), .. }) if it.pid == pid);
+    (is_it && tidy).then(|| register.write_end(pid, how).ok())?
+}
+
+fn read(state: BorrowedFd<'_>) -> Option<Record> {
+    let mut room = [0; LEN];
+    Record::parse(fs::read_start(state, c"process", &mut room).ok()?)
+}
+
 /// Where we are.
 fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, Trouble> {
     let mut room = [0; 32];

@@ -605,7 +605,11 @@ impl Supervisor {
     /// The end of a process that is not our child.
     fn take_end(&mut self) {
         if let Some(process) = self.adopted.take_if(|process| process.has_ended()) {
-            self.take_death(identity::end_of(&process));
+            let how = match (identity::end_of(&process), self.machine.pid()) {
+                (Ended::Unknown, Some(pid)) => self.files.told_end(pid),
+                (how, _) => how,
+            };
+            self.take_death(how);
         }
     }
 

@@ -13,6 +13,7 @@ use crate::holder::{self, Table};
 use crate::identity;
 use crate::options::{complain, options};
 use crate::paths::{PATH_MAX, join};
+use crate::state_dir::StateDir;
 use crate::takeover::{self, Found};
 use crate::time::instant;
 use crate::upgrade;
@@ -36,7 +37,7 @@ use daemontools_sys::pidfd::{Ends, Handle};
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::watch::{Change, Watch};
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, poll};
 use targets::Targets;
 
 /// How often the whole directory is looked at although nothing was announced: the safety net.
@@ -185,6 +186,9 @@ struct Scanner {
     adopted: BTreeMap<Pid, Handle>,
     /// Tells when one of them has ended.
     ends: Option<Ends>,
+    /// Processes that have become our children because their supervise was killed, and where their
+    /// records are: the service's name, and whether it is its logger's.
+    orphans: BTreeMap<Pid, (CString, bool)>,
     /// By which they are found; only as long as we do not wait.
     locks: Option<Table>,
     /// What the roster wants done.
@@ -254,6 +258,7 @@ impl Scanner {
             home,
             adopted: BTreeMap::new(),
             ends: None,
+            orphans: BTreeMap::new(),
             locks: None,
             roster: Roster::new(keep),
             todo: Vec::new(),
@@ -354,8 +359,55 @@ impl Scanner {
 
     fn reap(&mut self) {
         while let Some((pid, how)) = reap() {
+            self.note_orphan(pid, how);
             self.mourn(pid, how);
             self.tell(Event::Ended(pid, how));
+        }
+    }
+
+    /// The service of a supervise that was killed becomes our child: how it ends, only we are told by
+    /// a kernel before Linux 6.15, and the next supervise reads it in the record.
+    fn note_orphan(&mut self, pid: Pid, how: Ended) {
+        match (self.roster.service_of(pid), how) {
+            (Some((no, role)), Ended::Killed(_)) => {
+                let slot = self.roster.slot(no);
+                let name = slot.and_then(|slot| CString::new(slot.name()).ok()).unwrap_or_default();
+                let inside = role == Role::Log && !slot.is_some_and(|slot| slot.is_own_logger());
+                if let Some(orphan) = self.in_service(&name, inside, identity::recorded) {
+                    self.orphans.insert(orphan, (name, inside));
+                }
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                if let Some((name, inside)) = self.orphans.remove(&pid) {
+                    self.in_service(&name, inside, |state| identity::note_end(state, pid, how));
+                }
+            }
+        }
+    }
+
+    /// Gives `with` the state directory of a service, or of its logger.
+    fn in_service<T>(
+        &self,
+        name: &CStr,
+        inside: bool,
+        with: impl FnOnce(BorrowedFd<'_>) -> Option<T>,
+    ) -> Option<T> {
+        let enter = || {
+            fs::chdir(name)?;
+            if inside {
+                fs::chdir(c"log")?;
+            }
+            StateDir::of_current_dir()?.with_path(|path| fs::reach_dir(fs::HERE, path))
+        };
+        let state = enter();
+        self.go_home();
+        with(state.ok()?.as_fd())
+    }
+
+    fn go_home(&self) {
+        if let Err(error) = fs::fchdir(self.home.as_fd()) {
+            diag::warning("svscan", &[b"unable to switch to scan directory"], error);
         }
     }
 
@@ -614,9 +666,7 @@ impl Scanner {
                 Ok(()) => Found::here(&mut self.locks),
                 Err(_) => Found::default(),
             };
-        if let Err(error) = fs::fchdir(self.home.as_fd()) {
-            diag::warning("svscan", &[b"unable to switch to scan directory"], error);
-        }
+        self.go_home();
         found
     }
 

@@ -9,6 +9,7 @@ use crate::state_dir::StateDir;
 use crate::time::{now, since_boot};
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use core::time::Duration;
 use daemontools_core::decimal::Decimal;
 use daemontools_core::detail::{self, Detail, Phase};
 use daemontools_core::handover::Handover;
@@ -17,12 +18,16 @@ use daemontools_core::status::{self, Record, StateCode};
 use daemontools_core::supervise::{Kept, Machine};
 use daemontools_core::tai::Tai64n;
 use daemontools_core::tally;
-use daemontools_core::{Ended, errno};
+use daemontools_core::{Ended, Pid, errno};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll};
 
 /// More than any list of deaths that we write.
 const LARGEST_TALLY: usize = 64 * 1024;
+
+/// How long svscan may take to tell how a process has ended.
+const TELLING_TRIES: u32 = 10;
+const TELLING_PAUSE: Duration = Duration::from_millis(2);
 
 /// What an upgrade leaves open, so that nobody comes in between and no command is lost.
 pub(super) struct Handed {
@@ -167,6 +172,18 @@ impl Beginning {
 }
 
 impl Files {
+    /// How a process has ended that svscan reaps, who writes it into the record: it was told at the
+    /// same moment as we.
+    pub(super) fn told_end(&self, pid: Pid) -> Ended {
+        for _ in 0..TELLING_TRIES {
+            match identity::recorded_end(self.state.as_fd(), pid) {
+                Some(how) if how != Ended::Unknown => return how,
+                _ => poll::pause(TELLING_PAUSE),
+            }
+        }
+        Ended::Unknown
+    }
+
     /// The FIFO from which commands are read.
     pub(super) fn control(&self) -> BorrowedFd<'_> {
         self.control.as_fd()

@@ -510,6 +510,7 @@ fn s6_finish_that_takes_too_long_is_killed() {
     tree.write("a/timeout-finish", "200\n");
     let supervise = tree.supervise("a");
     let pid = tree.wait_up("a");
+    tree.wait_lines("a/order", 1);
     tree.svc("-t", "a");
     let lines = tree.wait_lines("a/order", 3);
     assert_eq!((&*lines[0], &*lines[2]), ("run", "run"));

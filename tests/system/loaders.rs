@@ -261,14 +261,14 @@ fn who_gets_no_memory_says_so_and_runs_nothing() {
     let tree = tree();
     let long = "x".repeat(300);
     let dir = tree.mkdir("env");
-    for number in 0..3000 {
+    for number in 0..6000 {
         fs::write(dir.join(format!("VARIABLE{number}")), &long).expect("write a file");
     }
     let settings: String = (0..10_000).map(|number| format!("VARIABLE{number}={long}\n")).collect();
     tree.write("file", settings);
     for (program, from, limit) in [
-        ("envdir", "env", "--as=1500000"),
-        ("envini", "file", "--as=1500000"),
+        ("envdir", "env", "--as=2500000"),
+        ("envini", "file", "--as=2500000"),
         ("envfile", "file", "--as=6000000"),
     ] {
         let command = tree.cmd(program).args([from, "touch", "ran"]);

@@ -19,7 +19,7 @@ use daemontools_core::decimal::{self, Decimal};
 use daemontools_core::handover::Handover;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, Ended, Strings};
-use daemontools_sys::{AsFd as _, BorrowedFd, Result, fd, fs, poll, signal};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, fs, poll, signal};
 
 const VARIABLE: &str = "DAEMONTOOLS_UPGRADE";
 
@@ -92,12 +92,18 @@ fn try_out(path: &CStr) -> core::result::Result<(), &'static str> {
     let environment = environment_with(&variable);
     // A program that knows nothing of this is to do no harm: nothing has this name.
     let args = Strings::of([process::arg(0).unwrap_or_default(), c""]);
-    let mut refused = None;
+    // Closed by exec; until then it takes why there was none.
+    let (told, telling) = fd::pipe().map_err(why)?;
     let mut child = || {
-        refused = Some(process::exec(path, &args, &environment));
+        let error = process::exec(path, &args, &environment);
+        let _ = fd::write_all(telling.as_fd(), &error.raw_os_error().to_ne_bytes());
         diag::TEMPORARY
     };
     let child = process::spawn(&mut child).map_err(why)?;
+    drop(telling);
+    let mut number = [0; 4];
+    let refused = matches!(fd::read(told.as_fd(), &mut number), Ok(4))
+        .then(|| Errno::from_raw_os_error(i32::from_ne_bytes(number)));
     let in_time = |child: Handle| poll::readable([child.fd()], Some(PATIENCE)) == [true];
     if !Handle::open(child).is_ok_and(|child| child.is_none_or(in_time)) {
         // Our child, not reaped, so that the number is still its own.

@@ -1,7 +1,11 @@
 //! Looking at what is in a pipe before it is taken out.
 
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs};
-use rustix::pipe::{SpliceFlags, splice, tee};
+use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
+
+/// How much there shall be room for in a pipe that is looked into. What was seen stays in it until it
+/// is written, so that in a pipe that is no larger the writer would have to wait all that time.
+const ROOM: usize = 256 * 1024;
 
 /// Looks into a pipe. What was seen stays there until it is consumed, so that it outlives us.
 pub struct Peek<'a> {
@@ -9,6 +13,8 @@ pub struct Peek<'a> {
     /// A second pipe, which gets a copy (of references to pages, not of bytes).
     copy: (OwnedFd, OwnedFd),
     null: OwnedFd,
+    /// How much there was room for before, if we have made more.
+    former_room: Option<usize>,
 }
 
 impl<'a> Peek<'a> {
@@ -18,7 +24,12 @@ impl<'a> Peek<'a> {
     /// EMFILE and ENFILE when there are no more descriptors; without /dev/null, ENOENT.
     pub fn new(pipe: BorrowedFd<'a>) -> Result<Self> {
         let null = fs::open_write(fs::HERE, c"/dev/null")?;
-        Ok(Self { pipe, copy: fd::pipe()?, null })
+        let copy = fd::pipe()?;
+        let room = fcntl_getpipe_size(pipe)?;
+        // Who has too many pages in pipes, or may not have so much in one, goes on with less.
+        let grown = room < ROOM && fcntl_setpipe_size(pipe, ROOM).is_ok();
+        let _ = fcntl_setpipe_size(&copy.0, ROOM);
+        Ok(Self { pipe, copy, null, former_room: grown.then_some(room) })
     }
 
     /// Copies the beginning of what is in the pipe; gives how much that is, 0 if the pipe is
@@ -53,6 +64,15 @@ impl<'a> Peek<'a> {
                 Ok(0) | Err(_) => return,
                 Ok(n) => count -= n.min(count),
             }
+        }
+    }
+}
+
+impl Drop for Peek<'_> {
+    fn drop(&mut self) {
+        if let Some(room) = self.former_room {
+            // If there is more in it, it stays large.
+            let _ = fcntl_setpipe_size(self.pipe, room);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::thread;
-use system::{PROMPT, Terminal, assert_calm, tree};
+use system::{PROMPT, Terminal, assert_calm, original, tree};
 
 fn multilog<'t>(tree: &'t Tree, script: &[&str]) -> Cmd<'t> {
     tree.cmd("multilog").args(script)
@@ -372,19 +372,47 @@ fn a_terminal_is_an_input_like_others() {
 
 // KILL
 
+/// Who reads the pipe when ours is killed.
+#[derive(Clone, Copy, PartialEq)]
+enum Next {
+    Ours,
+    /// Ours, and the heir is killed as well.
+    OursWithoutHeir,
+    /// The original, which is told to end after a while.
+    Original,
+}
+
 /// Lets a writer that never pauses fill a pipe, and kills one logger after the other on the other
 /// side. In the end all lines have to be there once, in order.
 #[track_caller]
-fn kill_under_load(script: &[&str], dirs: &[&str], stamp: usize, dropped: fn(usize) -> bool) {
-    const LINES: usize = 200_000;
+fn kill_under_load(
+    next: Next,
+    script: &[&str],
+    dirs: &[&str],
+    stamp: usize,
+    dropped: fn(usize) -> bool,
+) {
+    const LINES: usize = 500_000;
     let tree = tree();
     let (reader, mut input) = open_pipe();
     let line = |n: usize| format!("{n:07} {}\n", "x".repeat(n % 200));
     let writer = thread::spawn(move || {
         let text: String = (0..LINES).map(line).collect();
-        // In pieces that end anywhere.
-        for piece in text.as_bytes().chunks(50_003) {
-            input.write_all(piece).expect("write to the pipe");
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let length = match next {
+                // What it cannot know is the beginning of a line that is held: see the manual.
+                Next::Original => {
+                    1 + rest[..4096.min(rest.len())]
+                        .iter()
+                        .rposition(|c| *c == b'\n')
+                        .expect("a line ends")
+                }
+                // In pieces that end anywhere.
+                _ => rest.len().min(50_003),
+            };
+            input.write_all(&rest[..length]).expect("write to the pipe");
+            rest = &rest[length..];
         }
     });
     let progress = || {
@@ -394,22 +422,45 @@ fn kill_under_load(script: &[&str], dirs: &[&str], stamp: usize, dropped: fn(usi
         };
         dirs.iter().filter_map(in_dir).sum::<u64>()
     };
-    for round in 0..30_u64 {
+    let mut heirs = 0;
+    for round in 0..20_u64 {
         // The moment is another one each time.
         let far = progress() + 200_000 + round * 7919;
-        let mut killed = false;
-        while !killed {
+        let mut done = false;
+        while !done {
+            let theirs = next == Next::Original && round % 2 == 1;
             let own = reader.try_clone().expect("another reader");
-            let mut logger = multilog(&tree, script).stdin_from(own).start();
-            // A processor that was about to be run may have the directory locked a little longer.
+            let path = original().join("multilog");
+            let command = match theirs {
+                true => tree.cmd(path.to_str().expect("a name in ASCII")).args(script),
+                false => multilog(&tree, script),
+            };
+            let mut logger = command.stdin_from(own).start();
+            // An heir, or a processor that was about to be run, may have the directory locked a
+            // little longer.
             wait_until("it logs", DEADLINE, || {
-                killed = progress() > far || writer.is_finished();
-                killed || logger.has_ended()
+                done = progress() > far || writer.is_finished();
+                done || logger.has_ended()
             });
+            if theirs {
+                logger.signal(Signal::TERM);
+                logger.wait();
+                continue;
+            }
+            let descendants = process::descendants(logger.pid());
+            let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm"));
+            let of_ours = |pid: &u32| name(*pid).is_ok_and(|name| name == "multilog\n");
+            let left: Vec<u32> = descendants.into_iter().filter(of_ours).collect();
+            heirs += left.len();
+            if next == Next::OursWithoutHeir {
+                left.into_iter().for_each(|heir| process::signal(heir, Signal::KILL));
+            }
             logger.kill();
         }
     }
-    multilog(&tree, script).stdin_from(reader).run().is(0, "", "");
+    assert!(heirs > 0, "{heirs} heirs");
+    let reads = || multilog(&tree, script).stdin_from(reader.try_clone().expect("a reader")).run();
+    reads().is(0, "", "");
     writer.join().expect("all is written");
     for (n, dir) in dirs.iter().enumerate() {
         let text = whole(&tree, dir);
@@ -427,30 +478,39 @@ fn kill_under_load(script: &[&str], dirs: &[&str], stamp: usize, dropped: fn(usi
     assert!(!tree.exists("d/.multilog-batch"));
 }
 
+const ONE_DIRECTORY: [&str; 4] = ["t", "s300000", "n10000", "./d"];
+
 #[test]
 fn a_kill_under_load_loses_and_doubles_no_line() {
-    kill_under_load(&["t", "s300000", "n10000", "./d"], &["d"], 26, |_| false);
+    kill_under_load(Next::Ours, &ONE_DIRECTORY, &["d"], 26, |_| false);
+}
+
+#[test]
+fn nor_does_one_that_kills_the_heir_as_well() {
+    kill_under_load(Next::OursWithoutHeir, &ONE_DIRECTORY, &["d"], 26, |_| false);
+}
+
+#[test]
+fn nor_does_one_if_the_original_is_the_next() {
+    kill_under_load(Next::Original, &ONE_DIRECTORY, &["d"], 26, |_| false);
+}
+
+const SEVERAL_DIRECTORIES: [&str; 9] =
+    ["s200000", "n10000", "./d", "-*7 *", "s99999", "!sleep 0.01; cat", "./e", "s5000000", "./f"];
+
+/// The star ends at the first 7.
+fn is_dropped(number: usize) -> bool {
+    format!("{number:07}").find('7').is_some_and(|at| at == 6)
 }
 
 #[test]
 fn nor_does_it_in_one_of_several_directories_with_a_processor() {
-    let script = [
-        "s200000",
-        "n10000",
-        "./d",
-        "-*7 *",
-        "s99999",
-        "!sleep 0.01; cat",
-        "./e",
-        "s5000000",
-        "./f",
-    ];
-    // The star ends at the first 7.
-    let dropped = |number: usize| {
-        let digits = format!("{number:07}");
-        digits.find('7').is_some_and(|at| at == 6)
-    };
-    kill_under_load(&script, &["d", "e", "f"], 0, dropped);
+    kill_under_load(Next::Ours, &SEVERAL_DIRECTORIES, &["d", "e", "f"], 0, is_dropped);
+}
+
+#[test]
+fn nor_there_without_an_heir() {
+    kill_under_load(Next::OursWithoutHeir, &SEVERAL_DIRECTORIES, &["d", "e", "f"], 0, is_dropped);
 }
 
 /// Starts it, and lets a burst end in the middle of a line, whose beginning it then holds.

@@ -437,6 +437,36 @@ impl<'a> Logger<'a> {
         Ok(Self { models, directories, router: Router::new(script), held: Vec::new(), pipe, clock })
     }
 
+    /// What the heir of a logger does when that is dead.
+    fn inherit(
+        models: &'a mut [Model],
+        script: &'a Script<'_>,
+        pipe: &'a mut Pipe,
+        clock: &'a mut Clock,
+    ) -> Result<(), Fault> {
+        let mut is_marked = false;
+        for model in &mut *models {
+            is_marked = is_marked || Directory::is_marked(model)?;
+        }
+        if !is_marked {
+            return Ok(());
+        }
+        let mut directories = Vec::new();
+        for (settings, model) in script.directories.iter().zip(&mut *models) {
+            let mut directory = Directory::new(settings, SOURCE);
+            model.current = None;
+            if !directory.go_on(model)? {
+                model.processing = false;
+                directory.recover(model, clock.now()).map_err(|(_, trouble)| trouble.error)?;
+            }
+            directories.push(directory);
+        }
+        let router = Router::new(script);
+        let mut heir = Self { models, directories, router, held: Vec::new(), pipe, clock };
+        heir.take_up_what_was_left()?;
+        heir.each(work)
+    }
+
     fn each(
         &mut self,
         mut step: impl FnMut(&mut Directory, &mut Model, &mut Clock) -> Result<(), Fault>,
@@ -653,34 +683,59 @@ fn case(random: &mut Random) -> (Vec<String>, Vec<u8>, Pace) {
 #[test]
 fn nothing_is_lost_or_doubled_whichever_operation_is_the_last() {
     let mut random = Random(1);
-    let mut runs = 0;
+    let (mut runs, mut heirs) = (0, 0);
     for _ in 0..CASES {
         let (args, text, pace) = case(&mut random);
         let script = Script::parse(args.iter().map(|arg| arg.as_bytes()));
         let again = random.below(2) == 0;
+        let has_heir = random.below(3) > 0;
+        let heir_lives = random.below(2) == 0;
+        let stamp = if args[0].is_empty() { 0 } else { 26 };
+        let is_dropped = |n: usize, line: &[u8]| {
+            let selects = args.iter().position(|arg| arg.starts_with('-'));
+            let place = args.iter().position(|arg| *arg == format!("./{n}"));
+            selects.is_some_and(|at| Some(at) < place) && dropped(line)
+        };
         for operations in 0.. {
             let mut models = models(script.directories.len());
             let mut clock = Clock(0);
             let mut pipe = Pipe { text: text.clone(), ..Pipe::default() };
-            let mut live = |models: &mut [Model], operations| {
+            let mut live = |models: &mut [Model], operations, heir: Option<usize>| {
                 models[0].left.set(operations);
-                live_on_pipe(models, &script, &mut pipe, pace, &mut clock)
+                let lived = live_on_pipe(models, &script, &mut pipe, pace, &mut clock);
+                let Some(heir) = heir.filter(|_| lived.is_err()) else {
+                    return lived;
+                };
+                models[0].left.set(heir);
+                let inherited = Logger::inherit(models, &script, &mut pipe, &mut clock);
+                if inherited.is_ok() && !pace.quiet {
+                    // Nobody needs to know of marks to go on from here.
+                    heirs += 1;
+                    let consumed = &text[..pipe.consumed];
+                    let whole = consumed.iter().rposition(|c| *c == b'\n').map_or(0, |at| at + 1);
+                    for (n, model) in models.iter().enumerate() {
+                        assert_whole(model, &text[..whole], stamp, |line| !is_dropped(n, line));
+                    }
+                }
+                lived
             };
-            let is_last = live(&mut models, operations).is_ok();
+            let heir = match has_heir {
+                true if heir_lives => Some(usize::MAX),
+                true => Some(usize::try_from(random.below(30)).expect("small")),
+                false => None,
+            };
+            let is_last = live(&mut models, operations, heir).is_ok();
             let mut kills = 1;
             if again {
                 kills += 1;
-                let _ = live(&mut models, usize::try_from(random.below(60)).expect("small"));
+                let operations = usize::try_from(random.below(60)).expect("small");
+                let _ = live(&mut models, operations, heir);
             }
-            live(&mut models, usize::MAX).expect("it lives");
-            let stamp = if args[0].is_empty() { 0 } else { 26 };
+            live(&mut models, usize::MAX, None).expect("it lives");
             for (n, model) in models.iter().enumerate() {
-                let selects = args.iter().position(|arg| arg.starts_with('-'));
-                let place = args.iter().position(|arg| *arg == format!("./{n}"));
-                let selects = selects.is_some_and(|at| Some(at) < place);
                 if !pace.quiet {
-                    assert_whole(model, &text, stamp, |line| !selects || !dropped(line));
-                } else if !selects {
+                    assert_whole(model, &text, stamp, |line| !is_dropped(n, line));
+                } else if !args.iter().any(|arg| arg.starts_with('-')) {
                     assert_true(model, &text, kills * (PIECE + LONGEST_HELD));
                 }
             }
@@ -690,7 +745,7 @@ fn nothing_is_lost_or_doubled_whichever_operation_is_the_last() {
             }
         }
     }
-    assert!(runs > 10_000, "{runs} runs");
+    assert!(runs > 10_000 && heirs > 2000, "{runs} runs, {heirs} heirs");
 }
 
 /// How many cases have each of their operations tried.

@@ -3,11 +3,12 @@
 //! The loop writes everything that has come before it waits for more. `intake` reads, the router
 //! of `daemontools-core` says where each line goes, and `log` keeps a directory.
 
+mod heir;
 mod intake;
 mod log;
 mod store;
 
-use crate::diag::{self, PERMANENT};
+use crate::diag::{self, PERMANENT, TEMPORARY};
 use crate::time::{instant, label};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -21,11 +22,12 @@ use daemontools_core::tai::Tai64n;
 use daemontools_sys::process;
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs, poll};
-use intake::{Input, Intake};
+use heir::Heir;
+use intake::{BATCH, Input, Intake, SIGHT};
 use log::{Log, PAUSE, Work};
 
 /// How much of a batch is written at once.
-const SLICE: usize = 32 * 1024;
+const SLICE: usize = 64 * 1024;
 
 /// So that a name fits: it has 26 bytes before the code, and 255 at most.
 const LONGEST_CODE: usize = 229;
@@ -65,6 +67,9 @@ pub(crate) fn main() -> i32 {
 }
 
 struct Multilog<'a> {
+    script: &'a Script<'a>,
+    /// What the input is, if it can come in batches.
+    source: Option<u64>,
     intake: Intake,
     router: Router<'a>,
     sinks: Sinks<'a>,
@@ -83,6 +88,10 @@ struct Sinks<'a> {
     rotation_asked: bool,
     statuses: Vec<StatusFile<'a>>,
     logs: Vec<Log<'a>>,
+    /// While much comes.
+    heir: Option<Heir>,
+    /// This is the heir of a logger that is dead.
+    is_heir: bool,
 }
 
 /// A file that shows the last line.
@@ -121,10 +130,21 @@ impl<'a> Multilog<'a> {
         let labels = logs.iter().filter(|_| script.stamp == Stamp::Tai64n);
         let last = labels.filter_map(Log::last_label).filter(|label| *label < latest).max();
         let last = last.unwrap_or_default();
+        let source = source.filter(|_| !logs.is_empty());
         Ok(Self {
-            intake: Intake::new(source.is_some() && !logs.is_empty()),
+            script,
+            source,
+            intake: Intake::new(source.is_some()),
             router: Router::new(script),
-            sinks: Sinks { signals, ending: false, rotation_asked: false, statuses, logs },
+            sinks: Sinks {
+                signals,
+                ending: false,
+                rotation_asked: false,
+                statuses,
+                logs,
+                heir: None,
+                is_heir: false,
+            },
             seed: process::args(1).fold(0, |seed, arg| digest(seed, arg.to_bytes())),
             last,
         })
@@ -175,12 +195,11 @@ impl<'a> Multilog<'a> {
                 let now = self.now();
                 self.route(length, now);
             }
-            Input::Batch(length) => {
+            Input::Batches => {
+                let most = self.largest_batch();
                 let now = self.now();
-                let mut next = Some(length);
-                while let Some(length) = next {
+                while let Some(length) = self.intake.next_batch(most) {
                     self.take_batch(length, now, |_| 0);
-                    next = self.intake.next_batch();
                 }
                 self.end_marks();
             }
@@ -213,6 +232,7 @@ impl<'a> Multilog<'a> {
                 if self.intake.is_peeking() {
                     let held = self.intake.end_to_peek();
                     self.take(held);
+                    self.sinks.heir = None;
                 }
                 self.sinks.logs.iter_mut().for_each(Log::shrink);
             }
@@ -249,6 +269,35 @@ impl<'a> Multilog<'a> {
         self.intake.consume(length);
         self.route(length, now);
         self.intake.pass(length);
+    }
+
+    /// How much of what was seen can be written before it is consumed: much, if there is an heir.
+    fn largest_batch(&mut self) -> usize {
+        if self.sinks.heir.is_none() && self.intake.seen() > BATCH {
+            self.sinks.heir = Heir::leave(|| self.inherit()).ok();
+        }
+        if self.sinks.heir.is_some() { SIGHT } else { BATCH }
+    }
+
+    /// In the heir, once the logger is dead: finishes what it was doing, and leaves everything else as
+    /// a KILL does. What cannot be done at once is left as it is to the next logger, which shall not
+    /// have to wait.
+    fn inherit(&mut self) {
+        self.sinks.is_heir = true;
+        // Nothing is worth waiting for.
+        self.sinks.ending = true;
+        if !self.sinks.logs.iter_mut().any(Log::is_marked) {
+            return;
+        }
+        for (log, settings) in self.sinks.logs.iter_mut().zip(&self.script.directories) {
+            if log.inherit(settings, self.source).is_err() {
+                return;
+            }
+        }
+        self.router = Router::new(self.script);
+        self.intake = Intake::new(true);
+        self.take_up_what_was_left();
+        self.flush();
     }
 
     /// Writes whole lines that are in the pipe, behind what is held, and consumes them. `written`
@@ -345,6 +394,7 @@ impl<'a> Multilog<'a> {
             while let Some(log) = self.sinks.logs.get_mut(n) {
                 match step(log) {
                     Work::Done => break,
+                    Work::Waiting | Work::Failed if self.sinks.is_heir => process::exit(TEMPORARY),
                     Work::Waiting => self.wait_for_processors(None),
                     Work::Failed => self.wait_for_processors(Some(PAUSE)),
                 }
@@ -382,6 +432,9 @@ impl Sinks<'_> {
             self.rotation_asked |= signal == signal::ALRM;
         }
         while let Some((pid, how)) = process::reap() {
+            if self.heir.as_mut().is_some_and(|heir| heir.has_ended(pid)) {
+                self.heir = None;
+            }
             let mut logs = self.logs.iter_mut();
             if let Some(log) = logs.find(|log| log.processor() == Some(pid)) {
                 log.processor_ended(how);

@@ -356,7 +356,7 @@ pub struct Directory {
 }
 
 /// What usually comes of so much of a batch as is written at once.
-const ROOM: usize = 64 * 1024;
+const ROOM: usize = 128 * 1024;
 
 /// So much text is kept in memory that is never given back.
 const LITTLE: usize = 1024;
@@ -432,6 +432,39 @@ impl Directory {
         store.set_mode_of_current(false).map_err(fatal(Step::Mode(File::Current)))?;
         self.bytes = 0;
         Ok(())
+    }
+
+    /// Whether a logger that was just killed has left something marked.
+    ///
+    /// # Errors
+    /// What reading the mark says.
+    pub fn is_marked<S: Store>(store: &mut S) -> Result<bool, S::Error> {
+        Ok(store.read_mark()?.is_some_and(|(mark, _)| mark.stage != Stage::Done))
+    }
+
+    /// Goes on with the `current` of a logger that was just killed, under whose lock this runs, as
+    /// that would have done; `false` if that was replacing it, so that it is to be recovered.
+    ///
+    /// # Errors
+    /// What looking at files and opening them says.
+    pub fn go_on<S: Store>(&mut self, store: &mut S) -> Result<bool, S::Error> {
+        let current = store.stat(File::Current)?.filter(|current| !current.complete);
+        let (Some(current), None) = (current, store.stat(File::Previous)?) else {
+            return Ok(false);
+        };
+        if let Some((mark, held)) = store.read_mark()?
+            && mark.holds(self.source, Some(current))
+        {
+            if mark.replaced || mark.inode != current.inode {
+                return Ok(false);
+            }
+            let written = mark.written(Some(current));
+            self.left = Some(Left { batch: mark.batch, stage: mark.stage, written, held });
+        }
+        self.inode = store.open_current()?;
+        self.bytes = current.size;
+        self.in_period = self.period_of(current.modified);
+        Ok(true)
     }
 
     /// Looks for a mark that an earlier logger left. As `current` will be another file, the mark is
@@ -541,10 +574,10 @@ impl Directory {
     /// How many seconds there are until `current`, if it is not empty, is to be replaced because
     /// its period is over.
     #[must_use]
-    pub fn seconds_left(&self, now: Tai64n) -> Option<u64> {
+    pub fn seconds_left(&self, now: impl FnOnce() -> Tai64n) -> Option<u64> {
         let period = i64::try_from(self.period?).ok().filter(|_| self.bytes > 0)?;
         let end = self.in_period.checked_add(1)?.checked_mul(period)?;
-        Some(u64::try_from(end.checked_sub(now.to_unix())?).unwrap_or(0))
+        Some(u64::try_from(end.checked_sub(now().to_unix())?).unwrap_or(0))
     }
 
     /// Whether the period of `current` is over. A clock that goes back ends none.
@@ -577,6 +610,13 @@ impl Directory {
             self.buffer.reserve(ROOM);
         }
         self.buffer.extend_from_slice(text);
+    }
+
+    /// Whether [`Directory::work`] would do nothing, at whatever moment.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let written = self.waiting() == 0 && self.period.is_none();
+        written && self.job == Job::Write && self.behind == Behind::Nothing
     }
 
     /// How much was added and is not written.

@@ -3,7 +3,7 @@
 //! What was read and is not yet written is lost if we are killed. So little is read at once,
 //! until more comes than that: then, if the input is a pipe, nothing is taken out of it before it
 //! is written. See `daemontools_core::multilog::batch` for the other half of it, which the original
-//! does not know: it would write a batch once more. So a batch is much less than is looked at.
+//! does not know: it would write a batch once more. So a batch is small, or has an heir: see `heir`.
 
 use alloc::vec;
 use alloc::vec::Vec;
@@ -15,11 +15,12 @@ use daemontools_sys::{Errno, fd, fs};
 /// How much is read at once, and so about as much as can be lost by a KILL.
 const PIECE: usize = 2048;
 
-/// How much is looked at in the pipe at once: as much as there is in a usual one.
-const SIGHT: usize = 64 * 1024;
+/// How much is looked at in the pipe at once.
+pub(super) const SIGHT: usize = 128 * 1024;
 
-/// How much of that is written before it is taken out, if it is more than a line.
-const BATCH: usize = 8192;
+/// How much of that is written before it is taken out, if it is more than a line and there is
+/// nobody who would take it out in our place.
+pub(super) const BATCH: usize = 8 * 1024;
 
 /// The input, if it is a pipe that can be told from others: what is marked is marked of that one.
 pub(super) fn source() -> Option<u64> {
@@ -38,8 +39,8 @@ pub(super) enum Input {
     Nothing,
     /// Text that nobody else has.
     Piece(usize),
-    /// Whole lines, which are still in the pipe but for what is held.
-    Batch(usize),
+    /// Whole lines, which are still in the pipe but for what is held: see [`Intake::next_batch`].
+    Batches,
     /// The beginning of a line, of which the same is true.
     Beginning(usize),
     /// The beginning of a line that was held.
@@ -143,10 +144,16 @@ impl Intake {
         }
     }
 
-    /// The next batch of what was seen, if there are more whole lines.
-    pub(super) fn next_batch(&self) -> Option<usize> {
-        let seen = self.text(0, self.end.saturating_sub(self.begin));
-        let (first, rest) = seen.split_at_checked(BATCH).unwrap_or((seen, &[]));
+    /// How much was seen and not yet dealt with.
+    pub(super) const fn seen(&self) -> usize {
+        self.end.saturating_sub(self.begin)
+    }
+
+    /// The next batch of what was seen, if there are more whole lines: as many of them as there are
+    /// in so many bytes, but one at least.
+    pub(super) fn next_batch(&self, most: usize) -> Option<usize> {
+        let seen = self.text(0, self.seen());
+        let (first, rest) = seen.split_at_checked(most).unwrap_or((seen, &[]));
         match lines::whole(first).len() {
             0 => {
                 // A line that is longer.
@@ -165,8 +172,8 @@ impl Intake {
             // The end of a line whose beginning has been dealt with.
             return Input::Piece(lines::cut(text).0.len());
         }
-        match self.next_batch() {
-            Some(batch) => Input::Batch(batch),
+        match self.next_batch(BATCH) {
+            Some(_) => Input::Batches,
             None if length < LONGEST_HELD => Input::Beginning(length),
             None => Input::Piece(length),
         }

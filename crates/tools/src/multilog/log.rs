@@ -36,6 +36,8 @@ pub(super) struct Log<'a> {
     store: LogDir<'a>,
     /// What was said of it last, and is not repeated.
     said: Option<Trouble<Errno>>,
+    /// Nothing is to be said.
+    silent: bool,
     /// When a processor that failed is run again, and after what pause.
     retry: Option<Instant>,
     pause: Duration,
@@ -49,6 +51,7 @@ impl<'a> Log<'a> {
             directory: Directory::new(settings, source),
             store: LogDir::open(settings)?,
             said: None,
+            silent: false,
             retry: None,
             pause: PAUSE,
         };
@@ -64,12 +67,39 @@ impl<'a> Log<'a> {
         }
     }
 
+    /// Whether a logger that was just killed has left something to be finished.
+    pub(super) fn is_marked(&mut self) -> bool {
+        Directory::is_marked(&mut self.store).unwrap_or(false)
+    }
+
+    /// Goes on for a logger that was just killed, still under its lock.
+    ///
+    /// # Errors
+    /// What failed, of which nothing is said.
+    pub(super) fn inherit(
+        &mut self,
+        settings: &Settings<'a>,
+        source: Option<u64>,
+    ) -> Result<(), Errno> {
+        self.silent = true;
+        self.directory = Directory::new(settings, source);
+        self.store.begin_again();
+        if self.directory.go_on(&mut self.store)? {
+            return Ok(());
+        }
+        let recovered = self.directory.recover(&mut self.store, label());
+        recovered.map_err(|(_, trouble)| trouble.error)
+    }
+
     pub(super) fn add(&mut self, text: &[u8]) {
         self.directory.add(text);
     }
 
     /// Writes what there is.
     pub(super) fn work(&mut self) -> Work {
+        if self.directory.is_settled() {
+            return Work::Done;
+        }
         let progress = self.directory.work(&mut self.store, label());
         self.worked(progress)
     }
@@ -98,9 +128,8 @@ impl<'a> Log<'a> {
 
     /// Says what is wrong, once.
     fn say(&mut self, trouble: Trouble<Errno>) {
-        if self.said.map(|said| (said.step.kind(), said.error))
-            != Some((trouble.step.kind(), trouble.error))
-        {
+        let said = self.said.map(|said| (said.step.kind(), said.error));
+        if !self.silent && said != Some((trouble.step.kind(), trouble.error)) {
             self.store.warn(trouble);
         }
         self.said = Some(trouble);
@@ -144,7 +173,7 @@ impl<'a> Log<'a> {
 
     /// When it is to be worked on although nothing has come.
     pub(super) fn due(&self) -> Option<Instant> {
-        let seconds = self.directory.seconds_left(label());
+        let seconds = self.directory.seconds_left(label);
         let period_ends = seconds.map(|seconds| instant() + Duration::from_secs(seconds));
         [self.retry, period_ends].into_iter().flatten().min()
     }

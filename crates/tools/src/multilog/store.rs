@@ -16,7 +16,7 @@ use daemontools_core::multilog::directory::{
 use daemontools_core::multilog::script::Settings;
 use daemontools_core::tai::Tai64n;
 use daemontools_sys::process::{self, Strings};
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, lock, signal};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, signal};
 
 /// The file in which is marked how much of a batch of input is written.
 const MARKS: &CStr = c".multilog-batch";
@@ -59,7 +59,7 @@ impl<'a> LogDir<'a> {
         }
         let lock = fs::open_append(dir.as_fd(), c"lock")
             .map_err(|e| fatal(b"unable to lock directory ", e))?;
-        if let Err(error) = lock::try_lock(lock.as_fd()) {
+        if let Err(error) = holder::take(lock.as_fd()) {
             let what = [&b"unable to lock directory "[..], name];
             return Err(holder::refuse("multilog", &what, &lock, error));
         }
@@ -73,6 +73,13 @@ impl<'a> LogDir<'a> {
             processor: None,
             _lock: lock,
         })
+    }
+
+    /// As it was when it was opened.
+    pub(super) fn begin_again(&mut self) {
+        self.current = None;
+        self.marks = None;
+        self.processor = None;
     }
 
     fn at(&self) -> BorrowedFd<'_> {

@@ -111,6 +111,9 @@ struct Writer {
     /// The local day whose date is in `date`.
     day: i64,
     date: Vec<u8>,
+    /// The second whose text, up to its fraction, is in `text`.
+    second: Option<u64>,
+    text: Vec<u8>,
 }
 
 const NO_SPAN: Span = Span { from: 1, until: 0, offset: 0, extra: 0 };
@@ -134,12 +137,39 @@ fn pair(n: u32) -> [u8; 2] {
 
 impl Writer {
     const fn new(zone: Zone) -> Self {
-        Self { zone, span: NO_SPAN, day: i64::MIN, date: Vec::new() }
+        Self {
+            zone,
+            span: NO_SPAN,
+            day: i64::MIN,
+            date: Vec::new(),
+            second: None,
+            text: Vec::new(),
+        }
     }
 
     /// Writes `YYYY-MM-DD HH:MM:SS.NNNNNNNNN`; nothing, and `false`, if the year is beyond what
     /// the C library has dates for.
     fn write(&mut self, label: Tai64n, out: &mut Vec<u8>) -> bool {
+        if self.second != Some(label.seconds) && !self.set_second(label) {
+            return false;
+        }
+        out.extend_from_slice(&self.text);
+        let n = label.nanoseconds;
+        // Nine digits; a tenth only in labels that are not valid.
+        if n >= 1_000_000_000 {
+            let [_, first] = pair(n / 1_000_000_000);
+            out.push(first);
+        }
+        let [_, a] = pair(n / 100_000_000 % 10);
+        let [b, c] = pair(n / 1_000_000 % 100);
+        let [d, e] = pair(n / 10_000 % 100);
+        let [f, g] = pair(n / 100 % 100);
+        let [h, i] = pair(n % 100);
+        out.extend_from_slice(&[a, b, c, d, e, f, g, h, i]);
+        true
+    }
+
+    fn set_second(&mut self, label: Tai64n) -> bool {
         let moment = label.to_unix();
         if moment < self.span.from || moment >= self.span.until {
             self.span = self.zone.at(moment);
@@ -157,20 +187,10 @@ impl Writer {
         let [h1, h2] = pair(of_day / 3600);
         let [m1, m2] = pair(of_day / 60 % 60);
         let [s1, s2] = pair(of_day % 60 + extra);
-        out.extend_from_slice(&self.date);
-        out.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2, b'.']);
-        let n = label.nanoseconds;
-        // Nine digits; a tenth only in labels that are not valid.
-        if n >= 1_000_000_000 {
-            let [_, first] = pair(n / 1_000_000_000);
-            out.push(first);
-        }
-        let [_, a] = pair(n / 100_000_000 % 10);
-        let [b, c] = pair(n / 1_000_000 % 100);
-        let [d, e] = pair(n / 10_000 % 100);
-        let [f, g] = pair(n / 100 % 100);
-        let [h, i] = pair(n % 100);
-        out.extend_from_slice(&[a, b, c, d, e, f, g, h, i]);
+        self.second = Some(label.seconds);
+        self.text.clear();
+        self.text.extend_from_slice(&self.date);
+        self.text.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2, b'.']);
         true
     }
 

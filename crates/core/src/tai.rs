@@ -69,16 +69,10 @@ impl Tai64n {
     /// one of them is none.
     #[must_use]
     pub fn from_digits(digits: &[u8; DIGITS]) -> Option<Self> {
-        let mut bytes = [0; 12];
-        let mut all = 0;
-        for (place, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            if let &[high, low] = pair {
-                let (high, low) = (value(high), value(low));
-                all |= high | low;
-                *place = high << 4 | low & 15;
-            }
-        }
-        (all < 16).then(|| Self::from_bytes(bytes))
+        let (parts, _) = digits.as_chunks::<8>();
+        let &[high, low, nanoseconds] = parts else { return None };
+        let seconds = u64::from(number(high)?) << 32 | u64::from(number(low)?);
+        Some(Self { seconds, nanoseconds: number(nanoseconds)? })
     }
 
     /// The label at the beginning of a text, `@` before its digits, if it is a moment.
@@ -142,19 +136,29 @@ impl Tai64n {
     }
 }
 
-/// The value of a hexadecimal digit, or a number above 15.
-const fn value(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => 0x80,
+/// The number which eight digits write; `None` if one of them is none. All at once, a byte of a word
+/// for each, as this is done for every line.
+const fn number(digits: [u8; 8]) -> Option<u32> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_be_bytes(digits);
+    // `0` is 0x30, `a` is 0x61: letters have this bit, and their lower half begins with 1.
+    let nibbles = (word & (EACH * 0x0f)) + ((word >> 6) & EACH) * 9;
+    // No byte of these sums is carried into the next.
+    let above_nine = ((nibbles + EACH * (0x80 - 10)) >> 7) & EACH;
+    let written = nibbles + EACH * b'0' as u64 + above_nine * (b'a' - b'0' - 10) as u64;
+    if written != word || nibbles & (EACH * 0xf0) != 0 {
+        return None;
     }
+    let bytes = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
+    let pairs = (bytes | bytes >> 8) & 0x0000_ffff_0000_ffff;
+    #[expect(clippy::cast_possible_truncation, reason = "the upper half is a copy of its parts")]
+    Some((pairs | pairs >> 16) as u32)
 }
 
 /// Whether a byte can be part of a label's text.
 #[must_use]
 pub const fn is_digit(byte: u8) -> bool {
-    value(byte) < 16
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
 }
 
 #[cfg(test)]
@@ -173,6 +177,18 @@ mod tests {
                 let mut digits = digits;
                 digits[at] = wrong;
                 assert_eq!(Tai64n::from_digits(&digits), None);
+            }
+        }
+    }
+
+    #[test]
+    fn every_byte_is_a_digit_or_none() {
+        for byte in 0..=u8::MAX {
+            for at in 0..8 {
+                let mut digits = *b"09afb3c8";
+                digits[at] = byte;
+                let text = core::str::from_utf8(&digits).ok().filter(|_| is_digit(byte));
+                assert_eq!(number(digits), text.and_then(|t| u32::from_str_radix(t, 16).ok()));
             }
         }
     }

@@ -11,7 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 use system::{
-    PROMPT, age, assert_idle, count, find_below, leaves, namespace, original, tree, wait_settled,
+    PROMPT, age, assert_idle, count, find_below, leaves, namespace, original, strace_works, tree,
+    wait_settled,
 };
 
 /// Kills a supervise, and waits until it is reaped. What it started goes on.
@@ -889,14 +890,6 @@ fn svscan_starts_the_supervise_again_and_the_service_does_not_notice() {
 }
 
 // At every step
-
-fn strace_works(tree: &Tree) -> bool {
-    let works = tree.sh("exec strace -o trial true").run().code == Some(0);
-    if !works {
-        skip("strace is needed, and does not work here");
-    }
-    works
-}
 
 /// A story that is broken off at every step of a supervise.
 #[derive(Clone, Copy)]

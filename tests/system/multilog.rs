@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::thread;
-use system::{PROMPT, Terminal, assert_calm, original, tree};
+use system::{PROMPT, Terminal, assert_calm, original, status_line, strace_works, tree};
 
 fn multilog<'t>(tree: &'t Tree, script: &[&str]) -> Cmd<'t> {
     tree.cmd("multilog").args(script)
@@ -614,4 +614,57 @@ fn what_much_input_took_is_given_back() {
     assert!(more <= 8, "{more} KiB");
     drop(input);
     logger.wait().is(0, "", "");
+}
+
+#[test]
+fn ten_thousand_old_files_are_looked_at_once_for_each_rotation() {
+    const FILES: u32 = 10_000;
+    let tree = tree();
+    if !strace_works(&tree) {
+        return;
+    }
+    tree.mkdir("d");
+    for n in 0..FILES {
+        tree.write(format!("d/@40000000{n:08x}00000000.s"), "old\n");
+    }
+    let line = "x".repeat(99) + "\n";
+    let only = "trace=getdents64,linkat,unlinkat,statx,newfstatat";
+    multilog(&tree, &["s4096", "n10000", "./d"])
+        .under(["strace", "-f", "-qq", "-o", "calls", "-e", only])
+        .stdin(line.repeat(1000))
+        .run()
+        .is(0, "", "");
+    let calls = tree.text("calls");
+    let count = |name: &str| calls.lines().filter(|line| line.contains(name)).count();
+    let rotations = count(" linkat(");
+    assert!((20..60).contains(&rotations), "{rotations} rotations");
+    // Each time there is one too many of them, and `previous` loses its name.
+    let gone = count("unlinkat(");
+    assert!((2 * rotations..2 * rotations + 6).contains(&gone), "{gone} for {rotations}");
+    // Some 40 entries come at once, and none is looked at by itself.
+    let looks = count("getdents64(");
+    assert!(looks <= 300 * (rotations + 1), "{looks} for {rotations}");
+    let stats = count("stat");
+    assert!(stats <= 10 * (rotations + 1), "{stats} for {rotations}");
+    assert_eq!(finished(&tree, "d").len(), FILES as usize - 1);
+}
+
+#[test]
+fn a_line_of_a_hundred_megabytes_takes_no_more_memory_than_others() {
+    const LENGTH: usize = 100_000_000;
+    let tree = tree();
+    let (reader, mut input) = open_pipe();
+    let logger = multilog(&tree, &["t", "s200000000", "./d"]).stdin_from(reader).start();
+    for _ in 0..LENGTH / 100_000 {
+        input.write_all(&[b'x'; 100_000]).expect("write");
+    }
+    let size = || fs::metadata(tree.path("d/current")).map_or(0, |meta| meta.len());
+    // Without its end, of which nobody knows when it will come.
+    wait_until("all of it is written", DEADLINE, || size() == LENGTH as u64 + 26);
+    let most = status_line(logger.pid(), "VmHWM").expect("its memory");
+    let most: u32 = most.trim_end_matches(" kB").parse().expect("a number");
+    assert!(most < 2048, "{most} KiB, the executable among them");
+    drop(input);
+    logger.wait().is(0, "", "");
+    assert_eq!(size(), LENGTH as u64 + 27);
 }

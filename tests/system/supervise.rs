@@ -10,8 +10,8 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 use system::{
-    PROMPT, age, assert_calm, assert_idle, between, count, leaves, most_processes, namespace, tree,
-    wait_reaped, wait_settled, workspace, writer,
+    PROMPT, age, assert_calm, assert_idle, between, count, leaves, most_processes, namespace,
+    strace_works, tree, wait_reaped, wait_settled, workspace, writer,
 };
 
 /// Well within the second in which the original is deaf.
@@ -902,8 +902,7 @@ fn idle_means_idle() {
 fn a_restart_takes_few_system_calls() {
     let tree = tree();
     tree.idle_service("a");
-    if tree.sh("exec strace -o trial true").run().code != Some(0) {
-        skip("strace is needed to count system calls, and does not work here");
+    if !strace_works(&tree) {
         return;
     }
     let _supervise = tree.sh("exec strace -o calls supervise a").start();

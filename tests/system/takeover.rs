@@ -12,7 +12,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use system::{
-    PROMPT, assert_idle, count, find_below, leaves, namespace, original, tree, wait_all_gone,
+    PROMPT, assert_idle, count, find_below, leaves, namespace, original, strace_works, tree,
+    wait_all_gone,
 };
 
 /// A service that writes the numbers from 1 on, one a line, and the newest to the file `newest.PID`
@@ -952,8 +953,7 @@ fn more_than_descriptors(logged: bool) {
 #[test]
 fn svscan_tells_how_a_service_ended_where_the_kernel_does_not() {
     let tree = tree();
-    if tree.sh("exec strace -o trial true").run().code != Some(0) {
-        skip("strace is needed to be as an older kernel, and does not work here");
+    if !strace_works(&tree) {
         return;
     }
     tree.service("s/a", "#!/bin/sh\ntrap 'exit 7' USR1\nmkfifo idle\nexec 8<>idle\necho $$ >>started\nwhile :; do read -r line <&8; done\n");

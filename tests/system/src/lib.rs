@@ -103,8 +103,9 @@ pub fn find_below(parent: u32, arguments: &[&str]) -> u32 {
     })
 }
 
-/// A line of `/proc/PID/status`.
-fn status_line(pid: u32, name: &str) -> Option<String> {
+/// A line of `/proc/PID/status`, without its name.
+#[must_use]
+pub fn status_line(pid: u32, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
@@ -169,6 +170,17 @@ pub fn assert_calm(pid: u32, time: Duration) {
     thread::sleep(time);
     let used = Duration::from_millis((ticks(pid) - before) * 10);
     assert!(used < time / 4, "process {pid} used {} ms", used.as_millis());
+}
+
+/// Whether programs can be run under strace, which is said where they cannot.
+#[must_use]
+#[track_caller]
+pub fn strace_works(tree: &Tree) -> bool {
+    let works = tree.sh("exec strace -o trial true").run().code == Some(0);
+    if !works {
+        skip("strace is needed, and does not work here");
+    }
+    works
 }
 
 /// The wrapper which gives a program a namespace for mounts of its own, in which it is root. `None`

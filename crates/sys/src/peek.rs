@@ -58,13 +58,25 @@ impl<'a> Peek<'a> {
     pub fn consume(&self, mut count: usize) {
         while count > 0 {
             let flags = SpliceFlags::NONBLOCK;
-            match splice(self.pipe, None, &self.null, None, count, flags) {
-                Err(Errno::INTR) => {}
+            let taken = match splice(self.pipe, None, &self.null, None, count, flags) {
+                Err(Errno::INTR) => continue,
+                // It costs more, and needs less of the kernel.
+                Err(_) => self.read(count),
+                taken => taken,
+            };
+            match taken {
                 // Somebody else has taken it.
                 Ok(0) | Err(_) => return,
                 Ok(n) => count -= n.min(count),
             }
         }
+    }
+
+    /// Reads of the pipe, at most so much, what nobody wants to have.
+    fn read(&self, most: usize) -> Result<usize> {
+        let mut room = [0; 4096];
+        let most = most.min(room.len());
+        fd::read(self.pipe, room.get_mut(..most).unwrap_or_default())
     }
 }
 

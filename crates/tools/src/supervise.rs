@@ -675,8 +675,18 @@ impl Supervisor {
                             event => matches!(event, Event::Command(..)),
                         };
                         if !(asked && self.ask_control(pid, signal, scope)) {
+                            let sent = self.signal(pid, signal_number(signal), scope);
                             // Whom it does not reach any more, it need not reach.
-                            let _ = self.signal(pid, signal_number(signal), scope);
+                            if asked
+                                && let Err(error) = sent
+                                && error != Errno::SRCH
+                            {
+                                diag::warning(
+                                    "supervise",
+                                    &[b"unable to signal ", self.dir],
+                                    error,
+                                );
+                            }
                         }
                     }
                     Effect::Check => {

@@ -47,6 +47,9 @@ const NET_INTERVAL: Duration = Duration::from_secs(60);
 /// announced when it gets better, like a dangling link: the original's interval.
 const BLIND_INTERVAL: Duration = Duration::from_secs(5);
 
+/// Between two tries of what should not fail and did.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often we look for a pipe while there is somebody who may have it.
 const SURVEYS: u32 = 5;
 
@@ -193,6 +196,9 @@ struct Scanner {
     locks: Option<Table>,
     /// What the roster wants done.
     todo: Vec<Effect>,
+    /// Signals that could not be sent, and when that is tried again.
+    unsent: Vec<(Pid, i32)>,
+    resend: Option<Instant>,
     /// The pipe to the logger, by slot number.
     pipes: Vec<Option<LogPipe>>,
     next_scan: Instant,
@@ -262,6 +268,8 @@ impl Scanner {
             locks: None,
             roster: Roster::new(keep),
             todo: Vec::new(),
+            unsent: Vec::new(),
+            resend: None,
             pipes: Vec::new(),
             next_scan: instant(),
             troubles: BTreeMap::new(),
@@ -327,6 +335,7 @@ impl Scanner {
             if replaced && self.targets.as_ref().is_some_and(Targets::have_changed) {
                 self.next_scan = instant();
             }
+            self.send_again();
             self.tell(Event::Tick);
         }
     }
@@ -334,7 +343,7 @@ impl Scanner {
     fn timeout(&self) -> Option<Duration> {
         // No more looking about when what there is is being stopped.
         let scan = (!self.roster.is_stopping()).then_some(self.next_scan);
-        let due = self.roster.deadline().into_iter().chain(scan).min();
+        let due = self.roster.deadline().into_iter().chain(scan).chain(self.resend).min();
         due.map(|due| due.after(instant()))
     }
 
@@ -393,8 +402,8 @@ impl Scanner {
         inside: bool,
         with: impl FnOnce(BorrowedFd<'_>) -> Option<T>,
     ) -> Option<T> {
+        fs::chdir(name).ok()?;
         let enter = || {
-            fs::chdir(name)?;
             if inside {
                 fs::chdir(c"log")?;
             }
@@ -405,16 +414,24 @@ impl Scanner {
         with(state.ok()?.as_fd())
     }
 
+    /// Comes back to where all names are meant: nothing can be done before.
     fn go_home(&self) {
-        if let Err(error) = fs::fchdir(self.home.as_fd()) {
-            diag::warning("svscan", &[b"unable to switch to scan directory"], error);
+        let mut said = false;
+        while let Err(error) = fs::fchdir(self.home.as_fd()) {
+            if !said {
+                let what = b"unable to switch to scan directory, pausing";
+                diag::warning("svscan", &[what], error);
+            }
+            said = true;
+            poll::pause(PAUSE);
         }
     }
 
     /// Becomes the newly installed program, and so does every supervise. Comes back if that fails.
     fn upgrade(&mut self) {
         self.upgrade_due = false;
-        for pid in self.roster.supervises().filter(|pid| upgrade::is_awaited_by(*pid)) {
+        let supervises: Vec<Pid> = self.roster.supervises().collect();
+        for pid in supervises.into_iter().filter(|pid| upgrade::is_awaited_by(*pid)) {
             self.signal(pid, signal::USR2);
         }
         let mut kept = Vec::new();
@@ -450,7 +467,7 @@ impl Scanner {
         if self.start.as_ref().is_some_and(|start| fs::fchdir(start.as_fd()).is_ok()) {
             upgrade::run("svscan", &handover, &kept);
         }
-        let _ = fs::fchdir(self.home.as_fd());
+        self.go_home();
     }
 
     /// Supervises that are not our children.
@@ -636,17 +653,47 @@ impl Scanner {
         self.todo.clear();
     }
 
-    /// Whom it does not reach any more, it need not reach.
-    fn signal(&self, pid: Pid, number: i32) {
-        let _ = match self.adopted.get(&pid) {
+    /// Sends a signal to a supervise; later, if that does not work now.
+    fn signal(&mut self, pid: Pid, number: i32) {
+        let Err(error) = self.try_signal(pid, number) else { return };
+        if let Some((no, role)) = self.roster.service_of(pid)
+            && let Some(slot) = self.roster.slot(no)
+        {
+            let what = [b"unable to signal supervise ", slot.name(), suffix(role), b", pausing"];
+            diag::warning("svscan", &what, error);
+        }
+        self.unsent.push((pid, number));
+        self.resend = Some(instant() + PAUSE);
+    }
+
+    fn try_signal(&self, pid: Pid, number: i32) -> Result<()> {
+        let sent = match self.adopted.get(&pid) {
             Some(handle) => handle.signal(number),
             // Our child, not reaped yet, so that the number is still its own.
             None => process::kill(pid, number),
         };
+        match sent {
+            // Whom it does not reach any more, it need not reach.
+            Err(Errno::SRCH) => Ok(()),
+            sent => sent,
+        }
+    }
+
+    /// Sends what could not be sent, to those that are still there.
+    fn send_again(&mut self) {
+        if self.resend.is_none_or(|due| due > instant()) {
+            return;
+        }
+        let mut unsent = core::mem::take(&mut self.unsent);
+        unsent.retain(|&(pid, number)| {
+            self.roster.service_of(pid).is_some() && self.try_signal(pid, number).is_err()
+        });
+        self.resend = (!unsent.is_empty()).then(|| instant() + BLIND_INTERVAL);
+        self.unsent = unsent;
     }
 
     /// Whoever has not ended in time.
-    fn kill(&self, no: SlotNo, role: Role, pid: Pid) {
+    fn kill(&mut self, no: SlotNo, role: Role, pid: Pid) {
         if let Some(slot) = self.roster.slot(no) {
             let (name, suffix) = (slot.name(), suffix(role));
             diag::say(&[
@@ -661,11 +708,14 @@ impl Scanner {
 
     /// Who is there already for a service, or for its logger.
     fn find(&mut self, name: &CStr, inside: bool) -> Found {
-        let found =
-            match fs::chdir(name).and_then(|()| if inside { fs::chdir(c"log") } else { Ok(()) }) {
-                Ok(()) => Found::here(&mut self.locks),
-                Err(_) => Found::default(),
-            };
+        if fs::chdir(name).is_err() {
+            return Found::default();
+        }
+        let found = if inside && fs::chdir(c"log").is_err() {
+            Found::default()
+        } else {
+            Found::here(&mut self.locks)
+        };
         self.go_home();
         found
     }

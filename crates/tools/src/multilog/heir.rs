@@ -15,7 +15,7 @@ pub(super) struct Heir {
     /// Its process, unless that was reaped.
     pid: Option<Pid>,
     /// The end of a pipe that nobody else has: the kernel closes it when we die.
-    _life: OwnedFd,
+    life: Option<OwnedFd>,
 }
 
 impl Heir {
@@ -26,7 +26,7 @@ impl Heir {
     pub(super) fn leave(inherit: impl FnOnce()) -> Result<Self> {
         let (death, life) = fd::pipe()?;
         match process::fork()? {
-            Forked::Parent(pid) => Ok(Self { pid: Some(pid), _life: life }),
+            Forked::Parent(pid) => Ok(Self { pid: Some(pid), life: Some(life) }),
             Forked::Child => {
                 // What ends the logger must not end both.
                 signal::block_all();
@@ -48,7 +48,10 @@ impl Drop for Heir {
     fn drop(&mut self) {
         // Not yet reaped, so that the number is still its own.
         if let Some(pid) = self.pid {
-            let _ = process::kill(pid, signal::KILL);
+            if process::kill(pid, signal::KILL).is_err() {
+                // Then it ends by itself, and finds that there is nothing to be done.
+                self.life = None;
+            }
             let _ = process::wait_for(pid);
         }
     }

@@ -170,7 +170,7 @@ fn try_each(every_error: bool, scenario: fn(&Traced<'_>)) {
     let (next, failures) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     thread::scope(|scope| {
         // Most of their time they wait.
-        for _ in 0..12 {
+        for _ in 0..16 {
             scope.spawn(|| {
                 while let Some(fault) = faults.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let survived = catch_unwind(AssertUnwindSafe(|| {

@@ -148,7 +148,7 @@ fn logged(tree: &Tree) -> Vec<String> {
 /// Gives how many lines were lost, and how many are there twice.
 #[track_caller]
 fn in_turn(end: Signal) -> (usize, usize) {
-    const LINES: usize = 400_000;
+    const LINES: usize = 800_000;
     let tree = tree();
     let (reader, mut input) = pipe().expect("a pipe");
     let line = |n: usize| format!("{n:07} {:x<111}", "");
@@ -164,10 +164,19 @@ fn in_turn(end: Signal) -> (usize, usize) {
     };
     let script = ["s1000000", "n1000", "./d"];
     for turn in 0..TURNS {
-        let own = reader.try_clone().expect("another reader");
-        let logger = either(&tree, turn % 2 == 0, "multilog").args(script).stdin_from(own).start();
+        let start = || {
+            let own = reader.try_clone().expect("another reader");
+            either(&tree, turn % 2 == 0, "multilog").args(script).stdin_from(own).start()
+        };
+        let mut logger = start();
         let far = size() + 300_000 + turn * 7919;
-        wait_until("it logs", DEADLINE, || size() > far || writer.is_finished());
+        wait_until("it logs", DEADLINE, || {
+            if logger.has_ended() {
+                // The heir of ours still had the lock.
+                logger = start();
+            }
+            size() > far || writer.is_finished()
+        });
         assert!(!writer.is_finished(), "the input is too short");
         logger.signal(end);
         logger.wait();
@@ -200,11 +209,11 @@ fn a_log_goes_from_one_suite_to_the_other_and_back_under_load() {
 #[test]
 fn a_log_goes_from_one_suite_to_the_other_and_back_after_kills() {
     let (lost, doubled) = in_turn(Signal::KILL);
-    // The original loses what it has read and what it has not written: not more than 4 KiB. What
-    // ours is writing comes once more from the original: at most 8 KiB.
-    let (of_theirs, of_ours) = (TURNS as usize / 2 * 4096 / 120, TURNS as usize / 2 * 8192 / 120);
-    assert!(lost <= of_theirs, "{lost} lost");
-    assert!(doubled <= of_ours, "{doubled} doubled");
+    // The original loses what it has read and what it has not written: not more than 4 KiB. It does
+    // not know the beginning of a line that ours holds. The rest, the heir of ours has finished.
+    let kills = TURNS as usize / 2;
+    assert!(lost <= kills * 4096 / 120 + kills, "{lost} lost");
+    assert_eq!(doubled, 0);
 }
 
 #[test]

@@ -228,7 +228,7 @@ fn files(dir: &Path) -> usize {
         .sum()
 }
 
-/// Lives for so many days, and asserts that what is taken at the end of the second is enough for all
+/// Lives for so many days, and asserts that what is taken at the end of the first is enough for all
 /// that follow.
 #[track_caller]
 fn soak(days: usize, hours: usize) {
@@ -238,7 +238,7 @@ fn soak(days: usize, hours: usize) {
         match day {
             // Two days each without a new svscan, with which a leak of the old one would go.
             3 => soak.kill_svscan(),
-            5 => soak.upgrade(),
+            UPGRADE => soak.upgrade(),
             _ => {}
         }
         for hour in 0..hours {
@@ -251,8 +251,13 @@ fn soak(days: usize, hours: usize) {
         samples.iter().enumerate().map(|(n, sample)| format!("{:3} | {sample}", n + 1)).collect();
     let table = format!("{HEADER}\n{}", rows.join("\n"));
     note(&table);
-    let first = &samples[0];
-    for later in &samples[1..] {
+    let mut first = &samples[0];
+    for (day, later) in (1..).zip(&samples) {
+        if day == UPGRADE {
+            // What was handed over took three pages in each, for good.
+            assert!(later.memory <= first.memory + 16 * later.processes as u64, "memory:\n{table}");
+            first = later;
+        }
         // A page or two for each of few, once, and not more every day.
         assert!(later.memory <= first.memory + 16 * 4, "memory grows:\n{table}");
         assert_eq!(later.watches, first.watches, "watches:\n{table}");
@@ -263,6 +268,9 @@ fn soak(days: usize, hours: usize) {
         assert!(later.descriptors <= first.descriptors + 3 * SERVICES, "descriptors:\n{table}");
     }
 }
+
+/// The day with an upgrade.
+const UPGRADE: usize = 5;
 
 #[test]
 fn nothing_grows() {

@@ -2,13 +2,16 @@
 //! supervises that obey or die, forks that fail. Whatever happens there, the rules hold, and
 //! when it calms down everything is as it should be.
 
+#[path = "common/cases.rs"]
+mod cases;
+
+use cases::config;
 use daemontools_core::roster::{
     Action, Contents, Effect, Event, Phase, Role, Roster, SlotNo, Supervise,
 };
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -538,21 +541,8 @@ impl World {
     }
 }
 
-/// The same cases every time, so that a failure is about the code; others are tried with
-/// PROPTEST_RNG_SEED and PROPTEST_CASES.
-fn config() -> ProptestConfig {
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
-        config.rng_seed = RngSeed::Fixed(1);
-    }
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 512;
-    }
-    config
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(config(512))]
 
     #[test]
     fn in_the_end_every_linked_directory_has_its_supervise_and_no_other_has(

@@ -6,8 +6,6 @@ use daemontools_core::supervise::{Effect, Event, Machine, Script, State};
 use daemontools_core::tai::Tai64n;
 use daemontools_core::time::{Instant, Now};
 use daemontools_core::{Ended, Pid};
-use proptest::prelude::ProptestConfig;
-use proptest::test_runner::RngSeed;
 
 /// The same moment on both clocks.
 pub(crate) fn at(ms: u64) -> Now {
@@ -142,17 +140,4 @@ impl Story {
     pub(crate) fn due(&self) -> Option<u64> {
         self.machine.deadline().map(|due| due.0 / 1_000_000)
     }
-}
-
-/// The same cases every time, so that a failure is about the code; others are tried with
-/// PROPTEST_RNG_SEED and PROPTEST_CASES.
-pub(crate) fn config() -> ProptestConfig {
-    let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
-    if std::env::var_os("PROPTEST_RNG_SEED").is_none() {
-        config.rng_seed = RngSeed::Fixed(1);
-    }
-    if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = 1024;
-    }
-    config
 }

@@ -258,8 +258,8 @@ impl Rule {
             return span(i64::MIN, i64::MAX, self.standard);
         };
         // As in the C library, the year is that of universal time.
-        let begins = summer.begins.in_year(year) - self.standard;
-        let ends = summer.ends.in_year(year) - summer.offset;
+        let begins = summer.begins.in_year(year).saturating_sub(self.standard);
+        let ends = summer.ends.in_year(year).saturating_sub(summer.offset);
         let (first, second) = if begins <= ends { (begins, ends) } else { (ends, begins) };
         let outside = if begins <= ends { self.standard } else { summer.offset };
         let inside = if begins <= ends { summer.offset } else { self.standard };
@@ -295,7 +295,8 @@ impl Day {
             }
         };
         // The C library takes 1970 for every year before it.
-        (days_before_year(year).max(0) + day) * DAY + self.time
+        let midnight = (days_before_year(year).max(0) + day).saturating_mul(DAY);
+        midnight.saturating_add(self.time)
     }
 }
 
@@ -453,6 +454,17 @@ mod tests {
             for month in 1..=12_u8 {
                 let first = days_before_year(year) + days_before_month(month.into(), leap);
                 assert_eq!(Date::of_day(first), date(year, month, 1));
+            }
+        }
+    }
+
+    #[test]
+    fn a_year_whose_end_cannot_be_counted_in_seconds() {
+        for rule in ["AAA-24BBB-24,0/65535,365/65535", "AAA24BBB24,365/-65535,M12.5.0/65535"] {
+            let zone = Zone::from_string(rule.as_bytes());
+            for moment in [i64::MAX, i64::MAX - 86_400, i64::MIN, i64::MIN + 86_400] {
+                let span = zone.at(moment);
+                assert!(span.from <= moment && (moment < span.until || span.until == i64::MAX));
             }
         }
     }

@@ -144,11 +144,11 @@ impl Kernel {
     /// was started last. The record is as new as can be: what is asked for after the last wait is
     /// lost with the supervise.
     fn kill_supervise(&mut self) {
+        // The kernel either has made the process or has not.
+        self.answer();
         if self.machine.state() == State::Gone {
             return;
         }
-        // The kernel either has made the process or has not.
-        self.answer();
         let directory = Directory { device: (0, 0), inode: 0, born: 0 };
         let place = Place { boot: [b'0'; identity::BOOT_LEN], namespace: 0, init: 0, directory };
         let process = self.last_start.map(|ms| Process { pid: pid(self.next_pid), start: ms / 10 });

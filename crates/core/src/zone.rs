@@ -125,10 +125,14 @@ impl Zone {
         span.offset -= leap.total;
         span.from = span.from.max(leap.at);
         let before = last.checked_sub(1).and_then(|n| self.leaps.get(n)).map_or(0, |l| l.total);
-        if leap.at == moment && leap.total > before {
+        if leap.total <= before {
+            // A second was left out: none is shown as another.
+            return span;
+        }
+        if leap.at == moment {
             // In the leap second itself, which is shown as second 60.
             span.extra = 1;
-            span.until = moment + 1;
+            span.until = moment.saturating_add(1);
         } else {
             span.from = span.from.max(leap.at + 1);
         }
@@ -467,6 +471,19 @@ mod tests {
                 assert!(span.from <= moment && (moment < span.until || span.until == i64::MAX));
             }
         }
+    }
+
+    #[test]
+    fn leap_seconds_that_are_put_in_and_left_out() {
+        let leap = |at, total| Leap { at, total };
+        let leaps = alloc::vec![leap(100, 1), leap(200, 0), leap(i64::MAX, 1)];
+        let zone = Zone { leaps, ..Zone::utc() };
+        let span = |from, until, offset, extra| Span { from, until, offset, extra };
+        assert_eq!(zone.at(99), span(i64::MIN, 100, 0, 0));
+        assert_eq!(zone.at(100), span(100, 101, -1, 1));
+        assert_eq!(zone.at(101), span(101, 200, -1, 0));
+        assert_eq!(zone.at(200), span(200, i64::MAX, 0, 0));
+        assert_eq!(zone.at(i64::MAX), span(i64::MAX, i64::MAX, -1, 1));
     }
 
     #[test]

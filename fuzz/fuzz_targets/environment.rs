@@ -1,0 +1,96 @@
+//! envdir's files, envini's and envfile's: what a setting is does not hang on what means nothing.
+#![no_main]
+
+use daemontools_core::{envdir, envfile, envini};
+use daemontools_fuzz::parts;
+use libfuzzer_sys::fuzz_target;
+
+type Settings = Vec<(Vec<u8>, Vec<u8>)>;
+
+fuzz_target!(|data: &[u8]| {
+    let [prefix, text] = parts(data);
+    directory(text);
+    ini(prefix, text);
+    file(text);
+});
+
+fn directory(text: &[u8]) {
+    let envdir::Setting::Set(value) = envdir::parse(text) else {
+        assert!(text.is_empty());
+        return;
+    };
+    assert!(!text.is_empty() && !value.contains(&0));
+    assert!(!value.ends_with(b" ") && !value.ends_with(b"\t"));
+    let line = text.split(|&c| c == b'\n').next().unwrap_or_default();
+    let restored: Vec<u8> = value.iter().map(|&c| if c == b'\n' { 0 } else { c }).collect();
+    assert!(line.starts_with(&restored));
+    assert!(line[restored.len()..].iter().all(|c| b" \t".contains(c)));
+    // Further lines mean nothing.
+    let longer = [line, b"\nmore\0"].concat();
+    assert_eq!(envdir::parse(&longer), envdir::Setting::Set(value));
+}
+
+fn ini_settings(prefix: &[u8], text: &[u8]) -> Settings {
+    let mut all = Settings::new();
+    envini::settings(text, prefix, |name, value| all.push((name.to_vec(), value.to_vec())));
+    all
+}
+
+fn ini(prefix: &[u8], text: &[u8]) {
+    let all = ini_settings(prefix, text);
+    for (name, value) in &all {
+        assert!(name.starts_with(prefix));
+        let blank = |c: Option<&u8>| c.is_some_and(|c| b" \t\r\n".contains(c));
+        assert!(!blank(value.first()) && !blank(value.last()) && !value.contains(&b'\n'));
+    }
+    let with = |end: &[u8]| {
+        let lines: Vec<Vec<u8>> = text.split(|&c| c == b'\n').map(<[u8]>::to_vec).collect();
+        lines.join(end)
+    };
+    for end in [&b"\r\n"[..], b" \n", b"\n\n", b"\n; a = b\n", b"\n\t"] {
+        assert_eq!(ini_settings(prefix, &with(end)), all, "{}", end.escape_ascii());
+    }
+    // Settings behind others do not change them.
+    let longer = ini_settings(prefix, &[text, b"\n[last]\nname = value"].concat());
+    let (last, before) = longer.split_last().expect("there is one");
+    assert_eq!(before, all);
+    assert_eq!(*last, ([prefix, b"last_name"].concat(), b"value".to_vec()));
+}
+
+fn file_settings(text: &[u8]) -> (Settings, Result<(), envfile::Wrong>) {
+    let mut all = Settings::new();
+    let result = envfile::settings(text, |name, value| all.push((name.to_vec(), value.to_vec())));
+    (all, result)
+}
+
+fn file(text: &[u8]) {
+    let (all, result) = file_settings(text);
+    let lines = text.split(|&c| c == b'\n').count();
+    assert!(all.len() <= lines);
+    if let Err(wrong) = result {
+        assert!((1..=lines as u64).contains(&wrong.line), "there is no line {}", wrong.line);
+        assert!(text.split(|&c| c == b'\n').nth(wrong.line as usize - 1).is_some());
+    }
+    // A line before it that means nothing moves it.
+    let (moved, later) = file_settings(&[b"  # nothing = \"\n", text].concat());
+    let expected = result.map_err(|wrong| envfile::Wrong { line: wrong.line + 1, ..wrong });
+    assert_eq!((&moved, later), (&all, expected));
+    // What was read can be written, and is read again.
+    let mut written = Vec::new();
+    for (name, value) in &all {
+        assert!(!name.is_empty() && !name.iter().any(|c| c.is_ascii_whitespace() || *c == b'='));
+        written.extend_from_slice(name);
+        written.extend_from_slice(b" =\t\"");
+        for &byte in value {
+            if b"\"\\$`".contains(&byte) {
+                written.push(b'\\');
+            }
+            written.push(byte);
+        }
+        written.extend_from_slice(b"\" \n");
+    }
+    // A name that would be a comment at the beginning of its line came behind `export`.
+    if all.iter().all(|(name, _)| !matches!(name[0], b'#' | b';')) {
+        assert_eq!(file_settings(&written), (all, Ok(())), "{}", written.escape_ascii());
+    }
+}

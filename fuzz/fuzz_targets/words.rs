@@ -106,7 +106,8 @@ fn message(data: &[u8]) {
     let asked = Asked::by(&bytes);
     let main = before.iter().filter(|(to, ..)| *to == Target::Main).map(|(_, command, _)| command);
     let wishes = main.filter(|it| matches!(it, Command::Up | Command::Down | Command::Once));
-    assert_eq!(asked.once, wishes.last() == Some(&Command::Once));
+    let last = wishes.fold(None, |_, command| Some(*command));
+    assert_eq!(asked.once, last == Some(Command::Once));
 }
 
 fn command_line(data: &[u8]) {

@@ -136,7 +136,8 @@ impl Mark {
     #[must_use]
     pub fn written(&self, current: Option<Stat>) -> u64 {
         let here = current.filter(|current| current.inode == self.inode);
-        self.before + here.map_or(0, |current| current.size.saturating_sub(self.start))
+        let behind = here.map_or(0, |current| current.size.saturating_sub(self.start));
+        self.before.saturating_add(behind)
     }
 }
 
@@ -249,6 +250,9 @@ mod tests {
         assert_eq!(MARK.written(stat(78, 5300)), 100);
         assert_eq!(MARK.written(stat(77, 4000)), 100);
         assert_eq!(MARK.written(None), 100);
+        // The file is not ours alone: any number may be in it.
+        let most = Mark { before: u64::MAX, ..MARK };
+        assert_eq!(most.written(stat(77, 5300)), u64::MAX);
     }
 
     #[test]

@@ -28,7 +28,8 @@ pub struct Heap {
 #[repr(align(4096))]
 pub struct FirstChunk(UnsafeCell<[u8; FIRST_CHUNK]>);
 
-// SAFETY: only the heap that it belongs to touches it, and the programs have one thread.
+// SAFETY: only the heap that it belongs to touches it, and who made that has promised that there is
+// one thread.
 unsafe impl Sync for FirstChunk {}
 
 impl FirstChunk {
@@ -47,14 +48,17 @@ struct State {
     left: usize,
 }
 
-// SAFETY: the programs have one thread (see the head of the crate), so that the state is never
-// reached from two.
+// SAFETY: who made it has promised that there is one thread, so that the state is never reached
+// from two.
 unsafe impl Sync for Heap {}
 
 impl Heap {
-    /// An empty heap, which is the only one to use this chunk.
+    /// An empty heap.
+    ///
+    /// # Safety
+    /// It has to be the only one to use this chunk, and the program has to have one thread.
     #[must_use]
-    pub const fn new(first: &'static FirstChunk) -> Self {
+    pub const unsafe fn new(first: &'static FirstChunk) -> Self {
         Self {
             state: UnsafeCell::new(State {
                 free: [null_mut(); CLASSES],
@@ -169,7 +173,8 @@ mod tests {
     #[test]
     fn no_two_pieces_overlap() {
         static FIRST: FirstChunk = FirstChunk::new();
-        let heap = Heap::new(&FIRST);
+        // SAFETY: nobody else names the chunk, and the heap does not leave this thread.
+        let heap = unsafe { Heap::new(&FIRST) };
         let mut held: Vec<(*mut u8, Layout, u8)> = Vec::new();
         let mut random = 1_u64;
         let mut next = |below: u64| {

@@ -14,7 +14,8 @@ pub type Pid = NonZeroI32;
 
 /// What the kernel handed us at the start.
 struct Start {
-    argc: usize,
+    /// How many arguments there are, less those that were taken.
+    argc: Cell<usize>,
     argv: *const *const c_char,
     envp: *const *const c_char,
     /// How many of the arguments, from the first on, have been handed out as `CStr`; the program's
@@ -33,7 +34,7 @@ unsafe impl Sync for StartCell {}
 // more. The programs are small enough for this to matter.
 #[cfg_attr(not(test), unsafe(link_section = ".data"))]
 static START: StartCell = StartCell(UnsafeCell::new(Start {
-    argc: 0,
+    argc: Cell::new(0),
     argv: null(),
     envp: null(),
     handed_out: Cell::new(1),
@@ -48,8 +49,13 @@ static START: StartCell = StartCell(UnsafeCell::new(Start {
 pub(crate) unsafe fn remember(argc: usize, argv: *const *const c_char, envp: *const *const c_char) {
     // SAFETY: nothing else runs yet.
     unsafe {
-        *START.0.get() =
-            Start { argc, argv, envp, handed_out: Cell::new(1), taken_out: Cell::new(0) }
+        *START.0.get() = Start {
+            argc: Cell::new(argc),
+            argv,
+            envp,
+            handed_out: Cell::new(1),
+            taken_out: Cell::new(0),
+        }
     };
 }
 
@@ -62,7 +68,7 @@ fn start() -> &'static Start {
 #[must_use]
 pub fn arg(n: usize) -> Option<&'static CStr> {
     let start = start();
-    if n >= start.argc {
+    if n >= start.argc.get() {
         return None;
     }
     start.handed_out.set(start.handed_out.get().max(n + 1));
@@ -188,7 +194,7 @@ impl<'a> Strings<'a> {
             Array::Few([null(); 8])
         } else {
             // The last entry, number argc, is the terminating NULL.
-            Array::There(start.argv.wrapping_add(first.min(start.argc)))
+            Array::There(start.argv.wrapping_add(first.min(start.argc.get())))
         };
         Strings { array, strings: PhantomData }
     }
@@ -263,14 +269,21 @@ pub fn fork() -> Result<Forked> {
     Ok(Pid::new(kernel::fork()?).map_or(Forked::Child, Forked::Parent))
 }
 
-/// The stack of a [`spawn`]ed child, used by one at a time because the parent sleeps meanwhile.
-#[repr(align(16))]
-struct Stack(UnsafeCell<[u8; 32 * 1024]>);
+/// The stack of a [`spawn`]ed child, used by one at a time: the parent sleeps meanwhile, and a child
+/// that would start another one there is refused.
+#[repr(C, align(16))]
+struct Stack {
+    room: UnsafeCell<[u8; STACK_LEN]>,
+    is_used: Cell<bool>,
+}
+
+/// With what stands behind it, 32 KiB.
+const STACK_LEN: usize = 32 * 1024 - 16;
 
 // SAFETY: one thread, and `spawn` returns only when the child has left the stack.
 unsafe impl Sync for Stack {}
 
-static STACK: Stack = Stack(UnsafeCell::new([0; 32 * 1024]));
+static STACK: Stack = Stack { room: UnsafeCell::new([0; STACK_LEN]), is_used: Cell::new(false) };
 
 type Child<'a> = &'a mut dyn FnMut() -> i32;
 
@@ -285,14 +298,18 @@ unsafe extern "C" fn run_child(argument: *mut u8) -> ! {
 /// `child` writes to memory stays written. Descriptors, directory and signals are its own.
 ///
 /// # Errors
-/// EAGAIN and ENOMEM when there are no more processes or memory.
+/// EAGAIN and ENOMEM when there are no more processes or memory; EDEADLK in such a child.
 pub fn spawn(mut child: Child<'_>) -> Result<Pid> {
-    let top = STACK.0.get().cast::<u8>().wrapping_add(size_of::<Stack>());
+    if STACK.is_used.replace(true) {
+        return Err(Errno::DEADLK);
+    }
+    let top = STACK.room.get().cast::<u8>().wrapping_add(STACK_LEN);
     let argument = (&raw mut child).cast::<u8>();
-    // SAFETY: the stack is aligned, 32 KiB, and nobody else's while we sleep; `run_child` does
-    // not return, panics abort, and `child` outlives the call.
-    let pid = unsafe { kernel::vfork(top, run_child, argument) }?;
-    Pid::new(pid).ok_or(Errno::AGAIN)
+    // SAFETY: the stack's end is aligned to 16, and the stack is nobody else's while we sleep, as
+    // `is_used` shows; `run_child` does not return, panics abort, and `child` outlives the call.
+    let pid = unsafe { kernel::vfork(top, run_child, argument) };
+    STACK.is_used.set(false);
+    Pid::new(pid?).ok_or(Errno::AGAIN)
 }
 
 /// How a child ended.
@@ -403,15 +420,28 @@ pub fn in_foreground() -> bool {
 #[must_use]
 pub fn take_last_arg() -> Option<&'static mut [u8]> {
     let start = start();
-    let last = start.argc.checked_sub(1).filter(|&n| n >= start.handed_out.get())?;
+    let last = start.argc.get().checked_sub(1).filter(|&n| n >= start.handed_out.get())?;
     // SAFETY: `last` is inside the array of `argc` pointers.
     let place = unsafe { *start.argv.wrapping_add(last) };
     // SAFETY: the kernel's strings are NUL-terminated.
     let length = unsafe { CStr::from_ptr(place) }.count_bytes();
-    // SAFETY: one thread, and `start` is not used any more.
-    unsafe { (*START.0.get()).argc = last };
+    start.argc.set(last);
     // SAFETY: the arguments are in our own writable memory and live as long as the process. No
     // other reference to this one was made, as `handed_out` shows, nor will be, as `argc` no
     // longer counts it.
     Some(unsafe { core::slice::from_raw_parts_mut(place.cast_mut().cast::<u8>(), length) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_with_our_memory_starts_no_other_on_its_own_stack() {
+        let again = || i32::from(spawn(&mut || 0) == Err(Errno::DEADLK));
+        for _ in 0..2 {
+            let child = spawn(&mut || again()).expect("a process");
+            assert_eq!(wait_for(child), Ok(Ended::Exited(1)));
+        }
+    }
 }

@@ -74,7 +74,8 @@ macro_rules! program_parts {
         #[global_allocator]
         static HEAP: $crate::heap::Heap = {
             static FIRST: $crate::heap::FirstChunk = $crate::heap::FirstChunk::new();
-            $crate::heap::Heap::new(&FIRST)
+            // SAFETY: nobody else can name the chunk, and our programs have one thread.
+            unsafe { $crate::heap::Heap::new(&FIRST) }
         };
 
         #[panic_handler]

@@ -100,8 +100,8 @@ pub(crate) fn ignore(signal: c_int) -> Result<()> {
 
 /// `handler` is 0 for the default and 1 to ignore.
 fn set_action(signal: c_int, handler: usize, flags: u32) -> Result<()> {
-    // struct sigaction of the kernel: handler, flags, restorer, mask; aarch64 has no restorer,
-    // and there the last word is not read. Without a real handler none of them is used.
+    // struct sigaction of the kernel: handler, flags, restorer, mask. Without a handler of ours the
+    // last two are not used.
     let action: [usize; 4] = [handler, flags as usize, 0, 0];
     // SAFETY: `action` is as large as the kernel's struct and lives during the call; no old
     // action is asked for; 8 is the size of the kernel's signal set.

@@ -27,7 +27,7 @@ struct Start {
 
 struct StartCell(UnsafeCell<Start>);
 
-// SAFETY: written once, before `main`, and the programs have one thread.
+// SAFETY: written once, before `main`; its cells later, but the programs have one thread.
 unsafe impl Sync for StartCell {}
 
 // With the program's other data, in a page that is the process's own in any case, and not in one
@@ -60,7 +60,7 @@ pub(crate) unsafe fn remember(argc: usize, argv: *const *const c_char, envp: *co
 }
 
 fn start() -> &'static Start {
-    // SAFETY: after `remember` there are only readers.
+    // SAFETY: after `remember` nothing is written any more but the cells.
     unsafe { &*START.0.get() }
 }
 
@@ -287,8 +287,12 @@ static STACK: Stack = Stack { room: UnsafeCell::new([0; STACK_LEN]), is_used: Ce
 
 type Child<'a> = &'a mut dyn FnMut() -> i32;
 
+/// What a [`spawn`]ed child begins with.
+///
+/// # Safety
+/// `argument` must be the address of a `Child` that nobody else uses before the child has ended.
 unsafe extern "C" fn run_child(argument: *mut u8) -> ! {
-    // SAFETY: `spawn` passes the address of a `Child` that lives until we have ended.
+    // SAFETY: the caller's promise; `spawn` sleeps until we have ended.
     let child = unsafe { &mut *argument.cast::<Child<'_>>() };
     kernel::exit(child())
 }
@@ -428,7 +432,7 @@ pub fn take_last_arg() -> Option<&'static mut [u8]> {
     start.argc.set(last);
     // SAFETY: the arguments are in our own writable memory and live as long as the process. No
     // other reference to this one was made, as `handed_out` shows, nor will be, as `argc` no
-    // longer counts it.
+    // longer counts it. `Strings` may point to it, and are read by nobody but the kernel.
     Some(unsafe { core::slice::from_raw_parts_mut(place.cast_mut().cast::<u8>(), length) })
 }
 

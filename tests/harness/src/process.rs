@@ -3,6 +3,7 @@
 use crate::DEADLINE;
 use crate::wait_until;
 use rustix::process::{Pid, Signal, kill_process};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
@@ -138,12 +139,16 @@ pub fn descriptors(pid: u32) -> Vec<(i32, PathBuf)> {
 /// The children, and their children, and so on.
 #[must_use]
 pub fn descendants(pid: u32) -> Vec<u32> {
-    let parents: Vec<(u32, u32)> =
-        all().into_iter().filter_map(|child| Some((child, parent(child)?))).collect();
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for child in all() {
+        if let Some(parent) = parent(child) {
+            children.entry(parent).or_default().push(child);
+        }
+    }
     let mut found = vec![pid];
     let mut next = 0;
-    while let Some(&ancestor) = found.get(next) {
-        found.extend(parents.iter().filter(|(_, p)| *p == ancestor).map(|(child, _)| *child));
+    while let Some(ancestor) = found.get(next) {
+        found.extend(children.remove(ancestor).unwrap_or_default());
         next += 1;
     }
     found.remove(0);

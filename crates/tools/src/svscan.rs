@@ -329,11 +329,12 @@ impl Scanner {
             if ended {
                 self.take_ends();
             }
-            if changed {
-                self.take_changes();
-            }
+            // Before the names: that a directory was made is nothing new to a link that was not there.
             if replaced && self.targets.as_ref().is_some_and(Targets::have_changed) {
                 self.next_scan = instant();
+            }
+            if changed {
+                self.take_changes();
             }
             self.send_again();
             self.tell(Event::Tick);

@@ -100,6 +100,24 @@ fn a_new_link_is_followed_at_once() {
 }
 
 #[test]
+fn services_get_the_descriptors_that_svscan_was_started_with() {
+    let tree = tree();
+    let run = "#!/bin/sh\nreadlink /proc/$$/fd/9 >>nine\n";
+    for (dir, program) in [("s/a", "sleep 1000"), ("s/b", "sleep 1000"), ("s/b/log", "cat >logged")]
+    {
+        tree.service(dir, &format!("{run}exec {program}\n"));
+    }
+    tree.write("nine", "");
+    let svscan = tree.sh("exec 9<nine; exec svscan s").start();
+    let nine = tree.path("nine").canonicalize().expect("it was made");
+    for dir in ["s/a", "s/b", "s/b/log"] {
+        assert_eq!(tree.wait_lines(format!("{dir}/nine"), 1), [nine.to_str().expect("a path")]);
+    }
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+#[test]
 fn a_renamed_link_changes_nothing_and_a_removed_one_ends_the_service() {
     let tree = tree();
     link(&tree, "a");

@@ -58,6 +58,27 @@ pub fn fill_missing(how: Missing) {
     }
 }
 
+/// Where the numbers begin of what is [put away](put_away).
+const AWAY: i32 = 64;
+
+/// Gives a descriptor a high number, because it is one of many and the low ones are for what children
+/// need; see [`crate::process::spawn_with`]. If there is none free, it stays as it is.
+#[must_use]
+pub fn put_away(fd: OwnedFd) -> OwnedFd {
+    if number(fd.as_fd()) >= AWAY {
+        return fd;
+    }
+    rustix::io::fcntl_dupfd_cloexec(&fd, AWAY).unwrap_or(fd)
+}
+
+/// A copy with the lowest number that there is, closed when another program is run.
+///
+/// # Errors
+/// EMFILE when there are no more descriptors.
+pub fn copy_low(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    rustix::io::fcntl_dupfd_cloexec(fd, 3)
+}
+
 /// Makes descriptor `to` (0, 1 or 2) a copy of `from`, which children inherit.
 ///
 /// # Errors
@@ -179,6 +200,26 @@ pub fn take_inherited(number: i32) -> Option<OwnedFd> {
     let owned = unsafe { OwnedFd::from_raw_fd(number) };
     set_inherited(owned.as_fd(), false);
     Some(owned)
+}
+
+/// The highest number of a descriptor that we have not opened ourselves, and that our children have
+/// too.
+///
+/// # Errors
+/// What opening and reading `/proc/self/fd` say.
+pub fn last_inherited() -> Result<i32> {
+    let all = fs::open_dir(fs::HERE, c"/proc/self/fd")?;
+    let mut last = 2;
+    dir::entries(all.as_fd(), |name, _| {
+        let number = name.to_str().ok().and_then(|name| name.parse().ok());
+        let Some(number) = number.filter(|&number| number > last) else { return };
+        // SAFETY: only looked at, and a number without a file says so.
+        let flags = rustix::io::fcntl_getfd(unsafe { BorrowedFd::borrow_raw(number) });
+        if flags == Ok(FdFlags::empty()) {
+            last = number;
+        }
+    })?;
+    Ok(last)
 }
 
 /// Closes what the program before us in this process has left open of this file without telling us,
@@ -314,6 +355,28 @@ mod tests {
         let placed = unsafe { OwnedFd::from_raw_fd(number) };
         assert_eq!(fcntl_getfd(&placed), Ok(FdFlags::empty()));
         crate::fs::open_inode(placed.as_fd()).unwrap()
+    }
+
+    #[test]
+    fn a_descriptor_is_put_away_and_copied_low() {
+        let (file, inode) = file(3);
+        let file = put_away(file);
+        assert!(number(file.as_fd()) >= AWAY);
+        assert_eq!(crate::fs::open_inode(file.as_fd()), Ok(inode));
+        assert_eq!(fcntl_getfd(&file), Ok(FdFlags::CLOEXEC));
+        let copy = copy_low(file.as_fd()).unwrap();
+        assert!(number(copy.as_fd()) < number(file.as_fd()));
+        assert_eq!(crate::fs::open_inode(copy.as_fd()), Ok(inode));
+    }
+
+    #[test]
+    fn the_last_inherited_descriptor_is_found() {
+        // The highest number that a test uses: others place theirs meanwhile.
+        let (file, _) = file(900);
+        let last = last_inherited().unwrap();
+        assert!(last < number(file.as_fd()), "{last}");
+        set_inherited(file.as_fd(), true);
+        assert_eq!(last_inherited(), Ok(number(file.as_fd())));
     }
 
     #[test]

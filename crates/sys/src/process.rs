@@ -303,7 +303,27 @@ unsafe extern "C" fn run_child(argument: *mut u8) -> ! {
 ///
 /// # Errors
 /// EAGAIN and ENOMEM when there are no more processes or memory; EDEADLK in such a child.
-pub fn spawn(mut child: Child<'_>) -> Result<Pid> {
+pub fn spawn(child: Child<'_>) -> Result<Pid> {
+    start_child(child, false)
+}
+
+/// The same for a parent that has many descriptors open: only those up to the number `last` are open
+/// in the child. The others are not copied, to be closed again when the child runs another program,
+/// which would make each child the dearer the more there are.
+///
+/// # Errors
+/// As for [`spawn`].
+pub fn spawn_with(last: i32, child: Child<'_>) -> Result<Pid> {
+    // Nothing else may come before: until then the descriptors are the parent's.
+    let mut alone = || match kernel::keep_descriptors_below(last.max(2).saturating_add(1)) {
+        Ok(()) => child(),
+        // Out of memory.
+        Err(_) => 111,
+    };
+    start_child(&mut alone, true)
+}
+
+fn start_child(mut child: Child<'_>, same_descriptors: bool) -> Result<Pid> {
     if STACK.is_used.replace(true) {
         return Err(Errno::DEADLK);
     }
@@ -311,7 +331,7 @@ pub fn spawn(mut child: Child<'_>) -> Result<Pid> {
     let argument = (&raw mut child).cast::<u8>();
     // SAFETY: the stack's end is aligned to 16, and the stack is nobody else's while we sleep, as
     // `is_used` shows; `run_child` does not return, panics abort, and `child` outlives the call.
-    let pid = unsafe { kernel::vfork(top, run_child, argument) };
+    let pid = unsafe { kernel::vfork(top, run_child, argument, same_descriptors) };
     STACK.is_used.set(false);
     Pid::new(pid?).ok_or(Errno::AGAIN)
 }
@@ -439,13 +459,36 @@ pub fn take_last_arg() -> Option<&'static mut [u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AsFd as _, fd};
+    use rustix::io::{fcntl_dupfd_cloexec, fcntl_getfd};
+    use std::sync::Mutex;
+
+    /// There is one stack for all that spawn.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
     #[test]
     fn a_child_with_our_memory_starts_no_other_on_its_own_stack() {
+        let _alone = ONE_AT_A_TIME.lock();
         let again = || i32::from(spawn(&mut || 0) == Err(Errno::DEADLK));
         for _ in 0..2 {
             let child = spawn(&mut || again()).expect("a process");
             assert_eq!(wait_for(child), Ok(Ended::Exited(1)));
         }
+    }
+
+    #[test]
+    fn a_child_has_the_descriptors_that_it_needs_and_the_parent_keeps_all() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let (near, _writer) = fd::pipe().unwrap();
+        let far = fcntl_dupfd_cloexec(&near, 500).unwrap();
+        let mut child = || {
+            let open = |fd: &crate::OwnedFd| i32::from(fcntl_getfd(fd).is_ok());
+            2 * open(&far) + open(&near)
+        };
+        let with = spawn_with(fd::number(near.as_fd()), &mut child).unwrap();
+        assert_eq!(wait_for(with), Ok(Ended::Exited(1)));
+        assert!(fcntl_getfd(&far).is_ok());
+        let all = spawn(&mut child).unwrap();
+        assert_eq!(wait_for(all), Ok(Ended::Exited(3)));
     }
 }

@@ -217,6 +217,9 @@ struct Scanner {
     /// We were told to upgrade, and do so when nothing is being stopped.
     upgrade_due: bool,
     lock: Option<OwnedFd>,
+    /// The highest number of a descriptor that our children inherit without our knowledge; none where
+    /// that cannot be told.
+    last_inherited: Option<i32>,
     /// Where we were started.
     start: Option<OwnedFd>,
     inherited: Inherited,
@@ -280,6 +283,7 @@ impl Scanner {
             leaving: false,
             upgrade_due: false,
             lock,
+            last_inherited: fd::last_inherited().ok(),
             start,
             inherited,
         };
@@ -828,7 +832,19 @@ impl Scanner {
         // The logger of our own messages is reached by its name, others as `log` from inside
         // their service.
         let inside = role == Role::Log && !own;
-        let gate = self.lock.as_ref().map(|lock| gate::variable(lock.as_fd()));
+        let end = match (pipe, role) {
+            (Some(LogPipe { write_end: Some(end), .. }), Role::Main) => Some((fd::stdout(), end)),
+            (Some(pipe), Role::Log) => Some((fd::stdin(), &pipe.read_end)),
+            (_, Role::Main) | (None, Role::Log) => None,
+        };
+        // Below all the pipes of others, if there is a number left.
+        let copy = end.and_then(|(_, end)| fd::copy_low(end.as_fd()).ok());
+        let end = end.map(|(to, end)| (to, copy.as_ref().unwrap_or(end).as_fd()));
+        let lock = self.lock.as_ref().map(OwnedFd::as_fd);
+        // All that a child needs; what it inherits without our knowledge is below that.
+        let ours = end.map(|(_, end)| end).into_iter().chain(lock).map(fd::number);
+        let last = self.last_inherited.map(|inherited| ours.fold(inherited, i32::max));
+        let gate = lock.map(gate::variable);
         let mut environment: Vec<&CStr> = process::environ().collect();
         environment.extend(gate.as_deref());
         let environment = Strings::of(environment);
@@ -844,14 +860,9 @@ impl Scanner {
             if let Some(limit) = self.open_files {
                 limit.put_back();
             }
-            let connected = match (pipe, role) {
-                (Some(LogPipe { write_end: Some(end), .. }), Role::Main) => {
-                    fd::replace(fd::stdout(), end.as_fd())
-                }
-                (Some(pipe), Role::Log) => fd::replace(fd::stdin(), pipe.read_end.as_fd()),
-                (_, Role::Main) | (None, Role::Log) => Ok(()),
-            };
-            if let Err(error) = connected {
+            if let Some((to, end)) = end
+                && let Err(error) = fd::replace(to, end)
+            {
                 return warn(b"unable to set up descriptors for ", error);
             }
             if inside && let Err(error) = fs::chdir(&name) {
@@ -860,14 +871,18 @@ impl Scanner {
             }
             self.signals.give_back();
             let args = [c"supervise", if inside { c"log" } else { &name }];
-            if let Some(lock) = &self.lock {
-                fd::set_inherited(lock.as_fd(), true);
+            if let Some(lock) = lock {
+                fd::set_inherited(lock, true);
             }
             let path = process::env("PATH").map(CStr::to_bytes);
             let error = exec(c"supervise", &Strings::of(args), &environment, path);
             warn(b"unable to start supervise ", error)
         };
-        match process::spawn(&mut child) {
+        let spawned = match last {
+            Some(last) => process::spawn_with(last, &mut child),
+            None => process::spawn(&mut child),
+        };
+        match spawned {
             Ok(pid) => {
                 self.forget_earlier(pid);
                 Some(pid)
@@ -897,6 +912,7 @@ impl Scanner {
                 other => other,
             };
             let (read_end, write_end) = made?;
+            let [read_end, write_end] = [read_end, write_end].map(fd::put_away);
             *place = Some(LogPipe { read_end, write_end: Some(write_end), said: false });
         }
         Ok(())

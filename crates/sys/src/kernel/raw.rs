@@ -210,8 +210,25 @@ pub(crate) fn receive(
     Ok(Received { length, control: message.msg_controllen, flags: message.msg_flags })
 }
 
+/// In a child that [`vfork`] has made with our descriptors: gives it a table of its own, with a copy
+/// of those below `first` and nothing else.
+pub(crate) fn keep_descriptors_below(first: c_int) -> Result<()> {
+    /// `CLOSE_RANGE_UNSHARE`.
+    const OWN_TABLE: usize = 2;
+    let (first, last) = (first.unsigned_abs() as usize, c_int::MAX as usize);
+    // SAFETY: takes numbers; what is closed is closed in this child's copy only.
+    let ret = unsafe { syscall(nr::__NR_close_range, first, last, OWN_TABLE, 0, 0) };
+    if check(ret).is_ok() {
+        return Ok(());
+    }
+    // Before Linux 5.9: a copy of all of them. SAFETY: takes a flag; the copy has the same numbers.
+    let ret = unsafe { syscall(nr::__NR_unshare, nr::CLONE_FILES as usize, 0, 0, 0, 0) };
+    check(ret).map(drop)
+}
+
 /// Runs `entry(argument)` in a child which shares our memory, on a stack of its own; we sleep
-/// until it has replaced its program or ended. Returns the child's pid.
+/// until it has replaced its program or ended. Returns the child's pid. With `same_descriptors` it
+/// shares these too, until it calls [`keep_descriptors_below`].
 ///
 /// # Safety
 /// `stack_top` must be the 16-byte aligned end of memory that nobody else uses and that is large
@@ -220,8 +237,10 @@ pub(crate) unsafe fn vfork(
     stack_top: *mut u8,
     entry: unsafe extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
+    same_descriptors: bool,
 ) -> Result<i32> {
-    let flags = (nr::CLONE_VM | nr::CLONE_VFORK | nr::SIGCHLD) as usize;
+    let files = if same_descriptors { nr::CLONE_FILES } else { 0 };
+    let flags = (nr::CLONE_VM | nr::CLONE_VFORK | nr::SIGCHLD | files) as usize;
     let ret: isize;
     // SAFETY: the parent only sees a system call. The child starts behind it with the given stack
     // and all other registers as they were, and at once calls `entry`, which does not return, so

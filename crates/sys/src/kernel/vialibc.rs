@@ -174,8 +174,14 @@ pub(crate) fn receive(
     Ok(Received { length, control: message.msg_controllen as _, flags })
 }
 
-/// As in the raw flavour, but the child gets a copy of our memory: `vfork` cannot be called
-/// through a wrapper that returns. The stack is not needed then.
+/// As in the raw flavour, but there is nothing to do: [`vfork`] has copied the table.
+#[expect(clippy::unnecessary_wraps, reason = "as in the raw flavour")]
+pub(crate) fn keep_descriptors_below(_first: c_int) -> Result<()> {
+    Ok(())
+}
+
+/// As in the raw flavour, but the child gets a copy of our memory and descriptors: `vfork` cannot be
+/// called through a wrapper that returns. The stack is not needed then.
 ///
 /// # Safety
 /// `entry` must not return and must not unwind, and `argument` must be what it expects.
@@ -183,6 +189,7 @@ pub(crate) unsafe fn vfork(
     _stack_top: *mut u8,
     entry: unsafe extern "C" fn(*mut u8) -> !,
     argument: *mut u8,
+    _same_descriptors: bool,
 ) -> Result<i32> {
     let pid = fork()?;
     if pid == 0 {

@@ -1,6 +1,6 @@
 //! svscan: what it does better than the original.
 
-use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_for, wait_until};
+use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, skip, wait_for, wait_until};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -97,6 +97,41 @@ fn a_new_link_is_followed_at_once() {
     tree.rename("s/.dir", "s/dir");
     comes_soon(&tree, "s/dir");
     assert_eq!((svscan.stdout(), svscan.stderr()), (String::new(), String::new()));
+}
+
+#[test]
+fn what_happens_to_one_service_does_not_look_at_all_of_them() {
+    let tree = tree();
+    if tree.sh("exec strace -o trial true").run().code != Some(0) {
+        return skip("strace is needed, and does not work here");
+    }
+    link(&tree, "first");
+    let strace = ["strace", "-qq", "-y", "-o", "calls", "-e", "trace=getdents64,openat"];
+    let tracer = command(&tree).arg("s").under(strace).start();
+    let service = tree.wait_up("s/first");
+    let parent = |pid| process::parent(pid).expect("it has a parent");
+    let supervise = parent(service);
+    let svscan = parent(supervise);
+    // It hears of the new directory and of the link at the same time.
+    process::signal(svscan, Signal::STOP);
+    tree.wait_text("calls", "stopped by SIGSTOP");
+    link(&tree, "second");
+    process::signal(svscan, Signal::CONT);
+    comes_soon(&tree, "s/second");
+    process::signal(supervise, Signal::KILL);
+    wait_until("there is another supervise", PROMPT, || {
+        !process::is_alive(supervise) && tree.is_supervised("s/first")
+    });
+    // What it did because of these it has done before this.
+    link(&tree, "third");
+    comes_soon(&tree, "s/third");
+    process::signal(svscan, Signal::TERM);
+    tracer.wait();
+    let calls = tree.text("calls");
+    // The names, and their end.
+    let scans = calls.lines().filter(|call| call.starts_with("getdents64") && call.contains("/s>"));
+    assert_eq!(scans.count(), 2, "{calls}");
+    assert!(!calls.contains("/proc/locks"), "{calls}");
 }
 
 #[test]

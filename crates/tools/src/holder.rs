@@ -129,6 +129,11 @@ impl Table {
     }
 }
 
+/// Whether nobody has the lock. If so, we have it until the file is closed.
+pub(crate) fn is_free(file: BorrowedFd<'_>) -> bool {
+    lock::try_lock(file).is_ok()
+}
+
 /// Whether the process that took the lock lives, so far as that can be told; if not, a child of it
 /// holds the lock. Nothing is told of a lock that nobody holds any more.
 pub(crate) fn lives(file: BorrowedFd<'_>) -> Option<bool> {

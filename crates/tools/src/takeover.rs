@@ -3,7 +3,7 @@
 //! Nothing was written down for it. A supervise is found by the lock that it holds, and a pipe in
 //! the hands of those who use it.
 
-use crate::holder::Table;
+use crate::holder::{self, Table};
 use crate::identity;
 use crate::state_dir::StateDir;
 use core::ffi::CStr;
@@ -38,6 +38,10 @@ impl Found {
         // As long as a supervise is there, this has a reader.
         let listens = fs::open_write(dir.as_fd(), c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
         let supervise = fs::open_read(dir.as_fd(), c"lock").ok().and_then(|lock| {
+            // As after a death. The list of the locks is as long as there are services.
+            if !listens && holder::is_free(lock.as_fd()) {
+                return None;
+            }
             if locks.is_none() {
                 *locks = Table::read();
             }

@@ -366,12 +366,23 @@ impl Scanner {
     async fn find(&mut self, dir: usize) -> Found {
         self.sys.idle("chdir").await;
         let listens = self.sys.call("open ok", |k, _| k.listens(dir)).await;
+        if !listens && self.is_free(dir).await {
+            return Found { supervise: None, process: self.living(dir).await };
+        }
         let mut supervise = self.hold_locker(dir).await;
         if let Some((_, handle)) = supervise.filter(|_| !listens) {
             self.close(handle).await;
             supervise = None;
         }
         Found { supervise, process: self.living(dir).await }
+    }
+
+    /// `holder::is_free`
+    async fn is_free(&self, dir: usize) -> bool {
+        let lock = self.sys.call("open lock", |k, own| k.open(own, Kind::Lock(dir))).await;
+        let free = self.sys.call("flock", |k, own| k.try_lock(own, lock)).await;
+        self.close(lock).await;
+        free
     }
 
     /// `Table::hold`

@@ -60,18 +60,17 @@ pub(crate) fn obey(dir: PathBuf) -> Outcome<()> {
     become_reaper()?;
     thread::spawn(move || {
         let _ = stdin().read(&mut [0]);
+        // By exec, which ends the thread that measures and would start something else meanwhile.
+        let _ = env::current_exe().map(|me| Command::new(me).arg("--clean").arg(&dir).exec());
         clean_up(&dir);
         std::process::exit(111);
     });
     Ok(())
 }
 
-fn become_reaper() -> Outcome<()> {
-    set_child_subreaper(Some(getpid()))
-        .map_err(|error| format!("unable to become the reaper of my descendants: {error}"))
-}
-
-fn clean_up(dir: &Path) {
+/// The second process when it has been told so: ends what there is below it, and removes the
+/// directory.
+pub(crate) fn clean_up(dir: &Path) {
     let me = std::process::id();
     let end = Instant::now() + Duration::from_secs(60);
     while Instant::now() < end {
@@ -82,10 +81,15 @@ fn clean_up(dir: &Path) {
         for &pid in &left {
             process::signal(pid, Signal::KILL);
         }
-        while let Ok(Some(_)) = waitpid(None, WaitOptions::NOHANG) {}
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
         thread::sleep(Duration::from_millis(20));
     }
     let _ = fs::remove_dir_all(dir);
+}
+
+fn become_reaper() -> Outcome<()> {
+    set_child_subreaper(Some(getpid()))
+        .map_err(|error| format!("unable to become the reaper of my descendants: {error}"))
 }
 
 /// Ends the processes below this one that stand in `dir`, and takes their zombies. Those in

@@ -233,6 +233,12 @@ fn compare(bench: &Bench, missing: &[String]) -> bool {
 }
 
 fn work(arguments: &[String]) -> Outcome<bool> {
+    if let [option, dir] = arguments
+        && option == "--clean"
+    {
+        guard::clean_up(Path::new(dir));
+        return Ok(false);
+    }
     let options = Options::parse(arguments.iter().cloned())?;
     let Some(dir) = options.inside else {
         let base = options.base.unwrap_or_else(|| "/dev/shm".into());

@@ -95,7 +95,8 @@ fn carried() -> (u32, String) {
         files.maximum = enough;
     }
     let processes = process::descendants(0).len() as u64;
-    let left = |most: u64| most.saturating_sub(processes + 500) / PROCESSES;
+    // There are others on the machine, who start processes too.
+    let left = |most: u64| most.saturating_sub(processes) / 4 * 3 / PROCESSES;
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = memory.lines().find_map(|line| {
         line.strip_prefix("MemAvailable:")?.split_whitespace().next()?.parse::<u64>().ok()
@@ -113,7 +114,7 @@ fn carried() -> (u32, String) {
         limits.push((most.saturating_sub(100) / DESCRIPTORS, format!("ulimit -Hn is {most}")));
     }
     if let Some(free) = available {
-        let most = free / (PROCESSES * KIBIBYTES);
+        let most = free / 4 * 3 / (PROCESSES * KIBIBYTES);
         limits.push((most, format!("{} MiB of memory are free", free / 1024)));
     }
     let (most, why) = limits.into_iter().min().unwrap_or((10_000, String::new()));

@@ -161,6 +161,11 @@ fn a_service_directory_which_cannot_be_written_will_do_if_the_files_exist() {
     finish(&tree, supervise, "a");
 }
 
+/// Why a link to nowhere cannot be opened: ours does not follow it, since others may have made it.
+fn dangling(tree: &Tree) -> &'static str {
+    if tree.suite().is_original() { "file does not exist" } else { "symbolic link loop" }
+}
+
 #[test]
 fn the_lock_must_be_a_file() {
     let tree = Tree::new();
@@ -169,7 +174,7 @@ fn the_lock_must_be_a_file() {
     fails(&tree, "a", "unable to acquire a/supervise/lock: is a directory");
     tree.idle_service("b");
     tree.symlink("none/lock", "b/supervise/lock");
-    fails(&tree, "b", "unable to acquire b/supervise/lock: file does not exist");
+    fails(&tree, "b", &format!("unable to acquire b/supervise/lock: {}", dangling(&tree)));
 }
 
 #[test]
@@ -226,7 +231,7 @@ fn a_control_which_cannot_be_opened_is_fatal() {
     let tree = Tree::new();
     tree.idle_service("a");
     tree.symlink("none", "a/supervise/control");
-    fails(&tree, "a", "unable to read a/supervise/control: file does not exist");
+    fails(&tree, "a", &format!("unable to read a/supervise/control: {}", dangling(&tree)));
     tree.idle_service("b");
     tree.symlink("control", "b/supervise/control");
     fails(&tree, "b", "unable to read b/supervise/control: symbolic link loop");
@@ -271,7 +276,7 @@ fn an_ok_which_cannot_be_opened_is_fatal() {
     let tree = Tree::new();
     tree.idle_service("a");
     tree.symlink("none", "a/supervise/ok");
-    fails(&tree, "a", "unable to read a/supervise/ok: file does not exist");
+    fails(&tree, "a", &format!("unable to read a/supervise/ok: {}", dangling(&tree)));
     tree.idle_service("b");
     tree.mkdir("b/supervise");
     let _socket = UnixListener::bind(tree.path("b/supervise/ok")).expect("make a socket");
@@ -318,9 +323,15 @@ fn a_status_which_cannot_be_written_is_a_warning() {
     tree.idle_service("a");
     tree.symlink("/dev/full", "a/supervise/status.new");
     let supervise = tree.supervise("a");
-    supervise.wait_stderr(
-        "supervise: warning: unable to write a/supervise/status.new: out of disk space\n",
-    );
+    if tree.suite().is_original() {
+        supervise.wait_stderr(
+            "supervise: warning: unable to write a/supervise/status.new: out of disk space\n",
+        );
+    } else {
+        // Ours makes a new file: whose link that is, it does not know.
+        tree.wait_up("a");
+        assert_eq!(supervise.stderr(), "");
+    }
     tree.wait_lines("a/started", 1);
     tree.svc("-dx", "a");
     assert_eq!(supervise.wait().code, Some(0));

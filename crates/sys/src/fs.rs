@@ -13,7 +13,7 @@ use rustix::fs::{
 /// The current directory, whichever it is at the time of the call.
 pub const HERE: BorrowedFd<'static> = CWD;
 
-const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+pub(crate) const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
 /// Opens for reading.
 ///
@@ -374,8 +374,12 @@ pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> R
 /// EFBIG if it is longer, EISDIR for a directory and EINVAL for anything else that is no ordinary
 /// file; what open and read say.
 pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<u8>> {
-    let file = open_read(dir, path)?;
-    let s = fstat(&file)?;
+    read_all(&open_read(dir, path)?, limit)
+}
+
+/// The same with an open file.
+pub(crate) fn read_all(file: &OwnedFd, limit: usize) -> Result<Vec<u8>> {
+    let s = fstat(file)?;
     match FileType::from_raw_mode(s.st_mode) {
         FileType::RegularFile => {}
         FileType::Directory => return Err(Errno::ISDIR),
@@ -388,7 +392,7 @@ pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<
     loop {
         content.try_reserve(wanted).map_err(|_| Errno::NOMEM)?;
         let room = rustix::buffer::spare_capacity(&mut content);
-        match rustix::io::read(&file, room) {
+        match rustix::io::read(file, room) {
             Err(Errno::INTR) => {}
             Err(other) => return Err(other),
             Ok(0) => return Ok(content),

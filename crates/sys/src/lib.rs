@@ -24,6 +24,7 @@ pub mod clock;
 pub mod dir;
 pub mod fd;
 pub mod fs;
+pub mod guarded;
 pub mod heap;
 pub mod ids;
 mod kernel;

@@ -13,7 +13,8 @@ use daemontools_core::options::{Personality, Reach, Resources};
 use daemontools_core::supervise::Script;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::{
-    AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, limit, lock, priority, privilege,
+    AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, guarded, limit, lock, priority,
+    privilege,
 };
 
 /// The first descriptor of those that a service is given to listen on, as under systemd.
@@ -176,7 +177,7 @@ fn limit_resources(resources: &Resources) -> core::result::Result<(), Trouble> {
 /// s6's lock, which a service holds as long as any of its processes lives. If another copy of it
 /// still has it, this one waits, which is said.
 fn lock_service(dir: &CStr, locks: &Locks<'_>) -> Result<OwnedFd> {
-    let file = fs::open_append(locks.state, c"service-lock")?;
+    let file = guarded::open_append(locks.state, c"service-lock")?;
     match lock::try_lock(file.as_fd()) {
         Err(Errno::AGAIN) => {
             diag::say(&[

@@ -20,7 +20,7 @@ use daemontools_core::tai::Tai64n;
 use daemontools_core::tally;
 use daemontools_core::{Ended, Pid, errno};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, guarded, lock, poll};
 
 /// More than any list of deaths that we write.
 const LARGEST_TALLY: usize = 64 * 1024;
@@ -72,7 +72,7 @@ impl Locked {
             .state
             .with_path(|path| fs::reach_dir(fs::HERE, path))
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
-        let lock = fs::open_append(state.as_fd(), c"lock")
+        let lock = guarded::open_append(state.as_fd(), c"lock")
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
         let same =
             |handed: &Handed| lock::identity(handed.lock.as_fd()) == lock::identity(lock.as_fd());
@@ -100,10 +100,10 @@ impl Locked {
         // If it cannot be made, opening it tells why.
         let _ = fs::mkfifo(at, c"control", 0o600);
         let control =
-            fs::open_read(at, c"control").map_err(|e| shown.fatal(b"read", b"/control", e))?;
+            guarded::open_read(at, c"control").map_err(|e| shown.fatal(b"read", b"/control", e))?;
         shown.check_fifo(&control, b"/control")?;
-        let control_writer =
-            fs::open_write(at, c"control").map_err(|e| shown.fatal(b"write", b"/control", e))?;
+        let control_writer = guarded::open_write(at, c"control")
+            .map_err(|e| shown.fatal(b"write", b"/control", e))?;
         let identity = Identity::SERVICE;
         Ok(Files { shown, state, control, identity, lock, ok: None, control_writer })
     }
@@ -197,7 +197,7 @@ impl Files {
         }
         let at = self.state.as_fd();
         let _ = fs::mkfifo(at, c"ok", 0o600);
-        let ok = fs::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
+        let ok = guarded::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
         self.shown.check_fifo(&ok, b"/ok")?;
         self.ok = Some(ok);
         Ok(())
@@ -341,7 +341,7 @@ impl Files {
     #[inline(never)]
     fn read_status(&self) -> (Option<Record>, Option<Record>) {
         let mut room = [0; 2 * status::ENCORE_LEN];
-        let bytes = fs::read_start(self.state.as_fd(), c"status", &mut room);
+        let bytes = guarded::read_start(self.state.as_fd(), c"status", &mut room);
         match bytes.ok().and_then(status::parse_file) {
             Some((main, log)) => (Some(main), log),
             None => (None, None),
@@ -351,7 +351,8 @@ impl Files {
     /// What `state` says that belongs to this status, and what is remembered.
     #[inline(never)]
     fn read_state(&self, status: Option<Record>) -> (Kept, Remembered) {
-        let text = fs::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
+        let text =
+            guarded::read_whole(self.state.as_fd(), c"state", detail::LEN).unwrap_or_default();
         // It keeps its name as long as there is a supervise.
         let socket = Detail::parse(&text).map(|detail| detail.socket.to_vec());
         let mut remembered = Remembered { socket: socket.unwrap_or_default(), message: Vec::new() };
@@ -376,7 +377,7 @@ impl Files {
         let mut text = Vec::new();
         detail.to_text(&mut text);
         let at = self.state.as_fd();
-        let written = fs::open_trunc(at, c"state.new")
+        let written = guarded::create(at, c"state.new")
             .and_then(|file| fd::write_all(file.as_fd(), &text))
             .and_then(|()| fs::rename(at, c"state.new", c"state"));
         // Rather none than an old one.
@@ -394,11 +395,11 @@ impl Files {
     /// hangs on it.
     pub(super) fn write_death(&self, when: Tai64n, how: Ended, most: u16) {
         let at = self.state.as_fd();
-        let list = fs::read_whole(at, c"death_tally", LARGEST_TALLY).unwrap_or_default();
+        let list = guarded::read_whole(at, c"death_tally", LARGEST_TALLY).unwrap_or_default();
         let Some(list) = tally::with_death(&list, when, how, most) else {
             return;
         };
-        let _ = fs::open_trunc(at, c"death_tally.new")
+        let _ = guarded::create(at, c"death_tally.new")
             .and_then(|file| fd::write_all(file.as_fd(), &list))
             .and_then(|()| fs::rename(at, c"death_tally.new", c"death_tally"));
     }
@@ -463,7 +464,7 @@ impl Files {
         let mut room = [0; 2 * status::ENCORE_LEN];
         let bytes = status::write_file(record, log, &mut room);
         let at = self.state.as_fd();
-        let replaced = match fs::open_trunc(at, c"status.new") {
+        let replaced = match guarded::create(at, c"status.new") {
             Err(error) => Err(("open", "", why(error))),
             Ok(file) => match fd::write(file.as_fd(), bytes) {
                 Err(error) => Err(("write", "", why(error))),
@@ -475,9 +476,9 @@ impl Files {
         let Err((verb, tail, why)) = replaced else {
             return true;
         };
-        let overwritten = fs::open_write(at, c"status")
-            .and_then(|file| fd::write(file.as_fd(), bytes))
-            .is_ok_and(|n| n == bytes.len());
+        let overwritten = guarded::open_write(at, c"status").is_ok_and(|file| {
+            guarded::is_plain(file.as_fd()) && fd::write(file.as_fd(), bytes) == Ok(bytes.len())
+        });
         if !overwritten && !said {
             diag::say(&[
                 b"supervise: warning: unable to ",

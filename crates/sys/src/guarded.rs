@@ -1,0 +1,130 @@
+//! Files in a directory that others may be able to write, too. Who can put something else in the
+//! place of a file is not to choose what we read, write or make elsewhere: a name that is a symbolic
+//! link is refused with ELOOP, and what is to be new is new.
+//!
+//! Only the last part of a path is looked at so: how a directory is reached is its owner's business.
+
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, ids};
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+
+const ALWAYS: OFlags = fs::ALWAYS.union(OFlags::NOFOLLOW);
+
+/// Marks a file that we vouch for: the sticky bit means nothing to the kernel, no program sets it by
+/// accident, and nobody else can set it on a file of ours.
+const MARK: u32 = 0o1000;
+
+const VOUCHED: u32 = MARK | 0o644;
+
+/// The bits that let others than the owner write.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// Opens for reading.
+///
+/// # Errors
+/// What open says.
+pub fn open_read(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    openat(dir, path, ALWAYS | OFlags::RDONLY, Mode::empty())
+}
+
+/// Opens for writing what exists. A FIFO without a reader says ENXIO.
+///
+/// # Errors
+/// What open says.
+pub fn open_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    openat(dir, path, ALWAYS | OFlags::WRONLY, Mode::empty())
+}
+
+/// Opens for appending; made with mode 0600 if it is missing.
+///
+/// # Errors
+/// What open says.
+pub fn open_append(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = ALWAYS | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
+    openat(dir, path, flags, Mode::from_raw_mode(0o600))
+}
+
+/// Opens a file that we [vouch](is_vouched) for, for reading and overwriting; made if it is missing.
+///
+/// # Errors
+/// What open says.
+pub fn open_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
+    openat(dir, path, flags, Mode::from_raw_mode(VOUCHED))
+}
+
+/// The same, but what is there is removed, whatever it is.
+///
+/// # Errors
+/// What unlink and open say: EISDIR for a directory.
+pub fn replace_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    make(dir, path, OFlags::RDWR, VOUCHED)
+}
+
+/// Makes a file with mode 0644, to be written. What is there is removed, whatever it is.
+///
+/// # Errors
+/// What unlink and open say: EISDIR for a directory.
+pub fn create(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    make(dir, path, OFlags::WRONLY, 0o644)
+}
+
+fn make(dir: BorrowedFd<'_>, path: &CStr, access: OFlags, mode: u32) -> Result<OwnedFd> {
+    let flags = ALWAYS | access | OFlags::CREATE | OFlags::EXCL;
+    let open = || openat(dir, path, flags, Mode::from_raw_mode(mode));
+    match open() {
+        Err(Errno::EXIST) => {
+            fs::unlink(dir, path)?;
+            open()
+        }
+        other => other,
+    }
+}
+
+/// Reads the beginning of a file, as [`fs::read_start`] does.
+///
+/// # Errors
+/// What open and read say.
+pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
+    let file = open_read(dir, path)?;
+    let n = fd::read(file.as_fd(), room)?;
+    Ok(room.get(..n).unwrap_or_default())
+}
+
+/// Reads a whole ordinary file, as [`fs::read_whole`] does.
+///
+/// # Errors
+/// As there.
+pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<u8>> {
+    fs::read_all(&open_read(dir, path)?, limit)
+}
+
+/// Whether this is an ordinary file with one name, so that it is nothing else's.
+#[must_use]
+pub fn is_plain(file: BorrowedFd<'_>) -> bool {
+    fstat(file).is_ok_and(|s| {
+        FileType::from_raw_mode(s.st_mode) == FileType::RegularFile && s.st_nlink == 1
+    })
+}
+
+/// Whether somebody else than we and root may put files into an open directory.
+#[must_use]
+pub fn others_can_write(dir: BorrowedFd<'_>) -> bool {
+    fstat(dir).map_or(true, |s| {
+        (s.st_uid != ids::effective_user() && s.st_uid != 0) || s.st_mode & OTHERS_WRITE != 0
+    })
+}
+
+/// Whether what is in an open file, which was found in this directory, can only have been written
+/// by us. Where others may write the directory they can move any file there, also one of ours
+/// that has come from elsewhere: there it needs the mark that it was made for this.
+#[must_use]
+pub fn is_vouched(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
+    is_plain(file)
+        && fstat(file).is_ok_and(|s| {
+            s.st_uid == ids::effective_user()
+                && s.st_mode & OTHERS_WRITE == 0
+                && (s.st_mode & MARK != 0 || !others_can_write(dir))
+        })
+}

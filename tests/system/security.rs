@@ -1,11 +1,11 @@
 //! Attacks: what somebody can do who may write a part of what we work with, and is not to gain more
 //! by it than that. `docs/security.md` says which, and names these tests.
 
-use harness::{Process, Signal, Tree, process};
+use harness::{Process, Signal, Tree, account, is_root, process, skip};
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use system::{leaves, tree};
+use system::{count, leaves, tree};
 
 /// What a file says that nobody is to touch.
 const TREASURE: &str = "the contents of a file that is none of your business\n";
@@ -137,4 +137,146 @@ fn a_control_or_ok_that_is_a_link_is_not_opened() {
         assert!(!tree.exists(format!("{dir}/started")));
     }
     finish(&tree, victim, "victim");
+}
+
+#[test]
+fn a_record_that_is_a_link_is_not_written_through() {
+    let tree = tree();
+    let treasure = Treasure::new(&tree);
+    for hard in [false, true] {
+        let dir = format!("{hard}");
+        tree.idle_service(&dir);
+        tree.mkdir(format!("{dir}/supervise"));
+        let at = tree.path(&dir).join("supervise/process");
+        if hard {
+            fs::hard_link(&treasure.path, at).expect("make a link");
+        } else {
+            std::os::unix::fs::symlink(&treasure.path, at).expect("make a link");
+        }
+        let supervise = tree.supervise(&dir);
+        tree.wait_up(&dir);
+        supervise.wait_stderr(&format!("ignoring {dir}/supervise/process: "));
+        treasure.is_untouched(&dir);
+        // One of its own is there instead.
+        assert!(tree.text(format!("{dir}/supervise/process")).starts_with("leaving=no"));
+        finish(&tree, supervise, &dir);
+        treasure.is_untouched(&dir);
+    }
+}
+
+// Forged records
+
+/// Somebody else's process, which nobody is to signal.
+fn victim(tree: &Tree) -> Process {
+    let victim = tree.cmd("sleep").arg("1000").start();
+    process::wait_asleep(victim.pid(), "sleep");
+    victim
+}
+
+/// The text of a record that is right in everything, but names another process.
+fn forged_record(tree: &Tree, dir: &str, victim: u32) -> String {
+    let stat = fs::read_to_string(format!("/proc/{victim}/stat")).expect("it is there");
+    let start = stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().nth(19));
+    let start = start.expect("a field").to_owned();
+    let lines = tree.text(Path::new(dir).join("supervise/process"));
+    let lines = lines.split_inclusive('\n').map(|line| match line.split_once('=') {
+        Some(("pid", _)) => format!("pid={victim}\n"),
+        Some(("start", _)) => format!("start={start}\n"),
+        _ => line.to_owned(),
+    });
+    lines.collect()
+}
+
+/// A service whose supervise is killed, and its process too: what is left is its directory, into
+/// which a record is put that names the victim. `prepare` gets the path of the state directory and
+/// the forged record.
+#[track_caller]
+fn forge(prepare: impl FnOnce(&Path, &str)) {
+    let tree = tree();
+    let victim = victim(&tree);
+    tree.idle_service("a");
+    let first = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    let record = forged_record(&tree, "a", victim.pid());
+    assert!(record.contains(&format!("pid={}\n", victim.pid())), "{record}");
+    first.kill();
+    process::signal(pid, Signal::KILL);
+    process::wait_gone(pid);
+    prepare(&tree.path("a/supervise"), &record);
+    let second = tree.supervise("a");
+    let new = tree.wait_restart("a", pid);
+    assert_ne!(new, victim.pid());
+    let line = "supervise: warning: ignoring a/supervise/process: others can have made it\n";
+    assert_eq!(second.stderr(), line);
+    // What is told to the service does not reach the victim.
+    tree.svc("-tk", "a");
+    tree.wait_restart("a", new);
+    finish(&tree, second, "a");
+    assert!(process::is_alive(victim.pid()));
+}
+
+#[test]
+fn a_record_that_others_may_write_names_nobody() {
+    forge(|state, record| {
+        fs::write(state.join("process"), record).expect("write");
+        let mode = fs::Permissions::from_mode(0o666);
+        fs::set_permissions(state.join("process"), mode).expect("set the mode");
+    });
+}
+
+#[test]
+fn a_record_that_has_another_name_elsewhere_names_nobody() {
+    forge(|state, record| {
+        fs::write(state.join("process"), record).expect("write");
+        fs::hard_link(state.join("process"), state.join("other")).expect("make a link");
+    });
+}
+
+#[test]
+fn a_file_that_was_moved_to_where_the_record_is_names_nobody() {
+    // It is ours, as a log may be that others have filled; and they may move it.
+    forge(|state, record| {
+        fs::set_permissions(state, fs::Permissions::from_mode(0o777)).expect("set the mode");
+        fs::write(state.join("moved"), record).expect("write");
+        fs::rename(state.join("moved"), state.join("process")).expect("rename");
+    });
+}
+
+#[test]
+fn a_record_of_the_user_who_has_the_state_directory_names_nobody() {
+    if !is_root() {
+        return skip("only root can give files away");
+    }
+    let (_, uid, gid) = account();
+    for whose in [[Some(uid), None], [None, Some(uid)], [Some(uid), Some(uid)]] {
+        forge(|state, record| {
+            fs::remove_file(state.join("process")).expect("remove");
+            fs::write(state.join("process"), record).expect("write");
+            for (path, whose) in [state.to_owned(), state.join("process")].iter().zip(whose) {
+                if let Some(uid) = whose {
+                    chown(path, Some(uid), Some(gid)).expect("give it away");
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn a_service_whose_state_directory_others_may_write_is_taken_over_all_the_same() {
+    let tree = tree();
+    tree.idle_service("a");
+    tree.mkdir("a/supervise");
+    tree.chmod("a/supervise", 0o777);
+    if is_root() {
+        let (_, uid, gid) = account();
+        chown(tree.path("a/supervise"), Some(uid), Some(gid)).expect("give it away");
+    }
+    let first = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    first.kill();
+    let second = tree.supervise("a");
+    assert_eq!(tree.wait_up("a"), pid);
+    assert_eq!(second.stderr(), "");
+    finish(&tree, second, "a");
+    assert_eq!(count(&tree.text("a/started"), ""), 1);
 }

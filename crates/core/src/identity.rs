@@ -126,6 +126,8 @@ pub enum Foreign {
     Copied,
     /// Its process id belongs to others.
     OtherNamespace,
+    /// The file can have come from somebody else.
+    Forgeable,
 }
 
 impl Foreign {
@@ -137,6 +139,7 @@ impl Foreign {
             Self::Earlier => "made before the last start of this machine",
             Self::Copied => "made for another directory",
             Self::OtherNamespace => "made in another namespace of process ids",
+            Self::Forgeable => "others can have made it",
         }
     }
 }

@@ -12,16 +12,19 @@ use core::ops::Range;
 use core::time::Duration;
 use daemontools_core::decimal;
 use daemontools_core::identity::{
-    BOOT_LEN, Directory, END, Found, LEAVING, LEN, PROCESS, Place, Process, Record,
+    BOOT_LEN, Directory, END, Foreign, Found, LEAVING, LEN, PROCESS, Place, Process, Record,
 };
 use daemontools_core::supervise::Script;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, process};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, guarded, process};
 
 /// How long the parent of a process that has ended may take to reap it, if we are to know how it
 /// ended.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// What a record says that others can have put there.
+const FORGEABLE: Found = Found::Foreign(Foreign::Forgeable);
 
 /// What is needed to write the record.
 pub(crate) struct Register {
@@ -51,7 +54,21 @@ impl Register {
         name: &CStr,
     ) -> core::result::Result<(Self, Found, bool), Trouble> {
         let here = here(state)?;
-        let file = fs::open_update(state, name).map_err(Trouble::Record)?;
+        let file = match guarded::open_vouched(state, name) {
+            Ok(file) if guarded::is_vouched(file.as_fd(), state) => file,
+            // Nor is what we write there to be changed by others.
+            Ok(other) => {
+                let file = guarded::replace_vouched(state, name).map_err(Trouble::Record)?;
+                let is_empty = fs::size(other.as_fd()) == Ok(0);
+                let found = if is_empty { Found::Nothing } else { FORGEABLE };
+                return Ok((Self { file, here }, found, false));
+            }
+            Err(Errno::LOOP) => {
+                let file = guarded::replace_vouched(state, name).map_err(Trouble::Record)?;
+                return Ok((Self { file, here }, FORGEABLE, false));
+            }
+            Err(error) => return Err(Trouble::Record(error)),
+        };
         let mut room = [0; LEN];
         let n = fd::read(file.as_fd(), &mut room).map_err(Trouble::Record)?;
         let text = room.get(..n).unwrap_or_default();
@@ -119,7 +136,7 @@ impl Register {
 /// lives.
 pub(crate) fn living(state: BorrowedFd<'_>) -> Option<Pid> {
     let mut room = [0; LEN];
-    let text = fs::read_start(state, c"process", &mut room).ok()?;
+    let text = read_text(state, &mut room)?;
     let Found::Ours(record) = Found::judge(text, &here(state).ok()?) else {
         return None;
     };
@@ -139,6 +156,8 @@ pub(crate) fn recorded_end(state: BorrowedFd<'_>, pid: Pid) -> Option<Ended> {
 
 /// Writes how the process has ended that the record of a state directory names, if it is this one.
 pub(crate) fn note_end(state: BorrowedFd<'_>, pid: Pid, how: Ended) -> Option<()> {
+    // A supervise that is there has it open: it is not to be replaced.
+    read(state)?;
     let (register, found, tidy) = Register::open(state, c"process").ok()?;
     let is_it = matches!(found, Found::Ours(Record { process: Some(it), .. }) if it.pid == pid);
     (is_it && tidy).then(|| register.write_end(pid, how).ok())?
@@ -146,7 +165,17 @@ pub(crate) fn note_end(state: BorrowedFd<'_>, pid: Pid, how: Ended) -> Option<()
 
 fn read(state: BorrowedFd<'_>) -> Option<Record> {
     let mut room = [0; LEN];
-    Record::parse(fs::read_start(state, c"process", &mut room).ok()?)
+    Record::parse(read_text(state, &mut room)?)
+}
+
+/// The text of the record, if it is ours.
+fn read_text<'a>(state: BorrowedFd<'_>, room: &'a mut [u8; LEN]) -> Option<&'a [u8]> {
+    let file = guarded::open_read(state, c"process").ok()?;
+    if !guarded::is_vouched(file.as_fd(), state) {
+        return None;
+    }
+    let n = fd::read(file.as_fd(), room).ok()?;
+    room.get(..n)
 }
 
 /// Where we are.

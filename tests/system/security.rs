@@ -280,3 +280,44 @@ fn a_service_whose_state_directory_others_may_write_is_taken_over_all_the_same()
     finish(&tree, second, "a");
     assert_eq!(count(&tree.text("a/started"), ""), 1);
 }
+
+// Links in the way of those who ask
+
+#[test]
+fn a_link_leads_nobody_who_asks_or_commands_to_another_service() {
+    let tree = tree();
+    tree.idle_service("victim");
+    let supervise = tree.supervise("victim");
+    let pid = tree.wait_up("victim");
+    tree.idle_service("a");
+    tree.mkdir("a/supervise");
+    for name in ["control", "ok", "status"] {
+        tree.symlink(format!("../../victim/supervise/{name}"), format!("a/supervise/{name}"));
+    }
+    let told = "svc: warning: unable to control a: symbolic link loop\n";
+    tree.cmd("svc").args(["-dx", "a"]).run().is(0, "", told);
+    tree.cmd("svc").args(["-dx", "-W", "down", "-T", "10", "a"]).run().is(111, "", told);
+    let line = "a: unable to open supervise/ok: symbolic link loop\n";
+    tree.cmd("svstat").arg("a").run().is(0, line, "");
+    let line = "svok: fatal: unable to open a/supervise/ok: symbolic link loop\n";
+    tree.cmd("svok").arg("a").run().is(111, "", line);
+    let line = "svup: fatal: unable to open a/supervise/ok: symbolic link loop\n";
+    tree.cmd("svup").arg("a").run().is(111, "", line);
+    // With a FIFO of its own, the status is not somebody else's either.
+    tree.remove("a/supervise/ok");
+    tree.fifo("a/supervise/ok", 0o600);
+    let _reader = tree.open_fifo("a/supervise/ok");
+    let line = "a: unable to open supervise/status: symbolic link loop\n";
+    tree.cmd("svstat").arg("a").run().is(0, line, "");
+    let line = "svup: fatal: unable to open a/supervise/status: symbolic link loop\n";
+    tree.cmd("svup").arg("a").run().is(111, "", line);
+    // Nor is a service started that needs this one.
+    tree.idle_service("b");
+    tree.write("b/needs", "a\n");
+    let waiting = tree.supervise("b");
+    tree.wait_text("b/supervise/state", "phase=blocked");
+    assert_eq!(tree.wait_up("victim"), pid);
+    finish(&tree, waiting, "b");
+    assert!(!tree.exists("b/started"));
+    finish(&tree, supervise, "victim");
+}

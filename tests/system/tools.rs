@@ -105,11 +105,8 @@ fn an_ok_which_is_no_fifo_is_no_sign_of_life() {
     let tree = tree();
     tree.write("a/supervise/ok", "");
     tree.write("a/supervise/status", record(1, b'u', 3));
-    tree.symlink("/dev/null", "b/supervise/ok");
-    for dir in ["a", "b"] {
-        tree.cmd("svok").arg(dir).run().is(100, "", "");
-        assert_eq!(tree.svstat(dir), "supervise not running");
-    }
+    tree.cmd("svok").arg("a").run().is(100, "", "");
+    assert_eq!(tree.svstat("a"), "supervise not running");
     assert_eq!(tree.text("a/supervise/ok"), "");
 }
 

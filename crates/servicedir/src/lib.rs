@@ -36,12 +36,15 @@ use daemontools_core::status::{Record, parse_file};
 use daemontools_core::tai::{Tai64n, UNIX_EPOCH};
 use rustix::fs::{FileType, Mode, OFlags, fstat, open};
 use rustix::io::{Errno, write};
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
+
+/// More than any file that supervise writes.
+const LARGEST: u64 = 64 * 1024;
 
 /// A directory with a `run` program, and what a supervise keeps in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,10 +146,24 @@ impl ServiceDir {
         self.path.join("supervise").join(file)
     }
 
+    /// Opens a file of the state directory, which others than supervise may be able to write: it is
+    /// not to lead elsewhere, nor to keep us waiting.
+    fn open(&self, name: &str, access: OFlags) -> rustix::io::Result<OwnedFd> {
+        let flags = access | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        open(self.state(name), flags, Mode::empty())
+    }
+
+    /// What such a file says.
+    fn read(&self, name: &str) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let file = File::from(self.open(name, OFlags::RDONLY)?);
+        file.take(LARGEST).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    }
+
     /// Opens a FIFO of the state directory for writing; `None` if no supervise reads it.
     fn fifo(&self, name: &str) -> io::Result<Option<OwnedFd>> {
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        match open(self.state(name), flags, Mode::empty()) {
+        match self.open(name, OFlags::WRONLY) {
             Ok(fd) => {
                 let is_fifo = FileType::from_raw_mode(fstat(&fd)?.st_mode) == FileType::Fifo;
                 Ok(is_fifo.then_some(fd))
@@ -161,7 +178,7 @@ impl ServiceDir {
     /// # Errors
     /// Without the right to know, and when the directory does not exist.
     pub fn is_supervised(&self) -> io::Result<bool> {
-        fs::metadata(&self.path)?;
+        std::fs::metadata(&self.path)?;
         Ok(self.fifo("ok")?.is_some())
     }
 
@@ -178,7 +195,7 @@ impl ServiceDir {
     }
 
     fn record(&self) -> io::Result<Record> {
-        let bytes = fs::read(self.state("status"))?;
+        let bytes = self.read("status")?;
         let (main, _) = parse_file(&bytes)
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "status: bad format"))?;
         Ok(main)
@@ -205,7 +222,7 @@ impl ServiceDir {
     fn look(&self) -> io::Result<Snapshot> {
         // In this order, the state cannot be older than the status.
         let record = self.record()?;
-        let text = match fs::read(self.state("state")) {
+        let text = match self.read("state") {
             Ok(text) => Some(text),
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),

@@ -91,6 +91,38 @@ fn publish(tree: &Tree, dir: &str, second: i64, pid: u32, state: Option<&str>) {
 }
 
 #[test]
+fn what_somebody_puts_in_the_place_of_its_files_is_no_trap() {
+    let tree = Tree::new();
+    tree.write("elsewhere", Status::record(100, 1, 0, b'u'));
+    // A link that leads elsewhere, something to wait for, and something without an end.
+    let traps: [&dyn Fn(&str); 3] = [
+        &|name| drop(tree.symlink("../../elsewhere", name)),
+        &|name| drop(tree.fifo(name, 0o600)),
+        &|name| drop(tree.symlink("/dev/zero", name)),
+    ];
+    for (number, trap) in traps.iter().enumerate() {
+        for name in ["status", "state"] {
+            let dir = format!("{name}-{number}");
+            let _supervise = fake(&tree, &dir);
+            publish(&tree, &dir, 100, 7, None);
+            let path = format!("{dir}/supervise/{name}");
+            if name == "status" {
+                tree.remove(&path);
+            }
+            trap(&path);
+            let found = ServiceDir::new(tree.path(&dir)).detail();
+            assert!(found.is_err() || matches!(found, Ok(None)), "{path}");
+        }
+    }
+    // Commands are sent to nobody else.
+    tree.fifo("victim", 0o600);
+    let mut victim = tree.open_fifo("victim");
+    tree.symlink("../../victim", "a/supervise/control");
+    assert!(ServiceDir::new(tree.path("a")).send(&[Command::Down]).is_err());
+    assert_eq!(victim.drain(), b"");
+}
+
+#[test]
 fn what_supervise_says_beyond_the_status_is_read() {
     let tree = Tree::new();
     let service = ServiceDir::new(tree.path("a"));

@@ -12,7 +12,7 @@ use daemontools_core::decimal;
 use daemontools_core::getopt::Opt;
 use daemontools_core::goal::Goal;
 use daemontools_core::time::Instant;
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs, poll, process, signal};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs, guarded, poll, process, signal};
 
 /// How long we wait, in all, until what we have said is read.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -119,7 +119,7 @@ fn open(dir: &CStr) -> Option<(StateDir<'static>, OwnedFd)> {
         return None;
     }
     let opened = StateDir::of_current_dir().and_then(|state| {
-        let control = state.file("control", |path| fs::open_write(fs::HERE, path))?;
+        let control = state.file("control", |path| guarded::open_write(fs::HERE, path))?;
         Ok((state, control))
     });
     match opened {
@@ -174,6 +174,6 @@ fn nobody_listens(dir: &[u8]) {
 /// Whether a supervise says so, of the service in whose directory we are.
 fn supervise_is_there() -> bool {
     let ok = StateDir::of_current_dir()
-        .and_then(|state| state.file("ok", |path| fs::open_write(fs::HERE, path)));
+        .and_then(|state| state.file("ok", |path| guarded::open_write(fs::HERE, path)));
     ok.is_ok()
 }

@@ -2,7 +2,7 @@
 
 use crate::diag::{self, PERMANENT};
 use crate::state_dir::StateDir;
-use daemontools_sys::{AsFd as _, Errno, fs, process};
+use daemontools_sys::{AsFd as _, Errno, fs, guarded, process};
 
 /// Exit code: 0 yes, 100 no, 111 cannot tell.
 pub(crate) fn main() -> i32 {
@@ -17,7 +17,7 @@ pub(crate) fn main() -> i32 {
         Ok(state) => state,
         Err(error) => return diag::fatal("svok", &[b"unable to find directory of ", shown], error),
     };
-    match state.file("ok", |path| fs::open_write(fs::HERE, path)) {
+    match state.file("ok", |path| guarded::open_write(fs::HERE, path)) {
         // Something else of that name is no sign of life.
         Ok(ok) if fs::is_fifo(ok.as_fd()) => 0,
         Ok(_) | Err(Errno::NOENT | Errno::NXIO) => PERMANENT,

@@ -23,7 +23,7 @@ use daemontools_core::{Pid, errno};
 use daemontools_sys::fs::Found;
 use daemontools_sys::process::{self, Ended, Strings};
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, poll};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, dir, fd, fs, guarded, poll};
 
 const USAGE: &str = "svscanboot [-k] [-e envdir] [-l logfile] [dir]";
 
@@ -223,9 +223,10 @@ impl Boot {
         // What cannot be read has nothing in it for us.
         let _ = dir::names_here(|name| {
             let there = fs::chdir(name).and_then(|()| if log { fs::chdir(c"log") } else { Ok(()) });
-            let control = there
-                .and_then(|()| StateDir::of_current_dir_by(base))
-                .and_then(|state| state.file("control", |path| fs::open_write(fs::HERE, path)));
+            let control =
+                there.and_then(|()| StateDir::of_current_dir_by(base)).and_then(|state| {
+                    state.file("control", |path| guarded::open_write(fs::HERE, path))
+                });
             if let Ok(control) = control.as_ref()
                 && fs::is_fifo(control.as_fd())
             {

@@ -13,7 +13,7 @@ use daemontools_core::getopt::Opt;
 use daemontools_core::status::{self, Record};
 use daemontools_core::tai::Tai64n;
 use daemontools_core::{Ended, Pid, errno, identity};
-use daemontools_sys::{AsFd as _, Errno, fd, fs, process};
+use daemontools_sys::{AsFd as _, Errno, fd, fs, guarded, process};
 
 /// Exit code: 0 whatever the services do; 100 for a bad option.
 pub(crate) fn main() -> i32 {
@@ -83,10 +83,10 @@ struct More {
 impl More {
     fn read(state: &StateDir<'_>) -> Self {
         let mut room = [0; detail::LEN];
-        let text = state.file("state", |path| fs::read_start(fs::HERE, path, &mut room));
+        let text = state.file("state", |path| guarded::read_start(fs::HERE, path, &mut room));
         let text = records::beside(text).map(<[u8]>::to_vec);
         let mut room = [0; identity::LEN];
-        let process = state.file("process", |path| fs::read_start(fs::HERE, path, &mut room));
+        let process = state.file("process", |path| guarded::read_start(fs::HERE, path, &mut room));
         let end = process.ok().and_then(identity::Record::parse).and_then(|record| record.end);
         Self { state: text, end }
     }
@@ -103,7 +103,7 @@ impl More {
 fn usage(cgroup: &[u8]) -> Usage {
     let read = |file: &[u8]| {
         let path = CString::new([cgroup, b"/", file].concat()).unwrap_or_default();
-        let text = fs::read_whole(fs::HERE, &path, detail::LEN);
+        let text = guarded::read_whole(fs::HERE, &path, detail::LEN);
         text.ok().filter(|_| !cgroup.is_empty()).unwrap_or_default()
     };
     Usage::parse(&read(b"memory.current"), &read(b"cpu.stat"))
@@ -147,13 +147,13 @@ fn read_status(dir: &CStr, extended: bool) -> Result<Service, Vec<u8>> {
     let state =
         StateDir::of_current_dir().map_err(|e| trouble(&[b"unable to find state directory"], e))?;
     let named = |what: &[u8], file: &[u8], e| trouble(&[what, state.path(), file], e);
-    match state.file("ok", |path| fs::open_write(fs::HERE, path)) {
+    match state.file("ok", |path| guarded::open_write(fs::HERE, path)) {
         Ok(ok) if fs::is_fifo(ok.as_fd()) => {}
         Ok(_) | Err(Errno::NXIO) => return Err(b"supervise not running".to_vec()),
         Err(e) => return Err(named(b"unable to open ", b"/ok", e)),
     }
     let file = state
-        .file("status", |path| fs::open_read(fs::HERE, path))
+        .file("status", |path| guarded::open_read(fs::HERE, path))
         .map_err(|e| named(b"unable to open ", b"/status", e))?;
     let (main, log) =
         records::read(&file)

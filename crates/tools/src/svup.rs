@@ -7,7 +7,7 @@ use crate::state_dir::StateDir;
 use daemontools_core::detail::{self, Found};
 use daemontools_core::getopt::Opt;
 use daemontools_core::status::Record;
-use daemontools_sys::{AsFd as _, Errno, fs, process};
+use daemontools_sys::{AsFd as _, Errno, fs, guarded, process};
 
 /// Exit code: 0 yes, 100 no, 111 cannot tell.
 pub(crate) fn main() -> i32 {
@@ -40,12 +40,12 @@ pub(crate) fn main() -> i32 {
     let trouble = |what: &[u8], file: &[u8], error| {
         diag::fatal("svup", &[what, below, slash, state.path(), file], error)
     };
-    match state.file("ok", |path| fs::open_write(fs::HERE, path)) {
+    match state.file("ok", |path| guarded::open_write(fs::HERE, path)) {
         Ok(ok) if fs::is_fifo(ok.as_fd()) => {}
         Ok(_) | Err(Errno::NOENT | Errno::NXIO) => return PERMANENT,
         Err(error) => return trouble(b"unable to open ", b"/ok", error),
     }
-    let status = match state.file("status", |path| fs::open_read(fs::HERE, path)) {
+    let status = match state.file("status", |path| guarded::open_read(fs::HERE, path)) {
         Ok(status) => status,
         Err(Errno::NOENT) => return PERMANENT,
         Err(error) => return trouble(b"unable to open ", b"/status", error),
@@ -71,6 +71,6 @@ fn usage() -> i32 {
 /// Whether a service that is up, as its status says, is ready.
 fn is_ready(state: &StateDir<'_>, status: &Record) -> bool {
     let mut room = [0; detail::LEN];
-    let text = state.file("state", |path| fs::read_start(fs::HERE, path, &mut room));
+    let text = state.file("state", |path| guarded::read_start(fs::HERE, path, &mut room));
     Found::judge(records::beside(text), status).is_ready()
 }

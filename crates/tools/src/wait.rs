@@ -19,7 +19,7 @@ use daemontools_core::goal::{Asked, Goal, Keeper, Seen, Verdict};
 use daemontools_core::status::Record;
 use daemontools_sys::limit::OpenFiles;
 use daemontools_sys::watch::{Event, Watch};
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, guarded, poll};
 
 /// Exit code when the time is over.
 const TIME_OVER: i32 = 99;
@@ -226,13 +226,13 @@ impl Service {
             return Verdict::NotYet;
         };
         let mut room = [0; detail::LEN];
-        let text = fs::read_start(self.state.as_fd(), c"state", &mut room);
+        let text = guarded::read_start(self.state.as_fd(), c"state", &mut room);
         let found = Found::judge(records::beside(text), &status);
         goal.judge(asked, self.before.as_ref(), &Seen { status, found, keeper })
     }
 
     fn status(&self) -> Option<Record> {
-        let file = fs::open_read(self.state.as_fd(), c"status").ok()?;
+        let file = guarded::open_read(self.state.as_fd(), c"status").ok()?;
         records::read(&file).ok()?.map(|(main, _)| main)
     }
 

@@ -11,7 +11,7 @@ use daemontools_core::options::{Death, File, Need, Options, find_cycle};
 use daemontools_core::status::parse_file;
 use daemontools_core::tai::Tai64n;
 use daemontools_sys::watch::Watch;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fs};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fs, guarded};
 
 /// More than any of the files that we look into.
 const LARGEST: usize = 64 * 1024;
@@ -161,14 +161,14 @@ fn in_directory<T>(
 fn read(state: OwnedFd) -> Result<Life> {
     let state = state.as_fd();
     // As long as a supervise is there, this has a reader.
-    let Ok(_ok) = fs::open_write(state, c"ok") else {
+    if !guarded::open_write(state, c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd())) {
         return Ok(Life::Unknown);
-    };
-    let status = fs::read_whole(state, c"status", LARGEST)?;
+    }
+    let status = guarded::read_whole(state, c"status", LARGEST)?;
     let Some((main, _)) = parse_file(&status) else {
         return Ok(Life::NotYet);
     };
-    let text = fs::read_whole(state, c"state", LARGEST).ok();
+    let text = guarded::read_whole(state, c"state", LARGEST).ok();
     let ready = main.is_up() && Found::judge(text.as_deref(), &main).is_ready();
     Ok(if ready { Life::Ready(main.since) } else { Life::NotYet })
 }

@@ -262,6 +262,29 @@ fn a_record_of_the_user_who_has_the_state_directory_names_nobody() {
 }
 
 #[test]
+fn who_has_the_lock_of_another_file_is_no_supervise() {
+    for link in [false, true] {
+        let tree = tree();
+        tree.idle_service("s/a");
+        let victim = tree.cmd("setlock").args(["lock", "sleep", "1000"]).start();
+        process::wait_asleep(victim.pid(), "sleep");
+        tree.fifo("s/a/supervise/ok", 0o600);
+        let _reader = tree.open_fifo("s/a/supervise/ok");
+        if link {
+            tree.symlink("../../../lock", "s/a/supervise/lock");
+        } else {
+            tree.rename("lock", "s/a/supervise/lock");
+        }
+        let svscan = tree.cmd("svscan").arg("s").start();
+        // It starts one, which finds the lock taken, or no lock.
+        svscan.wait_stderr("supervise: fatal: unable to acquire a/supervise/lock: ");
+        svscan.signal(Signal::TERM);
+        leaves(svscan);
+        assert!(process::is_alive(victim.pid()));
+    }
+}
+
+#[test]
 fn a_service_whose_state_directory_others_may_write_is_taken_over_all_the_same() {
     let tree = tree();
     tree.idle_service("a");

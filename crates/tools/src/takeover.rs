@@ -11,9 +11,9 @@ use core::time::Duration;
 use daemontools_core::Pid;
 use daemontools_core::decimal::Decimal;
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, poll};
+use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs, guarded, poll};
 
-use crate::paths::join;
+use crate::paths::{join, of_process};
 
 /// Who is there for the service in whose directory we are.
 #[derive(Default)]
@@ -36,8 +36,9 @@ impl Found {
             return Self::default();
         };
         // As long as a supervise is there, this has a reader.
-        let listens = fs::open_write(dir.as_fd(), c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
-        let supervise = fs::open_read(dir.as_fd(), c"lock").ok().and_then(|lock| {
+        let at = dir.as_fd();
+        let listens = guarded::open_write(at, c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
+        let supervise = guarded::open_read(at, c"lock").ok().and_then(|lock| {
             // As after a death. The list of the locks is as long as there are services.
             if !listens && holder::is_free(lock.as_fd()) {
                 return None;
@@ -47,7 +48,8 @@ impl Found {
             }
             locks.as_ref()?.hold(lock.as_fd())
         });
-        let supervise = supervise.filter(|_| listens);
+        // Who may write the state directory can put a file there that any process has locked.
+        let supervise = supervise.filter(|(pid, _)| listens && stands_here(*pid));
         // After that: what a dead supervise was starting is on record now.
         Self { supervise, process: identity::living(dir.as_fd()) }
     }
@@ -56,6 +58,13 @@ impl Found {
     pub(crate) const fn is_empty(&self) -> bool {
         self.supervise.is_none() && self.process.is_none()
     }
+}
+
+/// Whether a process is where we are, as every supervise is in the directory of its service.
+fn stands_here(pid: Pid) -> bool {
+    let mut room = [0; 48];
+    let there = of_process(&mut room, pid, b"cwd").and_then(|path| fs::look(fs::HERE, path));
+    there.is_ok() && there == fs::look(fs::HERE, c".")
 }
 
 /// The pipe between a service and its logger, read end first: what the logger's supervise, or the

@@ -344,3 +344,68 @@ fn a_link_leads_nobody_who_asks_or_commands_to_another_service() {
     assert!(!tree.exists("b/started"));
     finish(&tree, supervise, "victim");
 }
+
+// The notify socket
+
+/// Says its arguments on the notify socket, the last one for ever if there is a variable FLOOD.
+const SAY: &str = r#"#!/usr/bin/perl
+use Socket;
+socket(my $socket, AF_UNIX, SOCK_DGRAM, 0) or die;
+(my $name = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;
+my $to = sockaddr_un($name);
+do { send($socket, $_, 0, $to) for @ARGV } while ($ENV{FLOOD});
+"#;
+
+/// The name of a service's notify socket.
+#[track_caller]
+fn socket_of(tree: &Tree, dir: &str) -> String {
+    let text = tree.wait_text(Path::new(dir).join("supervise/state"), "socket=");
+    let name = text.lines().find_map(|line| line.strip_prefix("socket=")).expect("a line");
+    format!("@{name}")
+}
+
+#[test]
+fn a_service_cannot_name_its_supervise_or_what_runs_beside_it_as_itself() {
+    let tree = tree();
+    tree.script("a/say", SAY);
+    tree.write("a/notify-socket", "");
+    tree.write("a/personality", "encore\n");
+    tree.script("a/log", "#!/bin/sh\necho $$ >log-started\nexec cat\n");
+    let run = "#!/bin/sh\nuntil [ -s log-started ]; do sleep 0.01; done\n\
+               ./say MAINPID=$PPID \"MAINPID=$(cat log-started)\" MAINPID=1 STATUS=said\n\
+               echo $$ >>started\nexec sleep 1000\n";
+    tree.service("a", run);
+    let supervise = tree.supervise("a");
+    tree.wait_text("a/supervise/state", "message=said");
+    let started = tree.wait_lines("a/started", 1).remove(0);
+    let log = tree.wait_lines("a/log-started", 1).remove(0).parse().expect("a number");
+    assert_eq!(tree.wait_up("a").to_string(), started);
+    tree.svc("-k", "a");
+    tree.wait_restart("a", started.parse().expect("a number"));
+    assert!(process::is_alive(supervise.pid()) && process::is_alive(log));
+    finish(&tree, supervise, "a");
+}
+
+#[test]
+fn who_speaks_without_a_pause_keeps_no_supervise_from_its_work() {
+    let tree = tree();
+    tree.script("say", SAY);
+    tree.idle_service("a");
+    tree.write("a/notify-socket", "");
+    let supervise = tree.supervise("a");
+    tree.wait_up("a");
+    let name = socket_of(&tree, "a");
+    let strangers: Vec<Process> = (0..4)
+        .map(|_| {
+            let say = tree.cmd("./say").arg("STATUS=I am it").env("FLOOD", "1");
+            say.env("NOTIFY_SOCKET", &name).start()
+        })
+        .collect();
+    supervise.wait_stderr("supervise: warning: ignoring what process ");
+    tree.cmd("svc").args(["-d", "-W", "down", "-T", "10000", "a"]).run().is(0, "", "");
+    assert_eq!(count(&supervise.stderr(), "ignoring"), 1);
+    for stranger in strangers {
+        stranger.kill();
+    }
+    finish(&tree, supervise, "a");
+}

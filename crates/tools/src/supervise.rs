@@ -48,6 +48,10 @@ use needs::Verdict;
 /// After a status that could not be written, how long until the next try.
 const RETRY_STATUS: Duration = Duration::from_secs(5);
 
+/// So much of what is said on a notify socket is heard at once: others than the service can speak
+/// there without a pause, and commands are to be obeyed all the same.
+const HEARD_AT_ONCE: usize = 64;
+
 /// How long a process may live on after a KILL; then we leave it alone.
 const LAST_PATIENCE: Duration = Duration::from_secs(5);
 
@@ -330,7 +334,7 @@ impl Supervisor {
         self.step(Event::Ended(how));
     }
 
-    /// The service is this process from now on, if it is there to be watched.
+    /// The service is this process from now on, if it is there to be watched and one of its own.
     fn move_to(&mut self, pid: Pid) -> bool {
         let adopted = if process::is_child(pid) {
             None
@@ -341,6 +345,11 @@ impl Supervisor {
             };
             Some(handle)
         };
+        // Looked at after we have hold of it: if the number is the service's now, it was then.
+        let main = self.machine.pid();
+        if !self.care.as_ref().is_some_and(|care| care.owns(pid, main)) {
+            return false;
+        }
         self.adopted = adopted;
         self.files.note(true, |record| record.write_process(pid, Script::Run));
         self.step(Event::Moved(pid));
@@ -386,17 +395,18 @@ impl Supervisor {
             self.step(Event::Said(Word::Ready));
         }
         let roots: Vec<Pid> = main.into_iter().chain([process::id()]).collect();
-        while let Some(said) =
-            self.care.as_mut().and_then(|care| care.read_datagram(self.name, &roots))
-        {
+        for _ in 0..HEARD_AT_ONCE {
+            let care = self.care.as_mut();
+            let Some(said) = care.and_then(|care| care.read_datagram(self.name, &roots)) else {
+                return;
+            };
             for line in sd_notify::lines(&said) {
                 match line {
                     Line::Word(word) => self.step(Event::Said(word)),
                     Line::Main(pid) if self.machine.pid() == Some(pid) => {}
                     Line::Main(pid) => {
                         // Another script is not the service, whatever it says.
-                        let up = matches!(self.machine.state(), State::Up { .. });
-                        if up && tree::belongs_to(pid, &roots) {
+                        if matches!(self.machine.state(), State::Up { .. }) {
                             let _ = self.move_to(pid);
                         }
                     }

@@ -44,6 +44,8 @@ pub(super) struct Care {
     pub(super) notification: Option<OwnedFd>,
     /// Where it says how it is, and the name it knows it by.
     pub(super) socket: Option<(NotifySocket, Vec<u8>)>,
+    /// It was said, since the last start, that others than the service speak there.
+    strangers: bool,
     /// What it said last, for people.
     pub(super) message: Vec<u8>,
     /// The `check` that runs.
@@ -78,6 +80,7 @@ impl Care {
             asked,
             notification: None,
             socket: None,
+            strangers: false,
             message: Vec::new(),
             check: None,
             controls: Vec::new(),
@@ -101,6 +104,7 @@ impl Care {
         }
         self.asked = asked;
         self.notification = None;
+        self.strangers = false;
         self.message.clear();
         self.lacking = None;
         self.first_connection = None;
@@ -284,25 +288,25 @@ impl Care {
         ready
     }
 
-    /// The next datagram that one of the service's own processes has sent. `roots` are these and us;
-    /// what others send is said, and is nothing.
+    /// The next datagram, if one has come; `roots` are the service's processes and us. What others
+    /// send is said once, and counts as nothing.
     pub(super) fn read_datagram(&mut self, dir: &CStr, roots: &[Pid]) -> Option<Vec<u8>> {
         let (socket, _) = self.socket.as_ref()?;
-        loop {
-            let mut room = vec![0; LONGEST];
-            // The descriptors of a barrier are closed when this is over: all before was heard.
-            let datagram = socket.receive(&mut room)?;
-            let sender = datagram.sender;
-            let is_own = |sender| {
-                tree::belongs_to(sender, roots)
-                    // Of one that has gone nobody can tell. But whoever is who we are could do
-                    // with the service as he likes.
-                    || datagram.user == Some(effective_user()) && tree::has_gone(sender)
-            };
-            if sender.is_some_and(is_own) {
-                room.truncate(datagram.length);
-                return Some(room);
-            }
+        let mut room = vec![0; LONGEST];
+        // The descriptors of a barrier are closed when this is over: all before was heard.
+        let datagram = socket.receive(&mut room)?;
+        let sender = datagram.sender;
+        let is_own = |sender| {
+            tree::belongs_to(sender, roots)
+                // Of one that has gone nobody can tell. But whoever is who we are could do with the
+                // service as he likes.
+                || datagram.user == Some(effective_user()) && tree::has_gone(sender)
+        };
+        if sender.is_some_and(is_own) {
+            room.truncate(datagram.length);
+            return Some(room);
+        }
+        if !core::mem::replace(&mut self.strangers, true) {
             let number = sender.map_or(0, |sender| sender.get().cast_unsigned());
             diag::say(&[
                 b"supervise: warning: ignoring what process ",
@@ -312,6 +316,20 @@ impl Care {
                 b": it is none of its own",
             ]);
         }
+        Some(Vec::new())
+    }
+
+    /// Whether a process is one of the service's, whose own is `main`; not we, nor what runs beside
+    /// it.
+    pub(super) fn owns(&self, pid: Pid, main: Option<Pid>) -> bool {
+        let us = process::id();
+        let in_group =
+            || self.cgroup.as_ref().is_some_and(|group| group.processes().contains(&pid));
+        let below = || {
+            let roots: Vec<Pid> = main.into_iter().chain([us]).collect();
+            tree::belongs_to(pid, &roots)
+        };
+        pid != us && !tree::belongs_to(pid, &self.own_programs()) && (in_group() || below())
     }
 
     /// Sends a signal to all that a process of the service has started, wherever it has gone; not to
@@ -374,7 +392,7 @@ impl Care {
         // One that another supervise has started is in the group, but not our descendant.
         let group = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
         named
-            .filter(|pid| group.contains(pid) || tree::belongs_to(*pid, &[process::id()]))
+            .filter(|pid| self.owns(*pid, None))
             .or_else(|| self.children().first().or(group.first()).copied())
     }
 

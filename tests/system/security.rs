@@ -1,7 +1,9 @@
 //! Attacks: what somebody can do who may write a part of what we work with, and is not to gain more
 //! by it than that. `docs/security.md` says which, and names these tests.
 
-use harness::{Process, Signal, Tree, account, is_root, process, skip};
+use harness::{
+    DEADLINE, Process, Signal, Tree, account, is_root, process, skip, wait_until,
+};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -282,6 +284,35 @@ fn who_has_the_lock_of_another_file_is_no_supervise() {
         leaves(svscan);
         assert!(process::is_alive(victim.pid()));
     }
+}
+
+#[test]
+fn a_stranger_who_locks_the_scan_directory_keeps_nobody_from_scanning_it() {
+    if !is_root() {
+        return skip("only root can be another user");
+    }
+    let tree = tree();
+    tree.idle_service("s/a");
+    let (_, uid, _) = account();
+    let uid = uid.to_string();
+    let stranger = ["setpriv", "--reuid", &uid, "--clear-groups"];
+    let stranger = tree.cmd("flock").args(["s", "sleep", "1000"]).under(stranger).start();
+    wait_until("it is locked", DEADLINE, || {
+        tree.cmd("flock").args(["-n", "s", "true"]).run().code == Some(1)
+    });
+    let svscan = tree.cmd("svscan").arg("s").start();
+    tree.wait_up("s/a");
+    let line = format!(
+        "svscan: warning: ignoring the lock of process {} on s: it is another user's\n",
+        stranger.pid()
+    );
+    assert_eq!(svscan.stderr(), line);
+    // Nor does it get an upgrade's signal.
+    let line = "svscan: fatal: no svscan runs on s\n";
+    tree.cmd("svscan").args(["-u", "s"]).run().is(100, "", line);
+    assert!(process::is_alive(stranger.pid()));
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
 }
 
 #[test]

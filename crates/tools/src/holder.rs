@@ -7,8 +7,9 @@ use crate::time::since_boot;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 use core::time::Duration;
-use daemontools_core::decimal::Decimal;
+use daemontools_core::decimal::{self, Decimal};
 use daemontools_core::{Pid, errno, locks};
+use daemontools_sys::ids::effective_user;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, lock, poll, process};
 
@@ -134,6 +135,18 @@ pub(crate) fn is_free(file: BorrowedFd<'_>) -> bool {
     lock::try_lock(file).is_ok()
 }
 
+/// Whether a process is for certain that of another user than we and root, whatever program with
+/// other rights it has become.
+pub(crate) fn is_strangers(pid: Pid) -> bool {
+    let mut room = [0; 48];
+    let text = of_process(&mut room, pid, b"status")
+        .and_then(|path| fs::read_whole(fs::HERE, path, 1 << 20))
+        .unwrap_or_default();
+    let users = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Uid:\t"));
+    let real = users.and_then(|users| decimal::parse(users.split(|&c| c == b'\t').next()?));
+    real.is_some_and(|user| user != 0 && user != effective_user().into())
+}
+
 /// Whether the process that took the lock lives, so far as that can be told; if not, a child of it
 /// holds the lock. Nothing is told of a lock that nobody holds any more.
 pub(crate) fn lives(file: BorrowedFd<'_>) -> Option<bool> {
@@ -166,7 +179,8 @@ pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno
 
 /// Takes the lock of the scan directory, which is the current one; `shown` is its name. Where it
 /// cannot be opened or locked at all, there is no lock; nor where a program that is not our
-/// supervise, started by a svscan that is dead, keeps it for ever.
+/// supervise, started by a svscan that is dead, keeps it for ever; nor where a stranger has it: whoever
+/// may read the directory can lock it, and is not to keep svscan from running.
 ///
 /// # Errors
 /// The exit code, after a message, if another svscan has it.
@@ -176,6 +190,12 @@ pub(crate) fn lock_scan_dir(program: &str, shown: &[u8]) -> Result<Option<OwnedF
     };
     let taken = take(dir.as_fd());
     if taken == Err(Errno::AGAIN) && lives(dir.as_fd()) != Some(false) {
+        if let Some(pid) = of(dir.as_fd()).filter(|pid| is_strangers(*pid)) {
+            let digits = Decimal::new(pid.get().cast_unsigned().into());
+            let start = [program.as_bytes(), b": warning: ignoring the lock of process "].concat();
+            diag::say(&[&start, digits.as_bytes(), b" on ", shown, b": it is another user's"]);
+            return Ok(Some(dir));
+        }
         return Err(refuse(program, &[b"unable to lock ", shown], &dir, Errno::AGAIN));
     }
     Ok(Some(dir))

@@ -104,7 +104,8 @@ fn ask_for_upgrade(scan_dir: Option<&CStr>) -> i32 {
         Ok(dir) => dir,
         Err(error) => return diag::fatal("svscan", &[b"unable to open ", shown], error),
     };
-    let Some((_, svscan)) = holder::hold(dir.as_fd()) else {
+    let found = holder::hold(dir.as_fd()).filter(|(pid, _)| !holder::is_strangers(*pid));
+    let Some((_, svscan)) = found else {
         diag::say(&[b"svscan: fatal: no svscan runs on ", shown]);
         return diag::PERMANENT;
     };

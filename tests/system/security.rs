@@ -1,9 +1,7 @@
 //! Attacks: what somebody can do who may write a part of what we work with, and is not to gain more
 //! by it than that. `docs/security.md` says which, and names these tests.
 
-use harness::{
-    DEADLINE, Process, Signal, Tree, account, is_root, process, skip, wait_until,
-};
+use harness::{DEADLINE, Process, Signal, Tree, account, is_root, process, skip, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
@@ -20,8 +18,12 @@ struct Treasure {
 
 impl Treasure {
     fn new(tree: &Tree) -> Self {
+        Self::with_mode(tree, 0o600)
+    }
+
+    fn with_mode(tree: &Tree, mode: u32) -> Self {
         let path = tree.write("elsewhere/treasure", TREASURE);
-        tree.chmod("elsewhere/treasure", 0o600);
+        tree.chmod("elsewhere/treasure", mode);
         let before = Self::look(&path);
         Self { path, before }
     }
@@ -439,4 +441,91 @@ fn who_speaks_without_a_pause_keeps_no_supervise_from_its_work() {
         stranger.kill();
     }
     finish(&tree, supervise, "a");
+}
+
+// Log directories
+
+/// Runs multilog on a log directory that others may write, in which somebody has put the treasure in
+/// the place of a file, as a link to it or as another name of it; the treasure must not notice.
+/// It is tried with a `current` that is complete and one that is not, and so with the treasure.
+#[track_caller]
+fn log_into(script: &[&str], name: &str) {
+    let input = "a line of the attacker's that is long enough\n".repeat(200);
+    for case in 0..8 {
+        let [hard, complete, executable] = [case & 1 != 0, case & 2 != 0, case & 4 != 0];
+        let tree = tree();
+        let treasure = Treasure::with_mode(&tree, if executable { 0o700 } else { 0o600 });
+        tree.mkdir("log");
+        tree.chmod("log", 0o777);
+        if name != "current" {
+            tree.write("log/current", "");
+            tree.chmod("log/current", if complete { 0o744 } else { 0o644 });
+        }
+        let at = tree.path("log").join(name);
+        if hard {
+            fs::hard_link(&treasure.path, at).expect("make a link");
+        } else {
+            std::os::unix::fs::symlink(&treasure.path, at).expect("make a link");
+        }
+        // From a pipe, which is where a batch can be marked.
+        let logger = tree.sh("cat | multilog \"$@\"").arg("sh").args(script);
+        let mut logger = logger.stdin(input.as_str()).start();
+        // It may get over it, or wait until it is gone.
+        wait_until("it has ended, or says why not", DEADLINE, || {
+            logger.has_ended() || logger.stderr().contains("pausing")
+        });
+        logger.kill();
+        treasure.is_untouched(&format!("{name} {case}"));
+    }
+}
+
+#[test]
+fn a_log_is_not_written_to_what_somebody_has_put_in_its_place() {
+    for name in [".multilog-batch", "current", "lock"] {
+        log_into(&["./log"], name);
+    }
+}
+
+#[test]
+fn what_somebody_has_put_in_the_place_of_a_processors_files_is_not_touched() {
+    for name in ["previous", "processed", "state", "newstate"] {
+        log_into(&["s4096", "!cat; cat <&4 >&5", "./log"], name);
+    }
+}
+
+#[test]
+fn what_a_processor_reads_is_not_what_somebody_has_put_there() {
+    let tree = tree();
+    let treasure = Treasure::new(&tree);
+    tree.mkdir("log");
+    tree.chmod("log", 0o777);
+    // A complete current, so that the state of the last processor is believed.
+    tree.write("log/current", "");
+    tree.chmod("log/current", 0o744);
+    tree.symlink(&treasure.path, "log/state");
+    let input = "a line of the attacker's that is long enough\n".repeat(200);
+    let script = ["s4096", "!cat; cat <&4 >&5", "./log"];
+    let mut logger = tree.cmd("multilog").args(script).stdin(input).start();
+    wait_until("it has ended, or says why not", DEADLINE, || {
+        logger.has_ended() || logger.stderr().contains("pausing")
+    });
+    logger.kill();
+    for entry in fs::read_dir(tree.path("log")).expect("it is there").flatten() {
+        // The link itself may still be there.
+        if !entry.path().is_symlink() {
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            assert!(!text.contains(TREASURE), "{entry:?}");
+        }
+    }
+    treasure.is_untouched("read");
+}
+
+#[test]
+fn in_a_log_directory_of_ones_own_links_are_followed_as_ever() {
+    let tree = tree();
+    tree.mkdir("log");
+    tree.write("elsewhere/lock", "");
+    tree.symlink("../elsewhere/lock", "log/lock");
+    tree.cmd("multilog").arg("./log").stdin("a\n").run().is(0, "", "");
+    assert_eq!(tree.text("log/current"), "a\n");
 }

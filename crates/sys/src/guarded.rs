@@ -45,6 +45,15 @@ pub fn open_append(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     openat(dir, path, flags, Mode::from_raw_mode(0o600))
 }
 
+/// Opens for reading and overwriting; made with mode 0644 if it is missing.
+///
+/// # Errors
+/// What open says.
+pub fn open_update(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
+    openat(dir, path, flags, Mode::from_raw_mode(0o644))
+}
+
 /// Opens a file that we [vouch](is_vouched) for, for reading and overwriting; made if it is missing.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 //! The loop writes everything that has come before it waits for more. `intake` reads, the router
 //! of `daemontools-core` says where each line goes, and `log` keeps a directory.
 
+mod access;
 mod heir;
 mod intake;
 mod log;

@@ -1,5 +1,6 @@
 //! The operations on a log directory, on a real one.
 
+use super::access::Access;
 use crate::diag::{self, TEMPORARY};
 use crate::holder;
 use crate::paths;
@@ -32,6 +33,7 @@ pub(super) struct LogDir<'a> {
     /// What the names of files that were finished in order end with.
     code: &'a [u8],
     dir: OwnedFd,
+    access: Access,
     current: Option<OwnedFd>,
     /// Where marks are written, once there was one.
     marks: Option<OwnedFd>,
@@ -57,7 +59,9 @@ impl<'a> LogDir<'a> {
             // Its own name has to be on disk as well.
             let _ = fs::sync(above.as_fd());
         }
-        let lock = fs::open_append(dir.as_fd(), c"lock")
+        let access = Access::of(dir.as_fd());
+        let lock = access
+            .append(dir.as_fd(), c"lock")
             .map_err(|e| fatal(b"unable to lock directory ", e))?;
         if let Err(error) = holder::take(lock.as_fd()) {
             let what = [&b"unable to lock directory "[..], name];
@@ -68,6 +72,7 @@ impl<'a> LogDir<'a> {
             command: settings.processor,
             code: settings.code,
             dir,
+            access,
             current: None,
             marks: None,
             processor: None,
@@ -94,7 +99,7 @@ impl<'a> LogDir<'a> {
     pub(super) fn last_label(&self) -> Option<Tai64n> {
         // So much that it goes back to the system.
         const PART: usize = 64 * 1024;
-        let file = fs::open_read(self.at(), path(File::Current)).ok()?;
+        let file = self.access.read(self.at(), path(File::Current)).ok()?;
         let size = fs::size(file.as_fd()).ok()?;
         let mut room = vec![0; PART];
         let from = size.saturating_sub(PART as u64);
@@ -201,7 +206,7 @@ impl Store for LogDir<'_> {
     }
 
     fn open_current(&mut self) -> Result<u64> {
-        let current = fs::open_append(self.at(), c"current")?;
+        let current = self.access.append(self.at(), c"current")?;
         let stat = fs::stat_open(current.as_fd())?;
         self.current = Some(current);
         Ok(number(&stat))
@@ -232,7 +237,7 @@ impl Store for LogDir<'_> {
     }
 
     fn complete_previous(&mut self) -> Result<()> {
-        fs::chmod(self.at(), path(File::Previous), 0o744)
+        self.access.complete(self.at(), path(File::Previous))
     }
 
     fn rename(&mut self, from: File, to: File) -> Result<()> {
@@ -249,11 +254,12 @@ impl Store for LogDir<'_> {
     }
 
     fn truncate(&mut self, file: File) -> Result<()> {
-        fs::open_trunc(self.at(), path(file)).map(drop)
+        self.access.empty(self.at(), path(file)).map(drop)
     }
 
     fn settle(&mut self, file: File, complete: bool) -> core::result::Result<(), (Step, Errno)> {
-        let opened = fs::open_append(self.at(), path(file)).map_err(|e| (Step::Create(file), e))?;
+        let opened =
+            self.access.append(self.at(), path(file)).map_err(|e| (Step::Create(file), e))?;
         fs::sync(opened.as_fd()).map_err(|e| (Step::Sync(file), e))?;
         if complete {
             fs::fchmod(opened.as_fd(), 0o744).map_err(|e| (Step::Mode(file), e))?;
@@ -290,7 +296,7 @@ impl Store for LogDir<'_> {
     fn mark(&mut self, mark: &Mark, held: Option<&[u8]>) -> Result<()> {
         let marks = match &self.marks {
             Some(marks) => marks,
-            None => self.marks.insert(fs::open_update(self.dir.as_fd(), MARKS)?),
+            None => self.marks.insert(self.access.update(self.dir.as_fd(), MARKS)?),
         };
         let mut bytes = [0; MARK_LEN + LONGEST_HELD];
         let (place, room) = bytes.split_at_mut(MARK_LEN);
@@ -305,13 +311,13 @@ impl Store for LogDir<'_> {
     }
 
     fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>> {
-        let Some(marks) = if_there(fs::open_read(self.at(), MARKS))? else {
+        let Some(marks) = if_there(self.access.read(self.at(), MARKS))? else {
             return Ok(None);
         };
         let mut bytes = [0; MARK_LEN + LONGEST_HELD];
         let n = fd::read(marks.as_fd(), &mut bytes)?;
         // Kept, so that the file goes when we do.
-        self.marks = fs::open_update(self.at(), MARKS).ok();
+        self.marks = self.access.update(self.at(), MARKS).ok();
         let mark = Mark::from_bytes(bytes.get(..n).unwrap_or_default());
         Ok(mark.map(|(mark, held)| (mark, held.to_vec())))
     }
@@ -321,7 +327,7 @@ impl Store for LogDir<'_> {
         let mut child = || {
             let fail =
                 |error| diag::fatal("multilog", &[b"unable to run ", command.to_bytes()], error);
-            if let Err(error) = fs::fchdir(self.at()).and_then(|()| connect()) {
+            if let Err(error) = fs::fchdir(self.at()).and_then(|()| connect(&self.access)) {
                 return fail(error);
             }
             signal::unblock(&[
@@ -340,12 +346,12 @@ impl Store for LogDir<'_> {
 }
 
 /// The processor's files: what it reads, what it makes, what it knew and what it will know.
-fn connect() -> Result<()> {
+fn connect(access: &Access) -> Result<()> {
     let here = fs::HERE;
     fd::arrange([
-        (fs::open_read(here, c"previous")?, 0),
-        (fs::open_trunc(here, c"processed")?, 1),
-        (fs::open_read(here, c"state")?, 4),
-        (fs::open_trunc(here, c"newstate")?, 5),
+        (access.read(here, c"previous")?, 0),
+        (access.empty(here, c"processed")?, 1),
+        (access.read(here, c"state")?, 4),
+        (access.empty(here, c"newstate")?, 5),
     ])
 }

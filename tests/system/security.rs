@@ -168,6 +168,135 @@ fn a_record_that_is_a_link_is_not_written_through() {
     }
 }
 
+#[test]
+fn a_state_directory_that_is_swapped_for_a_link_leads_nowhere_else() {
+    let tree = tree();
+    tree.idle_service("a");
+    let supervise = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
+    tree.rename("a/supervise", "a/before");
+    tree.mkdir("elsewhere");
+    tree.symlink("../elsewhere", "a/supervise");
+    process::signal(pid, Signal::KILL);
+    tree.wait_lines("a/started", 2);
+    supervise.signal(Signal::TERM);
+    leaves(supervise);
+    assert_eq!(fs::read_dir(tree.path("elsewhere")).expect("it is there").count(), 0);
+    assert_eq!(tree.read("a/before/status").len(), 18);
+}
+
+#[test]
+fn a_control_that_is_swapped_while_it_is_opened_is_noticed() {
+    let tree = tree();
+    tree.idle_service("a");
+    tree.fifo("a/supervise/control", 0o600);
+    let control = tree.path("a/supervise/control");
+    let slow = ["strace", "-qq", "-o", "calls", "-P", "control"];
+    let slow = [&slow[..], &["-e", "inject=openat:delay_enter=1000000:when=2"]].concat();
+    if tree.cmd("true").under(&slow).run().code != Some(0) {
+        return skip("strace is needed to come in between, and does not work here");
+    }
+    let tracer = tree.cmd("supervise").arg("a").under(&slow).start();
+    wait_until("it is opened for reading", DEADLINE, || {
+        process::descendants(tracer.pid()).iter().any(|&pid| process::has_open(pid, &control))
+    });
+    // With a reader, so that it can be opened for writing as well.
+    tree.fifo("other", 0o600);
+    let _reader = tree.open_fifo("other");
+    tree.rename("other", "a/supervise/control");
+    let output = tracer.wait();
+    let line = "supervise: fatal: unable to use a/supervise/control: it was replaced\n";
+    output.is(111, "", line);
+    assert!(!tree.exists("a/started"));
+}
+
+// FIFOs and files without an end
+
+/// The option files, and what else may be in a service directory.
+const NAMES: [&str; 24] = [
+    "down",
+    "start",
+    "run",
+    "stop",
+    "finish",
+    "check",
+    "notify",
+    "log",
+    "control",
+    "personality",
+    "notification-fd",
+    "notify-socket",
+    "check-interval",
+    "timeout-ready",
+    "timeout-watchdog",
+    "restart-delay",
+    "restart-limit",
+    "down-signal",
+    "timeout-kill",
+    "stop-scope",
+    "background",
+    "needs",
+    "listen",
+    "resource-limits",
+];
+
+#[test]
+fn a_fifo_in_the_place_of_any_file_keeps_nobody_waiting() {
+    let tree = tree();
+    for name in NAMES {
+        let dir = format!("s/{name}");
+        if name != "run" {
+            tree.idle_service(&dir);
+        }
+        tree.fifo(format!("{dir}/{name}"), 0o755);
+    }
+    for name in ["status", "state", "death_tally", "status.new", "process"] {
+        tree.idle_service(format!("s/{name}"));
+        tree.write(format!("s/{name}/max-death-tally"), "5\n");
+        tree.fifo(format!("s/{name}/supervise/{name}"), 0o600);
+    }
+    let svscan = tree.cmd("svscan").arg("s").start();
+    for entry in fs::read_dir(tree.path("s")).expect("it is there").flatten() {
+        let dir = Path::new("s").join(entry.file_name());
+        tree.wait_supervised(&dir);
+        // It is up, or has said why not, and obeys.
+        tree.cmd("svc").args(["-d", "-W", "down", "-T", "20000"]).arg(&dir).run().is(0, "", "");
+        assert!(tree.svstat(&dir).starts_with("down "), "{}", dir.display());
+    }
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+    // As a lock it has no reader.
+    tree.idle_service("a");
+    tree.fifo("a/supervise/lock", 0o600);
+    let line = "supervise: fatal: unable to acquire a/supervise/lock: device not configured\n";
+    tree.cmd("supervise").arg("a").run().is(111, "", line);
+    // Nor does a logger wait for one.
+    tree.fifo("log/current", 0o744);
+    let line = "multilog: fatal: unable to append to ./log/current: device not configured\n";
+    tree.cmd("multilog").arg("./log").stdin("a\n").run().is(111, "", line);
+}
+
+#[test]
+fn an_option_file_of_any_size_takes_no_memory() {
+    let tree = tree();
+    for name in &NAMES[9..] {
+        let dir = format!("s/{name}");
+        tree.idle_service(&dir);
+        let file = fs::File::create(tree.path(&dir).join(name)).expect("create");
+        // A hole, which takes no room on disk.
+        file.set_len(1 << 36).expect("make it long");
+        let supervise = tree.cmd("supervise").arg(&dir).under(["prlimit", "--data=8388608"]);
+        let supervise = supervise.start();
+        tree.wait_supervised(&dir);
+        tree.cmd("svc").args(["-d", "-W", "down", "-T", "20000", &dir]).run().is(0, "", "");
+        if *name != "notify-socket" {
+            supervise.wait_stderr(&format!("{dir}/unable to read {name}: "));
+        }
+        finish(&tree, supervise, &dir);
+    }
+}
+
 // Forged records
 
 /// Somebody else's process, which nobody is to signal.
@@ -528,4 +657,153 @@ fn in_a_log_directory_of_ones_own_links_are_followed_as_ever() {
     tree.symlink("../elsewhere/lock", "log/lock");
     tree.cmd("multilog").arg("./log").stdin("a\n").run().is(0, "", "");
     assert_eq!(tree.text("log/current"), "a\n");
+}
+
+// What children get
+
+/// Shows the descriptors that it was given, and those of its variables that are ours alone.
+const SHOW: &str = r#"#!/usr/bin/perl
+my ($name) = $0 =~ m{([^/]*)$};
+opendir(my $all, "/proc/$$/fd") or die;
+# The script itself, and this directory, are its own.
+my @given = grep { /\d/ && readlink("/proc/$$/fd/$_") !~ m{^/proc/|/\Q$name\E$} } readdir($all);
+closedir($all);
+open(my $out, '>', "shown.$name") or die;
+print $out join(' ', sort { $a <=> $b } @given), "\n";
+print $out map { "$_\n" } grep { /^DAEMONTOOLS_(UPGRADE|GATE)/ } keys(%ENV);
+print $out "end\n";
+close($out);
+"#;
+
+#[test]
+fn nobody_inherits_what_is_not_theirs() {
+    let tree = tree();
+    // What the test itself was given, its children have as well.
+    tree.script("show", SHOW);
+    tree.cmd("./show").run().is(0, "", "");
+    let given = tree.text("shown.show");
+    assert!(given.starts_with("0 1 2") && given.ends_with("\nend\n"), "{given}");
+    let forever = format!("{SHOW}sleep(1000);\n");
+    tree.service("s/plain", &forever);
+    tree.service("s/plain/log", &forever);
+    // With all that supervise holds open for a service.
+    tree.service("s/rich", &forever);
+    tree.write("s/rich/listen", "tcp 127.0.0.1:0\n");
+    tree.write("s/rich/notify-socket", "");
+    tree.write("s/rich/needs", "plain\n");
+    tree.write("s/rich/personality", "runit\n");
+    for name in ["check", "finish", "control/t"] {
+        tree.script(format!("s/rich/{name}"), format!("{SHOW}exit(1);\n"));
+    }
+    tree.service("s/encore", &forever);
+    tree.write("s/encore/personality", "encore\n");
+    tree.write("s/encore/notify-socket", "");
+    for name in ["start", "stop", "notify"] {
+        tree.script(format!("s/encore/{name}"), SHOW);
+    }
+    tree.script("s/encore/log", &forever);
+    let svscan = tree.cmd("svscan").arg("s").start();
+    let shown = |name: &str| tree.wait_text(format!("s/{name}"), "end\n");
+    assert_eq!(shown("plain/shown.run"), given);
+    assert_eq!(shown("plain/log/shown.run"), given);
+    let mut numbers: Vec<u32> =
+        given.split_whitespace().filter_map(|number| number.parse().ok()).chain([3]).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let numbers: Vec<String> = numbers.iter().map(u32::to_string).collect();
+    assert_eq!(shown("rich/shown.run"), format!("{}\nend\n", numbers.join(" ")));
+    assert_eq!(shown("rich/shown.check"), given);
+    assert_eq!(shown("encore/shown.run"), given);
+    for dir in ["s/rich", "s/encore"] {
+        tree.svc("-t", dir);
+        tree.svc("-d", dir);
+    }
+    for name in ["rich/shown.t", "rich/shown.finish"] {
+        assert_eq!(shown(name), given, "{name}");
+    }
+    for name in ["start", "stop", "notify", "log"] {
+        assert_eq!(shown(&format!("encore/shown.{name}")), given, "{name}");
+    }
+    svscan.signal(Signal::TERM);
+    leaves(svscan);
+}
+
+#[test]
+fn without_a_umask_nothing_is_open_to_others() {
+    let tree = tree();
+    tree.idle_service("a");
+    tree.write("a/max-death-tally", "5\n");
+    tree.service("b", "#!/bin/sh\nwhile :; do echo line; sleep 0.1; done | multilog ./log\n");
+    let [a, b] = ["a", "b"].map(|dir| {
+        let supervise = tree.sh(&format!("umask 0; exec supervise {dir}")).start();
+        tree.wait_supervised(dir);
+        supervise
+    });
+    let pid = tree.wait_up("a");
+    process::signal(pid, Signal::KILL);
+    tree.wait_restart("a", pid);
+    assert_eq!(tree.mode("a/supervise"), 0o700);
+    for (name, mode) in [
+        ("lock", 0o600),
+        ("control", 0o600),
+        ("ok", 0o600),
+        ("status", 0o644),
+        ("state", 0o644),
+        ("death_tally", 0o644),
+        ("process", 0o1644),
+    ] {
+        assert_eq!(tree.mode(format!("a/supervise/{name}")), mode, "{name}");
+    }
+    tree.wait_text("b/log/current", "line");
+    assert_eq!(tree.mode("b/log"), 0o700);
+    assert_eq!(tree.mode("b/log/lock"), 0o600);
+    assert_eq!(tree.mode("b/log/current"), 0o644);
+    finish(&tree, a, "a");
+    finish(&tree, b, "b");
+}
+
+#[test]
+fn a_handover_that_nobody_has_made_is_none() {
+    let tree = tree();
+    tree.idle_service("a");
+    tree.write("long", vec![b'9'; 1 << 20]);
+    tree.write(
+        "forged",
+        "daemontools handover 1\nlock=0\ncontrol=1\ncontrol-writer=2\nok=999999\n",
+    );
+    for value in ["0", "1", "2", "5", "6", "7", "-1", "99999999999999999999", "x", "/etc/passwd"] {
+        let start =
+            format!("DAEMONTOOLS_UPGRADE={value} exec supervise a 5<long 6<forged 7</dev/null");
+        let supervise = tree.sh(&start).start();
+        tree.wait_supervised("a");
+        tree.wait_up("a");
+        finish(&tree, supervise, "a");
+    }
+}
+
+#[test]
+fn a_service_that_fills_its_notification_pipe_is_obeyed_all_the_same() {
+    let tree = tree();
+    tree.service(
+        "a",
+        "#!/bin/sh\nexec perl -e 'open(F, \">&=5\"); syswrite(F, \"x\" x 4096) while 1'\n",
+    );
+    tree.write("a/notification-fd", "5\n");
+    let supervise = tree.supervise("a");
+    tree.wait_up("a");
+    tree.cmd("svc").args(["-d", "-W", "down", "-T", "20000", "a"]).run().is(0, "", "");
+    finish(&tree, supervise, "a");
+}
+
+#[test]
+fn what_a_service_needs_is_beside_it() {
+    let tree = tree();
+    for name in ["../elsewhere", "/elsewhere", "..", "."] {
+        tree.idle_service("a");
+        tree.write("a/needs", format!("{name}\n"));
+        let supervise = tree.supervise("a");
+        supervise.wait_stderr("supervise: warning: a/needs");
+        assert!(!tree.exists("a/started"));
+        finish(&tree, supervise, "a");
+    }
 }

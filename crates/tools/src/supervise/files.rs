@@ -104,6 +104,10 @@ impl Locked {
         shown.check_fifo(&control, b"/control")?;
         let control_writer = guarded::open_write(at, c"control")
             .map_err(|e| shown.fatal(b"write", b"/control", e))?;
+        // Without a writer of ours, the other would have an end, and always be readable.
+        if lock::identity(control.as_fd()) != lock::identity(control_writer.as_fd()) {
+            return Err(shown.unusable(b"/control", b"it was replaced"));
+        }
         let identity = Identity::SERVICE;
         Ok(Files { shown, state, control, identity, lock, ok: None, control_writer })
     }
@@ -554,15 +558,13 @@ impl Shown {
         if fs::is_fifo(file.as_fd()) {
             return Ok(());
         }
-        diag::say(&[
-            b"supervise: fatal: unable to use ",
-            self.dir,
-            self.slash,
-            self.state.path(),
-            name,
-            b": not a FIFO; remove it",
-        ]);
-        Err(TEMPORARY)
+        Err(self.unusable(name, b"not a FIFO; remove it"))
+    }
+
+    fn unusable(&self, name: &[u8], why: &[u8]) -> i32 {
+        let [a, b, c] = self.path();
+        diag::say(&[b"supervise: fatal: unable to use ", a, b, c, name, b": ", why]);
+        TEMPORARY
     }
 }
 

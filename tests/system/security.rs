@@ -507,6 +507,26 @@ fn a_link_leads_nobody_who_asks_or_commands_to_another_service() {
     finish(&tree, supervise, "victim");
 }
 
+#[test]
+fn a_control_group_that_is_not_the_kernels_names_nobody() {
+    let tree = tree();
+    let victim = victim(&tree);
+    tree.idle_service("a");
+    tree.write("a/stop-scope", "tree\n");
+    tree.mkdir("a/supervise");
+    let inode = fs::metadata(tree.path("a/supervise")).expect("it is there").ino();
+    // The first line is overwritten when the service goes in.
+    let procs = format!("x\n{}\n", victim.pid());
+    tree.write(format!("groups/a.{inode}/cgroup.procs"), procs);
+    let supervise = tree.cmd("supervise").arg("a").env("DAEMONTOOLS_CGROUP", tree.path("groups"));
+    let supervise = supervise.start();
+    tree.wait_supervised("a");
+    tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
+    finish(&tree, supervise, "a");
+    assert!(process::is_alive(victim.pid()));
+}
+
 // The notify socket
 
 /// Says its arguments on the notify socket, the last one for ever if there is a variable FLOOD.

@@ -178,6 +178,15 @@ fn kind(fd: BorrowedFd<'_>) -> Option<FileType> {
     fstat(fd).ok().map(|s| FileType::from_raw_mode(s.st_mode))
 }
 
+/// Whether an open directory is in a cgroup2 file system, where what is in the files comes from the
+/// kernel.
+#[must_use]
+pub fn is_cgroup(dir: BorrowedFd<'_>) -> bool {
+    const MAGIC: i64 = 0x6367_7270;
+    #[expect(clippy::useless_conversion, reason = "narrower on 32-bit architectures")]
+    rustix::fs::fstatfs(dir).is_ok_and(|s| i64::from(s.f_type) == MAGIC)
+}
+
 /// What a directory is, whatever name or link it was found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DirId {

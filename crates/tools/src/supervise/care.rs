@@ -336,7 +336,7 @@ impl Care {
     /// that one.
     pub(super) fn signal_below(&self, process: Pid, signal: i32) {
         match &self.cgroup {
-            Some(cgroup) => signal_each(&cgroup.processes(), process, signal),
+            Some(cgroup) => cgroup.signal_each(process, signal),
             None => {
                 tree::signal_below(process, &[], signal);
                 // And what has lost its parents.
@@ -365,7 +365,7 @@ impl Care {
         };
         let left = cgroup.processes();
         if signal != KILL || cgroup.kill().is_err() {
-            signal_each(&left, process::id(), signal);
+            cgroup.signal_each(process::id(), signal);
         }
         left
     }
@@ -531,12 +531,6 @@ const NOTIFY: &[u8] = b"notify";
 /// A socket that the service listens on, in a handover.
 fn listen_name(n: usize) -> Vec<u8> {
     [b"listen-", Decimal::new(n as u64).as_bytes()].concat()
-}
-
-fn signal_each(processes: &[Pid], except: Pid, signal: i32) {
-    for pid in processes.iter().filter(|pid| **pid != except) {
-        let _ = process::kill(*pid, signal);
-    }
 }
 
 /// The process that a file names.

@@ -11,6 +11,7 @@ use core::ffi::CStr;
 use daemontools_core::Pid;
 use daemontools_core::decimal::{self, Decimal};
 use daemontools_core::options::Resources;
+use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fs, process};
 
 const VARIABLE: &str = "DAEMONTOOLS_CGROUP";
@@ -21,10 +22,15 @@ const MOUNTS: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
 /// More than any list of processes that we may have to read at once.
 const LARGEST: usize = 1 << 20;
 
+/// So many processes of a group are held at once, each with a descriptor.
+const HELD_AT_ONCE: usize = 64;
+
 /// A group, which exists.
 pub(super) struct Cgroup {
     dir: OwnedFd,
     path: CString,
+    /// It is the kernel that says who is in it.
+    is_kernels: bool,
 }
 
 /// What could not be done with a group, and why.
@@ -50,7 +56,9 @@ impl Cgroup {
             Ok(()) | Err(Errno::EXIST) => {}
             Err(error) => return Err(error),
         }
-        Ok(Self { dir: fs::reach_dir(fs::HERE, &path)?, path })
+        let dir = fs::reach_dir(fs::HERE, &path)?;
+        let is_kernels = fs::is_cgroup(dir.as_fd());
+        Ok(Self { dir, path, is_kernels })
     }
 
     /// Where it is.
@@ -96,11 +104,28 @@ impl Cgroup {
         Ok(())
     }
 
-    /// The processes in it.
+    /// The processes in it; none if anybody else than the kernel can say that.
     pub(super) fn processes(&self) -> Vec<Pid> {
+        if !self.is_kernels {
+            return Vec::new();
+        }
         let text = fs::read_whole(self.dir.as_fd(), c"cgroup.procs", LARGEST).unwrap_or_default();
         let numbers = text.split(|&c| c == b'\n').filter_map(decimal::parse);
         numbers.filter_map(|number| Pid::new(i32::try_from(number).ok()?)).collect()
+    }
+
+    /// Sends a signal to each of them but this one. Each is taken hold of, and then looked for
+    /// again: by then its number could be that of a stranger.
+    pub(super) fn signal_each(&self, except: Pid, signal: i32) {
+        for part in self.processes().chunks(HELD_AT_ONCE) {
+            let held = part.iter().filter(|pid| **pid != except);
+            let held = held.filter_map(|pid| Some((pid, Handle::open(*pid).ok()??)));
+            let held: Vec<(&Pid, Handle)> = held.collect();
+            let still = self.processes();
+            for (_, handle) in held.iter().filter(|(pid, _)| still.contains(pid)) {
+                let _ = handle.signal(signal);
+            }
+        }
     }
 
     /// Kills all of them at once.

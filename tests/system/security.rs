@@ -1,11 +1,11 @@
 //! Attacks: what somebody can do who may write a part of what we work with, and is not to gain more
-//! by it than that. `docs/security.md` says which, and names these tests.
+//! by it than that. `docs/security.md` says which, and names these tests and others.
 
 use harness::{DEADLINE, Process, Signal, Tree, account, is_root, process, skip, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use system::{count, leaves, tree};
+use system::{count, leaves, tree, workspace};
 
 /// What a file says that nobody is to touch.
 const TREASURE: &str = "the contents of a file that is none of your business\n";
@@ -297,6 +297,40 @@ fn an_option_file_of_any_size_takes_no_memory() {
     }
 }
 
+#[test]
+fn who_is_given_control_is_given_nothing_else() {
+    if !is_root() {
+        return skip("only root can give files away");
+    }
+    let tree = tree();
+    let (_, uid, gid) = account();
+    let treasure = Treasure::new(&tree);
+    tree.idle_service("a");
+    let supervise = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    tree.chmod("a/supervise", 0o755);
+    for name in ["control", "ok", "status"] {
+        chown(tree.path("a/supervise").join(name), Some(uid), Some(gid)).expect("give it away");
+    }
+    let uid = uid.to_string();
+    let user = ["setpriv", "--reuid", &uid, "--clear-groups", "--"];
+    tree.cmd("svc").args(["-t", "a"]).under(user).run().is(0, "", "");
+    tree.wait_restart("a", pid);
+    // The status is ours again, and nothing can be put in its place.
+    let status = tree.path("a/supervise/status");
+    assert_eq!(fs::metadata(&status).expect("it is there").uid(), 0);
+    for attack in [
+        "ln -sf ../../elsewhere/treasure a/supervise/status.new",
+        "mv a/supervise/control a/supervise/gone",
+        "echo >a/supervise/process",
+        "echo >a/supervise/lock",
+    ] {
+        assert_ne!(tree.sh(attack).under(user).run().code, Some(0), "{attack}");
+    }
+    finish(&tree, supervise, "a");
+    treasure.is_untouched("");
+}
+
 // Forged records
 
 /// Somebody else's process, which nobody is to signal.
@@ -527,6 +561,27 @@ fn a_control_group_that_is_not_the_kernels_names_nobody() {
     assert!(process::is_alive(victim.pid()));
 }
 
+#[test]
+fn a_control_group_is_below_the_directory_that_was_named() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    tree.mkdir("s/a/inner");
+    tree.mkdir("above/groups");
+    tree.write("s/a/stop-scope", "tree\n");
+    let base = tree.path("above/groups");
+    // By a name that is all that can lead upwards.
+    let supervise = tree.cmd("supervise").arg("..").cwd("s/a/inner");
+    let supervise = supervise.env("DAEMONTOOLS_CGROUP", &base).start();
+    tree.wait_up("s/a");
+    let text = tree.wait_text("s/a/supervise/state", "cgroup=");
+    let group = text.lines().find_map(|line| line.strip_prefix("cgroup=")).expect("a line");
+    let group = Path::new(group).strip_prefix(&base).expect("it is below");
+    assert_eq!(group.components().count(), 1, "{}", group.display());
+    assert!(matches!(group.components().next(), Some(std::path::Component::Normal(_))));
+    assert_eq!(fs::read_dir(tree.path("above")).expect("it is there").count(), 1);
+    finish(&tree, supervise, "s/a");
+}
+
 // The notify socket
 
 /// Says its arguments on the notify socket, the last one for ever if there is a variable FLOOD.
@@ -565,6 +620,25 @@ fn a_service_cannot_name_its_supervise_or_what_runs_beside_it_as_itself() {
     tree.svc("-k", "a");
     tree.wait_restart("a", started.parse().expect("a number"));
     assert!(process::is_alive(supervise.pid()) && process::is_alive(log));
+    finish(&tree, supervise, "a");
+}
+
+#[test]
+fn a_message_of_no_bytes_is_one_like_any_other() {
+    let tree = tree();
+    tree.script("say", SAY);
+    tree.script("a/say", SAY);
+    tree.write("a/notify-socket", "");
+    tree.fifo("a/go", 0o600);
+    tree.service(
+        "a",
+        "#!/bin/sh\n./say ''\nread -r line <go\n./say '' STATUS=after\nexec sleep 1000\n",
+    );
+    let supervise = tree.supervise("a");
+    let name = socket_of(&tree, "a");
+    tree.cmd("./say").args(["", ""]).env("NOTIFY_SOCKET", &name).run().is(0, "", "");
+    fs::write(tree.path("a/go"), "go\n").expect("write into the FIFO");
+    tree.wait_text("a/supervise/state", "message=after");
     finish(&tree, supervise, "a");
 }
 
@@ -825,5 +899,48 @@ fn what_a_service_needs_is_beside_it() {
         supervise.wait_stderr("supervise: warning: a/needs");
         assert!(!tree.exists("a/started"));
         finish(&tree, supervise, "a");
+    }
+}
+
+// The document
+
+/// The names of all functions in Rust sources below a directory.
+fn functions(dir: &Path, found: &mut Vec<String>) {
+    for entry in fs::read_dir(dir).expect("it can be listed").flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            functions(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("it can be read");
+            let names = text.lines().filter_map(|line| line.trim_start().strip_prefix("fn "));
+            found.extend(names.filter_map(|name| Some(name.split_once('(')?.0.to_owned())));
+        }
+    }
+}
+
+#[test]
+fn every_test_that_the_document_names_is_there_and_every_attack_is_in_it() {
+    let document = workspace().join("docs/security.md");
+    let document = fs::read_to_string(document).expect("it is there");
+    // What stands between backquotes and can only be the name of a test.
+    let is_name = |word: &&str| {
+        word.matches('_').count() >= 3
+            && word.bytes().all(|c| c == b'_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+    };
+    let named: Vec<&str> = document.split('`').skip(1).step_by(2).filter(is_name).collect();
+    assert!(named.len() > 40, "{named:?}");
+    let mut there = Vec::new();
+    for dir in ["tests", "crates"] {
+        functions(&workspace().join(dir), &mut there);
+    }
+    for name in &named {
+        assert!(there.iter().any(|function| function == name), "there is no test {name}");
+    }
+    let source = workspace().join("tests/system/security.rs");
+    let source = fs::read_to_string(source).expect("it is there");
+    for test in source.split("#[test]\nfn ").skip(1) {
+        let name = test.split('(').next().expect("a name");
+        let is_this = name.starts_with("every_test_that_the_document_names");
+        assert!(is_this || named.contains(&name), "{name} is not in the document");
     }
 }

@@ -86,6 +86,7 @@ fn a_status_that_cannot_be_replaced_is_not_written_through_a_link() {
         tree.idle_service(&dir);
         // In the way of a new one, so that the old one is overwritten.
         tree.mkdir(format!("{dir}/supervise/status.new"));
+        tree.chmod(format!("{dir}/supervise"), 0o777);
         let at = tree.path(&dir).join("supervise/status");
         if hard {
             fs::hard_link(&treasure.path, at).expect("make a link");
@@ -151,6 +152,7 @@ fn a_record_that_is_a_link_is_not_written_through() {
         let dir = format!("{hard}");
         tree.idle_service(&dir);
         tree.mkdir(format!("{dir}/supervise"));
+        tree.chmod(format!("{dir}/supervise"), 0o777);
         let at = tree.path(&dir).join("supervise/process");
         if hard {
             fs::hard_link(&treasure.path, at).expect("make a link");
@@ -394,8 +396,10 @@ fn a_record_that_others_may_write_names_nobody() {
 #[test]
 fn a_record_that_has_another_name_elsewhere_names_nobody() {
     forge(|state, record| {
+        // The mark stays, as if it were the record of another service.
         fs::write(state.join("process"), record).expect("write");
         fs::hard_link(state.join("process"), state.join("other")).expect("make a link");
+        fs::set_permissions(state, fs::Permissions::from_mode(0o777)).expect("set the mode");
     });
 }
 
@@ -426,6 +430,20 @@ fn a_record_of_the_user_who_has_the_state_directory_names_nobody() {
             }
         });
     }
+}
+
+#[test]
+fn a_backup_by_links_takes_nothing_from_a_record() {
+    let tree = tree();
+    tree.idle_service("a");
+    let first = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    tree.cmd("cp").args(["-al", "a", "backup"]).run().is(0, "", "");
+    first.kill();
+    let second = tree.supervise("a");
+    assert_eq!(tree.wait_up("a"), pid);
+    assert_eq!(second.stderr(), "");
+    finish(&tree, second, "a");
 }
 
 #[test]
@@ -571,8 +589,9 @@ fn a_control_group_is_below_the_directory_that_was_named() {
     let base = tree.path("above/groups");
     // By a name that is all that can lead upwards.
     let supervise = tree.cmd("supervise").arg("..").cwd("s/a/inner");
+    // It is no cgroup2, so that the service cannot go in; but the group is made.
     let supervise = supervise.env("DAEMONTOOLS_CGROUP", &base).start();
-    tree.wait_up("s/a");
+    tree.wait_supervised("s/a");
     let text = tree.wait_text("s/a/supervise/state", "cgroup=");
     let group = text.lines().find_map(|line| line.strip_prefix("cgroup=")).expect("a line");
     let group = Path::new(group).strip_prefix(&base).expect("it is below");

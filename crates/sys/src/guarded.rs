@@ -7,7 +7,7 @@
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, ids};
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 
 const ALWAYS: OFlags = fs::ALWAYS.union(OFlags::NOFOLLOW);
 
@@ -112,9 +112,18 @@ pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<
 /// Whether this is an ordinary file with one name, so that it is nothing else's.
 #[must_use]
 pub fn is_plain(file: BorrowedFd<'_>) -> bool {
-    fstat(file).is_ok_and(|s| {
-        FileType::from_raw_mode(s.st_mode) == FileType::RegularFile && s.st_nlink == 1
-    })
+    fstat(file).is_ok_and(|s| is_ordinary(&s) && s.st_nlink == 1)
+}
+
+/// Whether this is an ordinary file that belongs where it was found, in this directory: if others
+/// may write that, one of its names elsewhere may be what it was made for.
+#[must_use]
+pub fn belongs_to(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
+    fstat(file).is_ok_and(|s| is_ordinary(&s) && (s.st_nlink == 1 || !others_can_write(dir)))
+}
+
+fn is_ordinary(s: &Stat) -> bool {
+    FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
 }
 
 /// Whether somebody else than we and root may put files into an open directory.
@@ -127,13 +136,88 @@ pub fn others_can_write(dir: BorrowedFd<'_>) -> bool {
 
 /// Whether what is in an open file, which was found in this directory, can only have been written
 /// by us. Where others may write the directory they can move any file there, also one of ours
-/// that has come from elsewhere: there it needs the mark that it was made for this.
+/// that has come from elsewhere: there it needs the mark that it was made for this, and no other
+/// name.
 #[must_use]
 pub fn is_vouched(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
-    is_plain(file)
-        && fstat(file).is_ok_and(|s| {
-            s.st_uid == ids::effective_user()
-                && s.st_mode & OTHERS_WRITE == 0
-                && (s.st_mode & MARK != 0 || !others_can_write(dir))
-        })
+    fstat(file).is_ok_and(|s| {
+        let is_ours = s.st_uid == ids::effective_user() && s.st_mode & OTHERS_WRITE == 0;
+        let is_marked = s.st_mode & MARK != 0 && s.st_nlink == 1;
+        is_ordinary(&s) && is_ours && (is_marked || !others_can_write(dir))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::{self as files, Permissions};
+    use std::os::unix::ffi::OsStrExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    use std::path::Path;
+
+    /// Makes an empty directory, gives it to a test, and removes it.
+    fn within(name: &str, test: impl FnOnce(&Path, BorrowedFd<'_>)) {
+        let name = std::format!("daemontools-guarded-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        files::create_dir(&path).unwrap();
+        let at = alloc::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
+        test(&path, fs::open_dir(fs::HERE, &at).unwrap().as_fd());
+        files::remove_dir_all(path).unwrap();
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        files::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_link_is_refused_or_replaced_and_never_followed() {
+        within("links", |path, dir| {
+            files::write(path.join("treasure"), "treasure").unwrap();
+            symlink("treasure", path.join("link")).unwrap();
+            let refused = Err(Errno::LOOP);
+            assert_eq!(open_read(dir, c"link").map(drop), refused);
+            assert_eq!(open_write(dir, c"link").map(drop), refused);
+            assert_eq!(open_append(dir, c"link").map(drop), refused);
+            assert_eq!(open_update(dir, c"link").map(drop), refused);
+            assert_eq!(open_vouched(dir, c"link").map(drop), refused);
+            assert_eq!(read_start(dir, c"link", &mut [0; 8]).map(drop), refused);
+            assert_eq!(read_whole(dir, c"link", 8).map(drop), refused);
+            let file = create(dir, c"link").unwrap();
+            assert!(is_plain(file.as_fd()));
+            fd::write_all(file.as_fd(), b"new").unwrap();
+            assert_eq!(files::read(path.join("link")).unwrap(), b"new");
+            assert_eq!(files::read(path.join("treasure")).unwrap(), b"treasure");
+            files::create_dir(path.join("directory")).unwrap();
+            assert!(create(dir, c"directory").is_err());
+        });
+    }
+
+    #[test]
+    fn what_others_can_have_made_is_not_vouched_for() {
+        within("vouched", |path, dir| {
+            let judge = |mode| {
+                set_mode(&path.join("file"), mode);
+                is_vouched(open_read(dir, c"file").unwrap().as_fd(), dir)
+            };
+            drop(open_vouched(dir, c"file").unwrap());
+            set_mode(path, 0o755);
+            assert!(!others_can_write(dir));
+            assert!([0o644, 0o600, 0o1644].into_iter().all(judge));
+            assert!(![0o664, 0o646, 0o1666].into_iter().any(judge));
+            for mode in [0o775, 0o757, 0o1777] {
+                set_mode(path, mode);
+                assert!(others_can_write(dir));
+                assert!(judge(0o1644) && judge(0o1600));
+                assert!(!judge(0o644) && !judge(0o1664));
+            }
+            // Another name may be the one that it was made for.
+            files::hard_link(path.join("file"), path.join("other")).unwrap();
+            assert!(!judge(0o1644));
+            let file = open_read(dir, c"file").unwrap();
+            assert!(!is_plain(file.as_fd()) && !belongs_to(file.as_fd(), dir));
+            set_mode(path, 0o755);
+            assert!(judge(0o1644) && belongs_to(file.as_fd(), dir));
+            assert!(!is_vouched(dir, dir));
+        });
+    }
 }

@@ -481,7 +481,8 @@ impl Files {
             return true;
         };
         let overwritten = guarded::open_write(at, c"status").is_ok_and(|file| {
-            guarded::is_plain(file.as_fd()) && fd::write(file.as_fd(), bytes) == Ok(bytes.len())
+            guarded::belongs_to(file.as_fd(), at)
+                && fd::write(file.as_fd(), bytes) == Ok(bytes.len())
         });
         if !overwritten && !said {
             diag::say(&[

@@ -133,7 +133,10 @@ impl Soak {
         self.wait_supervised();
         // Half of the supervises are killed now and then, the others never.
         if hour % 3 == 2 {
-            let half: Vec<String> = self.dirs[..SERVICES / 2].to_vec();
+            // One that has just begun is started again after a pause only.
+            let half = self.dirs.iter().enumerate().take(SERVICES / 2);
+            let half: Vec<String> =
+                half.filter(|(m, _)| *m != n).map(|(_, dir)| dir.clone()).collect();
             for dir in half {
                 for dir in [dir.clone(), format!("{dir}/log")] {
                     let pid = tree.wait_up(&dir);

@@ -9,12 +9,16 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let [name, line] = parts(data);
-    let possible = !name.is_empty()
-        && !b"+-".contains(&name[0])
-        && name.iter().all(|&c| c != b':' && c != b'\n');
-    assert_eq!(accounts::possible(name), possible);
-    assert_eq!(accounts::account(line, name), account(line, name).filter(|_| possible));
-    assert_eq!(accounts::group_of(line, name), group(line, name).filter(|_| possible));
+    // Also whoever the line is about, so that a name need not be guessed.
+    let own = line.trim_ascii_start().split(|&c| c == b':').next().unwrap_or_default();
+    for name in [name, own] {
+        let possible = !name.is_empty()
+            && !b"+-".contains(&name[0])
+            && name.iter().all(|&c| c != b':' && c != b'\n');
+        assert_eq!(accounts::possible(name), possible);
+        assert_eq!(accounts::account(line, name), account(line, name).filter(|_| possible));
+        assert_eq!(accounts::group_of(line, name), group(line, name).filter(|_| possible));
+    }
     // Nobody is found by the name of another field.
     for field in line.split(|&c| c == b':').skip(1) {
         let named = line.trim_ascii_start().split(|&c| c == b':').next() == Some(field);

@@ -69,7 +69,10 @@ fn file(text: &[u8]) {
     assert!(all.len() <= lines);
     if let Err(wrong) = result {
         assert!((1..=lines as u64).contains(&wrong.line), "there is no line {}", wrong.line);
-        assert!(text.split(|&c| c == b'\n').nth(wrong.line as usize - 1).is_some());
+        // It is there: from that line on, it is the first thing that is read.
+        let before = text.split_inclusive(|&c| c == b'\n').take(wrong.line as usize - 1);
+        let rest = &text[before.map(<[u8]>::len).sum()..];
+        assert_eq!(file_settings(rest), (vec![], Err(envfile::Wrong { line: 1, ..wrong })));
     }
     // A line before it that means nothing moves it.
     let (moved, later) = file_settings(&[b"  # nothing = \"\n", text].concat());

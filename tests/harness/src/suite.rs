@@ -65,11 +65,20 @@ impl Suite {
         &self.bin
     }
 
-    /// Whether the original is under test. For the few places where ours is
-    /// better on purpose.
+    /// Whether the original is under test.
     #[must_use]
     pub fn is_original(&self) -> bool {
         self.original
+    }
+
+    /// Whether ours is under test, where it differs from the original on purpose, and why. The
+    /// test then states both: what the original does, and what ours does instead.
+    ///
+    /// The reason is a literal in the source. `docs/compliance.md` is made of these.
+    #[must_use]
+    pub fn differs(&self, reason: &str) -> bool {
+        debug_assert!(!reason.is_empty());
+        !self.original
     }
 
     /// The full name of a program: the suite's if it has one of that name,

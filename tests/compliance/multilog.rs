@@ -1940,7 +1940,7 @@ fn an_old_file_which_cannot_be_removed() {
 }
 
 #[test]
-fn an_input_which_cannot_be_read_is_the_end_for_the_original() {
+fn an_input_which_cannot_be_read_is_the_end() {
     let tree = Tree::new();
     let output = tree.sh("exec multilog ./d </").run();
     let end = tree.sh("exec multilog ./e 0>out").run();

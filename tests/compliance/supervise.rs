@@ -1161,6 +1161,28 @@ fn a_service_which_fails_at_once_is_started_once_a_second() {
 }
 
 #[test]
+fn a_service_which_ran_for_a_second_is_started_again_at_once() {
+    let tree = Tree::new();
+    tree.idle_service("a");
+    let supervise = tree.supervise("a");
+    // A busy machine may be late now and then, but a pause would come every time.
+    let at_once = (0..5).any(|_| {
+        let old = |s: &Status| {
+            let age = SystemTime::now().duration_since(s.time()).unwrap_or_default();
+            s.pid() != 0 && age > Duration::from_millis(1200)
+        };
+        let pid = tree.wait_status("a", "has run for a second", old).pid();
+        let killed = SystemTime::now();
+        tree.svc("-k", "a");
+        tree.wait_restart("a", pid);
+        let started = tree.status("a").expect("it is there").time();
+        started.duration_since(killed).unwrap_or_default() < Duration::from_millis(500)
+    });
+    assert!(at_once);
+    finish(&tree, supervise, "a");
+}
+
+#[test]
 fn starts_in_the_status_are_a_second_apart() {
     let tree = Tree::new();
     // Long enough to be seen, short enough to be over within the second.

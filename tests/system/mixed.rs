@@ -1,6 +1,7 @@
 //! Our programs and the original's beside each other, as while one replaces the other.
 
 use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_until};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{Write, pipe};
 use std::os::unix::fs::MetadataExt;
@@ -240,15 +241,20 @@ fn a_beginning_that_ours_held_is_forgotten_when_the_original_was_there() {
     assert_eq!(tree.text("d/current"), "ours\n");
 }
 
+/// As when the programs were replaced while everything runs: a PATH in which supervise is the
+/// original's.
+fn path_to_their_supervise(tree: &Tree) -> OsString {
+    tree.symlink(original().join("supervise"), "bin/supervise");
+    let mut path = tree.path("bin").into_os_string();
+    path.push(":/usr/bin:/bin");
+    path
+}
+
 #[test]
 fn our_svscan_ends_services_of_the_originals_supervise_too() {
     let tree = tree();
     tree.idle_service("s/a");
-    // As when the programs were replaced while everything runs.
-    tree.symlink(original().join("supervise"), "bin/supervise");
-    let mut path = tree.path("bin").into_os_string();
-    path.push(":/usr/bin:/bin");
-    let svscan = tree.cmd("svscan").arg("s").env("PATH", path).start();
+    let svscan = tree.cmd("svscan").arg("s").env("PATH", path_to_their_supervise(&tree)).start();
     let pid = tree.wait_up("s/a");
     let supervise = process::parent(pid).expect("it has a parent");
     let program = fs::read_link(format!("/proc/{supervise}/exe")).expect("it is running");
@@ -275,4 +281,137 @@ fn the_originals_svscan_runs_our_supervise() {
         tree.wait_down(dir);
     }
     assert_eq!(svscan.stderr(), "");
+}
+
+#[test]
+fn our_svscan_runs_the_originals_supervise() {
+    let tree = tree();
+    tree.service("s/a", "#!/bin/sh\necho $$ >>started\necho said $$\nexec sleep 1000\n");
+    tree.service("s/a/log", "#!/bin/sh\nexec cat >>logged\n");
+    let svscan = tree.cmd("svscan").arg("s").env("PATH", path_to_their_supervise(&tree)).start();
+    let pid = tree.wait_up("s/a");
+    tree.wait_up("s/a/log");
+    for dir in ["s/a", "s/a/log"] {
+        let supervise = process::parent(tree.wait_up(dir)).expect("it has a parent");
+        let program = fs::read_link(format!("/proc/{supervise}/exe")).expect("it is running");
+        assert_eq!(program, original().join("supervise"));
+    }
+    tree.wait_text("s/a/log/logged", &format!("said {pid}\n"));
+    // Its supervise is started again, and both are connected as before.
+    let supervise = process::parent(pid).expect("it has a parent");
+    tree.svc("-dx", "s/a");
+    process::wait_gone(supervise);
+    let next = tree.wait_restart("s/a", pid);
+    tree.wait_text("s/a/log/logged", &format!("said {pid}\nsaid {next}\n"));
+    drop(svscan);
+}
+
+/// Lets the svscan of one suite be killed and that of the other start.
+#[track_caller]
+fn svscan_comes_after(ours_first: bool) {
+    let tree = tree();
+    tree.idle_service("s/a");
+    tree.idle_service("s/a/log");
+    let path = path_to_their_supervise(&tree);
+    let svscan = |ours: bool| {
+        let command = either(&tree, ours, "svscan").arg("s");
+        if ours { command.start() } else { command.env("PATH", &path).start() }
+    };
+    let first = svscan(ours_first);
+    let dirs = ["s/a", "s/a/log"];
+    let pids = dirs.map(|dir| tree.wait_up(dir));
+    first.kill();
+    let _second = svscan(!ours_first);
+    // It has looked at everything when this one runs.
+    tree.idle_service("s/b");
+    tree.wait_up("s/b");
+    assert_eq!(dirs.map(|dir| tree.wait_up(dir)), pids);
+    for dir in dirs {
+        assert_eq!(tree.wait_lines(format!("{dir}/started"), 1).len(), 1);
+        // Both are still obeyed.
+        tree.svc("-d", dir);
+        tree.wait_down(dir);
+    }
+}
+
+#[test]
+fn svscan_of_one_suite_comes_after_the_others() {
+    svscan_comes_after(true);
+    svscan_comes_after(false);
+}
+
+#[test]
+fn locks_are_respected_by_the_other_suite() {
+    for ours in [true, false] {
+        let tree = tree();
+        let holder = either(&tree, ours, "setlock").args(["lock", "sleep", "1000"]).start();
+        process::wait_asleep(holder.pid(), "sleep");
+        let other = || either(&tree, !ours, "setlock");
+        let refused = "setlock: fatal: unable to lock lock: temporary failure\n";
+        other().args(["-n", "lock", "true"]).run().is(111, "", refused);
+        other().args(["-nx", "lock", "true"]).run().is(0, "", "");
+        let waiting = other().args(["lock", "echo", "done"]).start();
+        process::wait_asleep(waiting.pid(), "setlock");
+        holder.kill();
+        waiting.wait().is(0, "done\n", "");
+    }
+}
+
+#[test]
+fn a_log_directory_is_locked_for_the_other_suite() {
+    for ours in [true, false] {
+        let tree = tree();
+        let (reader, mut input) = pipe().expect("a pipe");
+        let logger = either(&tree, ours, "multilog").arg("./d").stdin_from(reader).start();
+        input.write_all(b"one\n").expect("write");
+        tree.wait_text("d/current", "one\n");
+        let second = either(&tree, !ours, "multilog").arg("./d").stdin("two\n").run();
+        let holder = if ours { String::new() } else { format!(" (held by pid {})", logger.pid()) };
+        let line = "multilog: fatal: unable to lock directory ./d: temporary failure";
+        second.is(111, "", format!("{line}{holder}\n"));
+        drop(input);
+        leaves(logger);
+        either(&tree, !ours, "multilog").arg("./d").stdin("two\n").run().is(0, "", "");
+        assert_eq!(tree.text("d/current"), "one\ntwo\n");
+    }
+}
+
+#[test]
+fn labels_of_one_suite_are_read_by_the_other() {
+    let tree = tree();
+    for ours in [true, false] {
+        let labelled = either(&tree, ours, "tai64n").stdin("one\n\ntwo\n").run();
+        labelled.is(0, labelled.out(), "");
+        let read = |by_ours| {
+            let filter = either(&tree, by_ours, "tai64nlocal").env("TZ", "UTC");
+            filter.stdin(labelled.out()).run().out()
+        };
+        assert_eq!(read(!ours), read(ours));
+        let text = read(!ours);
+        let lines: Vec<&str> = text.lines().filter_map(|line| line.get(29..)).collect();
+        assert_eq!(lines, [" one", " ", " two"], "{text}");
+    }
+}
+
+#[test]
+fn loaders_of_both_suites_run_each_other() {
+    let tree = tree();
+    tree.write("env/A", "x");
+    let ours = |name: &str| tree.suite().program(name).to_str().expect("a name").to_owned();
+    let theirs = |name: &str| original().join(name).to_str().expect("a name").to_owned();
+    for turn in [true, false] {
+        let name = |name, first: bool| if first == turn { ours(name) } else { theirs(name) };
+        let words = [
+            &[name("envdir", true), "env".into()][..],
+            &[name("softlimit", false), "-o".into(), "40".into()],
+            &[name("setlock", true), "lock".into()],
+            &[name("pgrphack", false)],
+            &[name("fghack", true)],
+            &[name("envuidgid", false), "root".into()],
+        ]
+        .concat();
+        let script = "echo $A $UID $GID $(ulimit -n); exit 7";
+        let command = tree.cmd(&words[0]).args(&words[1..]).args(["sh", "-c", script]);
+        command.run().is(7, "x 0 0 40\n", "");
+    }
 }

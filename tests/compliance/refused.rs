@@ -1,7 +1,7 @@
 //! What the programs say and do when the system refuses something that it seldom refuses: strace
 //! lets a system call fail.
 
-use harness::{Cmd, DEADLINE, Output, Tree, skip, wait_until};
+use harness::{Cmd, DEADLINE, Output, Process, Tree, skip, wait_until};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, thread};
@@ -230,7 +230,7 @@ fn setlock_cannot_lock() {
 // svscan
 
 /// Starts svscan on `s` with these system calls failing, its children's too.
-fn svscan<'t>(tree: &'t Tree, rule: &str) -> harness::Process {
+fn svscan(tree: &Tree, rule: &str) -> Process {
     tree.idle_service("s/a");
     tree.idle_service("s/a/log");
     let rule = format!("inject={rule}");
@@ -430,9 +430,12 @@ fn multilog_cannot_see_the_end_of_its_processor() {
 #[test]
 fn multilog_without_memory() {
     let Some(tree) = tree() else { return };
-    // A long script, because the original has room for a short one.
+    // A long script, because the original has room for a short one, and much input for two
+    // directories, because ours has room for less.
+    let input = "x\n".repeat(10_000);
     let script: Vec<String> = (5000..25000).map(|size| format!("s{size}")).collect();
-    let outputs = without_memory(|| tree.cmd("multilog").args(&script).arg("./d").stdin("one\n"));
+    let outputs =
+        without_memory(|| tree.cmd("multilog").args(&script).args(["./d", "./e"]).stdin(&input));
     let says = |output: &Output| {
         output.code == Some(111) && output.err() == "multilog: fatal: out of memory\n"
     };

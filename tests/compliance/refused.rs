@@ -138,6 +138,21 @@ const WORDS: [(i32, &str); 86] = [
 ];
 
 #[test]
+fn a_long_message_in_pieces() {
+    let Some(tree) = tree() else { return };
+    let name = "x/".repeat(200);
+    let tracer = ["strace", "-qq", "-o", "calls", "-e", "trace=write,writev"];
+    let line = format!("svok: fatal: unable to chdir to {name}: file does not exist\n");
+    tree.cmd("svok").arg(&name).under(tracer).run().is(111, "", line);
+    let pieces = tree.text("calls").lines().filter(|call| call.contains("(2, ")).count();
+    if tree.suite().differs("a message is one write, so that it does not mix with others") {
+        assert_eq!(pieces, 1);
+    } else {
+        assert!(pieces > 1, "{pieces}");
+    }
+}
+
+#[test]
 fn svc_and_svstat_cannot_go_back() {
     let Some(tree) = tree() else { return };
     tree.mkdir("a");
@@ -265,6 +280,28 @@ fn a_process_of_svscan_which_cannot_be_prepared_says_so() {
     let Some(second) = tree() else { return };
     let process = svscan(&second, "chdir:error=EIO");
     process.wait_stderr("svscan: warning: unable to switch to a: input/output error\n");
+}
+
+// tai64n, tai64nlocal, readproctitle
+
+#[test]
+fn filters_are_interrupted_while_they_read() {
+    let Some(tree) = tree() else { return };
+    tree.write("in", "one\n");
+    let path = tree.path("in").display().to_string();
+    let run = |command: Cmd<'_>| {
+        let file = fs::File::open(&path).expect("open the input");
+        let command = command.stdin_from(file);
+        failing(command, "read:error=EINTR:when=1", &[&path]).run()
+    };
+    let (label, date) = (run(tree.cmd("tai64n")), run(tree.cmd("tai64nlocal")));
+    if tree.suite().differs("a read of tai64n that a signal interrupts is repeated") {
+        assert!(label.code == Some(0) && label.out().ends_with(" one\n"), "{label}");
+    } else {
+        label.is(111, "", "");
+    }
+    date.is(0, "one\n", "");
+    run(tree.cmd("readproctitle").arg(".....")).is(0, "", "");
 }
 
 // multilog

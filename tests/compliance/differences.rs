@@ -103,6 +103,30 @@ fn a_supervise_after_one_that_was_killed() {
     }
 }
 
+#[test]
+fn a_death_in_the_second_after_a_start() {
+    let tree = Tree::new();
+    tree.service("a", "#!/bin/sh\nexec sleep 1000\n");
+    let _supervise = tree.supervise("a");
+    let mut pid = tree.wait_up("a");
+    let seen_at_once = tree.suite().differs("a death is seen at once, only the next start waits");
+    // The second may be over before all is looked at, but not every time.
+    let found = (0..5).any(|_| {
+        process::signal(pid, Signal::KILL);
+        wait_until("it has ended", DEADLINE, || matches!(process::state(pid), None | Some('Z')));
+        let found = match seen_at_once {
+            true => tree.svstat("a").ends_with(", normally up, want up"),
+            false => {
+                tree.svstat("a").starts_with(&format!("up (pid {pid}) "))
+                    && process::state(pid) == Some('Z')
+            }
+        };
+        pid = tree.wait_restart("a", pid);
+        found
+    });
+    assert!(found);
+}
+
 // svscan
 
 #[test]
@@ -156,6 +180,60 @@ fn a_link_that_is_removed() {
         tree.wait_up("s/b");
         assert_eq!(tree.wait_up("real/a"), pid);
     }
+}
+
+#[test]
+fn a_link_of_svscan_that_leads_nowhere() {
+    let tree = Tree::new();
+    tree.symlink("nowhere", "s/a");
+    let svscan = tree.cmd("svscan").arg("s").start();
+    let line = "svscan: warning: unable to stat a: file does not exist\n";
+    if tree.suite().differs("a warning about a name is said once, until it was good or gone") {
+        svscan.wait_stderr(line);
+        // It has looked again when this one runs.
+        tree.idle_service("s/b");
+        tree.wait_up("s/b");
+        assert_eq!(svscan.stderr(), line);
+    } else {
+        svscan.wait_stderr(&line.repeat(2));
+    }
+}
+
+#[test]
+fn a_log_that_is_added_later() {
+    let tree = Tree::new();
+    tree.idle_service("s/a");
+    let _svscan = tree.cmd("svscan").arg("s").start();
+    let pid = tree.wait_up("s/a");
+    tree.idle_service("s/a/log");
+    tree.svc("-dx", "s/a");
+    tree.wait_restart("s/a", pid);
+    if tree.suite().differs("a log is looked for again when no supervise of the service runs") {
+        tree.wait_up("s/a/log");
+    } else {
+        // It has looked at everything when this one runs.
+        tree.idle_service("s/b");
+        tree.wait_up("s/b");
+        assert!(!tree.is_supervised("s/a/log"));
+    }
+}
+
+#[test]
+fn two_svscans_in_one_directory() {
+    let tree = Tree::new();
+    tree.idle_service("s/a");
+    let _first = tree.cmd("svscan").arg("s").start();
+    let pid = tree.wait_up("s/a");
+    let mut second = tree.cmd("svscan").arg("s").start();
+    if tree.suite().differs("the second svscan in a directory refuses") {
+        assert_eq!(second.wait().code, Some(111));
+    } else {
+        second.wait_stderr(
+            "supervise: fatal: unable to acquire a/supervise/lock: temporary failure\n",
+        );
+        assert!(!second.has_ended());
+    }
+    assert_eq!(tree.wait_up("s/a"), pid);
 }
 
 // Chain loaders

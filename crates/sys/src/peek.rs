@@ -5,7 +5,7 @@ use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, 
 
 /// How much there shall be room for in a pipe that is looked into. What was seen stays in it until it
 /// is written, so that in a pipe that is no larger the writer would have to wait all that time.
-const ROOM: usize = 256 * 1024;
+const ROOM: usize = 512 * 1024;
 
 /// Looks into a pipe. What was seen stays there until it is consumed, so that it outlives us.
 pub struct Peek<'a> {

@@ -16,7 +16,7 @@ use daemontools_sys::{Errno, fd, fs};
 const PIECE: usize = 2048;
 
 /// How much is looked at in the pipe at once.
-pub(super) const SIGHT: usize = 128 * 1024;
+pub(super) const SIGHT: usize = 256 * 1024;
 
 /// How much of that is written before it is taken out, if it is more than a line and there is
 /// nobody who would take it out in our place.

@@ -109,7 +109,7 @@ fn what_was_asked_for_stays_so() {
         let second = tree.supervise("a");
         assert_eq!(tree.status("a"), Some(status), "{letter}");
         if letter == "-p" {
-            assert!(process::is_stopped(pid));
+            wait_until("it is stopped", PROMPT, || process::is_stopped(pid));
             tree.svc("-c", "a");
             wait_until("it goes on", PROMPT, || !process::is_stopped(pid));
         }

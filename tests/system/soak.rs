@@ -257,7 +257,7 @@ fn soak(days: usize, hours: usize) {
     let mut first = &samples[0];
     for (day, later) in (1..).zip(&samples) {
         if day == UPGRADE {
-            // What was handed over took three pages in each, for good.
+            // What was handed over may take some pages in each, for good.
             assert!(later.memory <= first.memory + 16 * later.processes as u64, "memory:\n{table}");
             first = later;
         }

@@ -465,10 +465,17 @@ fn kill_under_load(
     for (n, dir) in dirs.iter().enumerate() {
         let text = whole(&tree, dir);
         let mut lines = text.split_inclusive('\n');
-        let mut last = "";
+        let (mut last, mut beginnings) = ("", 0);
         for number in (0..LINES).filter(|number| n == 0 || !dropped(*number)) {
             let found = lines.next().unwrap_or_default();
             let (label, found) = found.split_at(stamp.min(found.len()));
+            // Where the writer was kept from writing for a second: the beginning of the line that is
+            // read then, see the manual.
+            let cut = beginnings == 0 && !found.is_empty() && line(number).ends_with(found);
+            if found != line(number) && cut {
+                beginnings += 1;
+                continue;
+            }
             assert_eq!(found, line(number), "in {dir}");
             assert!(last <= label, "labels go back in {dir}: {last} {label}");
             last = label;

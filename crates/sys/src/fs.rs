@@ -13,31 +13,67 @@ use rustix::fs::{
 /// The current directory, whichever it is at the time of the call.
 pub const HERE: BorrowedFd<'static> = CWD;
 
-pub(crate) const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+const ALWAYS: OFlags = OFlags::CLOEXEC.union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// For what a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    flags: OFlags,
+    /// Of a file that is made.
+    mode: u32,
+}
+
+impl Opening {
+    /// Reading.
+    pub const READ: Self = Self::of(OFlags::RDONLY, 0);
+    /// Writing what exists. A FIFO without a reader says ENXIO.
+    pub const WRITE: Self = Self::of(OFlags::WRONLY, 0);
+    /// Appending; made with mode 0600 if it is missing.
+    pub const APPEND: Self =
+        Self::of(OFlags::WRONLY.union(OFlags::APPEND).union(OFlags::CREATE), 0o600);
+    /// Reading and overwriting; made with mode 0644 if it is missing.
+    pub const UPDATE: Self = Self::of(OFlags::RDWR.union(OFlags::CREATE), 0o644);
+
+    pub(crate) const fn of(flags: OFlags, mode: u32) -> Self {
+        Self { flags, mode }
+    }
+
+    /// Opens it so; `more` are further flags.
+    pub(crate) fn open(self, dir: BorrowedFd<'_>, path: &CStr, more: OFlags) -> Result<OwnedFd> {
+        openat(dir, path, ALWAYS | self.flags | more, Mode::from_raw_mode(self.mode))
+    }
+}
+
+/// Opens a file.
+///
+/// # Errors
+/// What open says.
+pub fn open(dir: BorrowedFd<'_>, path: &CStr, how: Opening) -> Result<OwnedFd> {
+    how.open(dir, path, OFlags::empty())
+}
 
 /// Opens for reading.
 ///
 /// # Errors
 /// What open says.
 pub fn open_read(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    openat(dir, path, ALWAYS | OFlags::RDONLY, Mode::empty())
+    open(dir, path, Opening::READ)
 }
 
-/// Opens for writing what exists. A FIFO without a reader says ENXIO.
+/// Opens for writing what exists, as [`Opening::WRITE`] says.
 ///
 /// # Errors
 /// What open says.
 pub fn open_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    openat(dir, path, ALWAYS | OFlags::WRONLY, Mode::empty())
+    open(dir, path, Opening::WRITE)
 }
 
-/// Opens for appending; made with mode 0600 if it is missing.
+/// Opens for appending, as [`Opening::APPEND`] says.
 ///
 /// # Errors
 /// What open says.
 pub fn open_append(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    let flags = ALWAYS | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
-    openat(dir, path, flags, Mode::from_raw_mode(0o600))
+    open(dir, path, Opening::APPEND)
 }
 
 /// The same, but it stays open in a program that we become.
@@ -56,15 +92,6 @@ pub fn open_append_for_children(dir: BorrowedFd<'_>, path: &CStr) -> Result<Owne
 /// What open says.
 pub fn open_trunc(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     let flags = ALWAYS | OFlags::WRONLY | OFlags::TRUNC | OFlags::CREATE;
-    openat(dir, path, flags, Mode::from_raw_mode(0o644))
-}
-
-/// Opens for reading and overwriting; made with mode 0644 if it is missing.
-///
-/// # Errors
-/// What open says.
-pub fn open_update(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
     openat(dir, path, flags, Mode::from_raw_mode(0o644))
 }
 
@@ -371,7 +398,11 @@ pub fn read_at<'a>(fd: BorrowedFd<'_>, offset: u64, room: &'a mut [u8]) -> Resul
 /// # Errors
 /// What open and read say.
 pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
-    let file = open_read(dir, path)?;
+    start_of(&open_read(dir, path)?, room)
+}
+
+/// The same with an open file.
+pub(crate) fn start_of<'a>(file: &OwnedFd, room: &'a mut [u8]) -> Result<&'a [u8]> {
     let n = crate::fd::read(file.as_fd(), room)?;
     Ok(room.get(..n).unwrap_or_default())
 }

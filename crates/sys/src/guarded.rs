@@ -4,12 +4,11 @@
 //!
 //! Only the last part of a path is looked at so: how a directory is reached is its owner's business.
 
-use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, ids};
+use crate::fs::{self, Opening};
+use crate::{BorrowedFd, Errno, OwnedFd, Result, ids};
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
-
-const ALWAYS: OFlags = fs::ALWAYS.union(OFlags::NOFOLLOW);
+use rustix::fs::{FileType, OFlags, Stat, fstat};
 
 /// Marks a file that we vouch for: the sticky bit means nothing to the kernel, no program sets it by
 /// accident, and nobody else can set it on a file of ours.
@@ -17,41 +16,18 @@ const MARK: u32 = 0o1000;
 
 const VOUCHED: u32 = MARK | 0o644;
 
+/// What makes a file, and opens none that is there.
+const NEW: OFlags = OFlags::CREATE.union(OFlags::EXCL);
+
 /// The bits that let others than the owner write.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// Opens for reading.
+/// Opens a file.
 ///
 /// # Errors
 /// What open says.
-pub fn open_read(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    openat(dir, path, ALWAYS | OFlags::RDONLY, Mode::empty())
-}
-
-/// Opens for writing what exists. A FIFO without a reader says ENXIO.
-///
-/// # Errors
-/// What open says.
-pub fn open_write(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    openat(dir, path, ALWAYS | OFlags::WRONLY, Mode::empty())
-}
-
-/// Opens for appending; made with mode 0600 if it is missing.
-///
-/// # Errors
-/// What open says.
-pub fn open_append(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    let flags = ALWAYS | OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE;
-    openat(dir, path, flags, Mode::from_raw_mode(0o600))
-}
-
-/// Opens for reading and overwriting; made with mode 0644 if it is missing.
-///
-/// # Errors
-/// What open says.
-pub fn open_update(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
-    openat(dir, path, flags, Mode::from_raw_mode(0o644))
+pub fn open(dir: BorrowedFd<'_>, path: &CStr, how: Opening) -> Result<OwnedFd> {
+    how.open(dir, path, OFlags::NOFOLLOW)
 }
 
 /// Opens a file that we [vouch](is_vouched) for, for reading and overwriting; made if it is missing.
@@ -59,8 +35,7 @@ pub fn open_update(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
 /// # Errors
 /// What open says.
 pub fn open_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    let flags = ALWAYS | OFlags::RDWR | OFlags::CREATE;
-    openat(dir, path, flags, Mode::from_raw_mode(VOUCHED))
+    open(dir, path, Opening::of(OFlags::RDWR | OFlags::CREATE, VOUCHED))
 }
 
 /// The same, but what is there is removed, whatever it is.
@@ -68,7 +43,7 @@ pub fn open_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
 /// # Errors
 /// What unlink and open say: EISDIR for a directory.
 pub fn replace_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    make(dir, path, OFlags::RDWR, VOUCHED)
+    make(dir, path, Opening::of(NEW | OFlags::RDWR, VOUCHED))
 }
 
 /// Makes a file with mode 0644, to be written. What is there is removed, whatever it is.
@@ -76,16 +51,14 @@ pub fn replace_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
 /// # Errors
 /// What unlink and open say: EISDIR for a directory.
 pub fn create(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    make(dir, path, OFlags::WRONLY, 0o644)
+    make(dir, path, Opening::of(NEW | OFlags::WRONLY, 0o644))
 }
 
-fn make(dir: BorrowedFd<'_>, path: &CStr, access: OFlags, mode: u32) -> Result<OwnedFd> {
-    let flags = ALWAYS | access | OFlags::CREATE | OFlags::EXCL;
-    let open = || openat(dir, path, flags, Mode::from_raw_mode(mode));
-    match open() {
+fn make(dir: BorrowedFd<'_>, path: &CStr, how: Opening) -> Result<OwnedFd> {
+    match open(dir, path, how) {
         Err(Errno::EXIST) => {
             fs::unlink(dir, path)?;
-            open()
+            open(dir, path, how)
         }
         other => other,
     }
@@ -96,9 +69,7 @@ fn make(dir: BorrowedFd<'_>, path: &CStr, access: OFlags, mode: u32) -> Result<O
 /// # Errors
 /// What open and read say.
 pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
-    let file = open_read(dir, path)?;
-    let n = fd::read(file.as_fd(), room)?;
-    Ok(room.get(..n).unwrap_or_default())
+    fs::start_of(&open(dir, path, Opening::READ)?, room)
 }
 
 /// Reads a whole ordinary file, as [`fs::read_whole`] does.
@@ -106,7 +77,7 @@ pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> R
 /// # Errors
 /// As there.
 pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<u8>> {
-    fs::read_all(&open_read(dir, path)?, limit)
+    fs::read_all(&open(dir, path, Opening::READ)?, limit)
 }
 
 /// Whether this is an ordinary file with one name, so that it is nothing else's.
@@ -150,6 +121,7 @@ pub fn is_vouched(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{AsFd as _, fd};
     use std::fs::{self as files, Permissions};
     use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -175,10 +147,9 @@ mod tests {
             files::write(path.join("treasure"), "treasure").unwrap();
             symlink("treasure", path.join("link")).unwrap();
             let refused = Err(Errno::LOOP);
-            assert_eq!(open_read(dir, c"link").map(drop), refused);
-            assert_eq!(open_write(dir, c"link").map(drop), refused);
-            assert_eq!(open_append(dir, c"link").map(drop), refused);
-            assert_eq!(open_update(dir, c"link").map(drop), refused);
+            for how in [Opening::READ, Opening::WRITE, Opening::APPEND, Opening::UPDATE] {
+                assert_eq!(open(dir, c"link", how).map(drop), refused, "{how:?}");
+            }
             assert_eq!(open_vouched(dir, c"link").map(drop), refused);
             assert_eq!(read_start(dir, c"link", &mut [0; 8]).map(drop), refused);
             assert_eq!(read_whole(dir, c"link", 8).map(drop), refused);
@@ -197,7 +168,7 @@ mod tests {
         within("vouched", |path, dir| {
             let judge = |mode| {
                 set_mode(&path.join("file"), mode);
-                is_vouched(open_read(dir, c"file").unwrap().as_fd(), dir)
+                is_vouched(open(dir, c"file", Opening::READ).unwrap().as_fd(), dir)
             };
             drop(open_vouched(dir, c"file").unwrap());
             set_mode(path, 0o755);
@@ -213,7 +184,7 @@ mod tests {
             // Another name may be the one that it was made for.
             files::hard_link(path.join("file"), path.join("other")).unwrap();
             assert!(!judge(0o1644));
-            let file = open_read(dir, c"file").unwrap();
+            let file = open(dir, c"file", Opening::READ).unwrap();
             assert!(!is_plain(file.as_fd()) && !belongs_to(file.as_fd(), dir));
             set_mode(path, 0o755);
             assert!(judge(0o1644) && belongs_to(file.as_fd(), dir));

@@ -170,7 +170,7 @@ fn read(state: BorrowedFd<'_>) -> Option<Record> {
 
 /// The text of the record, if it is ours.
 fn read_text<'a>(state: BorrowedFd<'_>, room: &'a mut [u8; LEN]) -> Option<&'a [u8]> {
-    let file = guarded::open_read(state, c"process").ok()?;
+    let file = guarded::open(state, c"process", fs::Opening::READ).ok()?;
     if !guarded::is_vouched(file.as_fd(), state) {
         return None;
     }

@@ -119,7 +119,8 @@ fn open(dir: &CStr) -> Option<(StateDir<'static>, OwnedFd)> {
         return None;
     }
     let opened = StateDir::of_current_dir().and_then(|state| {
-        let control = state.file("control", |path| guarded::open_write(fs::HERE, path))?;
+        let control =
+            state.file("control", |path| guarded::open(fs::HERE, path, fs::Opening::WRITE))?;
         Ok((state, control))
     });
     match opened {
@@ -173,7 +174,8 @@ fn nobody_listens(dir: &[u8]) {
 
 /// Whether a supervise says so, of the service in whose directory we are.
 fn supervise_is_there() -> bool {
-    let ok = StateDir::of_current_dir()
-        .and_then(|state| state.file("ok", |path| guarded::open_write(fs::HERE, path)));
+    let ok = StateDir::of_current_dir().and_then(|state| {
+        state.file("ok", |path| guarded::open(fs::HERE, path, fs::Opening::WRITE))
+    });
     ok.is_ok()
 }

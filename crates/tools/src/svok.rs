@@ -17,7 +17,7 @@ pub(crate) fn main() -> i32 {
         Ok(state) => state,
         Err(error) => return diag::fatal("svok", &[b"unable to find directory of ", shown], error),
     };
-    match state.file("ok", |path| guarded::open_write(fs::HERE, path)) {
+    match state.file("ok", |path| guarded::open(fs::HERE, path, fs::Opening::WRITE)) {
         // Something else of that name is no sign of life.
         Ok(ok) if fs::is_fifo(ok.as_fd()) => 0,
         Ok(_) | Err(Errno::NOENT | Errno::NXIO) => PERMANENT,

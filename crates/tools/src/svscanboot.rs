@@ -225,7 +225,7 @@ impl Boot {
             let there = fs::chdir(name).and_then(|()| if log { fs::chdir(c"log") } else { Ok(()) });
             let control =
                 there.and_then(|()| StateDir::of_current_dir_by(base)).and_then(|state| {
-                    state.file("control", |path| guarded::open_write(fs::HERE, path))
+                    state.file("control", |path| guarded::open(fs::HERE, path, fs::Opening::WRITE))
                 });
             if let Ok(control) = control.as_ref()
                 && fs::is_fifo(control.as_fd())

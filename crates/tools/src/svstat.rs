@@ -147,13 +147,13 @@ fn read_status(dir: &CStr, extended: bool) -> Result<Service, Vec<u8>> {
     let state =
         StateDir::of_current_dir().map_err(|e| trouble(&[b"unable to find state directory"], e))?;
     let named = |what: &[u8], file: &[u8], e| trouble(&[what, state.path(), file], e);
-    match state.file("ok", |path| guarded::open_write(fs::HERE, path)) {
+    match state.file("ok", |path| guarded::open(fs::HERE, path, fs::Opening::WRITE)) {
         Ok(ok) if fs::is_fifo(ok.as_fd()) => {}
         Ok(_) | Err(Errno::NXIO) => return Err(b"supervise not running".to_vec()),
         Err(e) => return Err(named(b"unable to open ", b"/ok", e)),
     }
     let file = state
-        .file("status", |path| guarded::open_read(fs::HERE, path))
+        .file("status", |path| guarded::open(fs::HERE, path, fs::Opening::READ))
         .map_err(|e| named(b"unable to open ", b"/status", e))?;
     let (main, log) =
         records::read(&file)

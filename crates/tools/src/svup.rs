@@ -40,12 +40,13 @@ pub(crate) fn main() -> i32 {
     let trouble = |what: &[u8], file: &[u8], error| {
         diag::fatal("svup", &[what, below, slash, state.path(), file], error)
     };
-    match state.file("ok", |path| guarded::open_write(fs::HERE, path)) {
+    match state.file("ok", |path| guarded::open(fs::HERE, path, fs::Opening::WRITE)) {
         Ok(ok) if fs::is_fifo(ok.as_fd()) => {}
         Ok(_) | Err(Errno::NOENT | Errno::NXIO) => return PERMANENT,
         Err(error) => return trouble(b"unable to open ", b"/ok", error),
     }
-    let status = match state.file("status", |path| guarded::open_read(fs::HERE, path)) {
+    let status = match state.file("status", |path| guarded::open(fs::HERE, path, fs::Opening::READ))
+    {
         Ok(status) => status,
         Err(Errno::NOENT) => return PERMANENT,
         Err(error) => return trouble(b"unable to open ", b"/status", error),

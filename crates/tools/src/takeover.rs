@@ -37,8 +37,9 @@ impl Found {
         };
         // As long as a supervise is there, this has a reader.
         let at = dir.as_fd();
-        let listens = guarded::open_write(at, c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
-        let supervise = guarded::open_read(at, c"lock").ok().and_then(|lock| {
+        let listens =
+            guarded::open(at, c"ok", fs::Opening::WRITE).is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
+        let supervise = guarded::open(at, c"lock", fs::Opening::READ).ok().and_then(|lock| {
             // As after a death. The list of the locks is as long as there are services.
             if !listens && holder::is_free(lock.as_fd()) {
                 return None;

@@ -232,7 +232,7 @@ impl Service {
     }
 
     fn status(&self) -> Option<Record> {
-        let file = guarded::open_read(self.state.as_fd(), c"status").ok()?;
+        let file = guarded::open(self.state.as_fd(), c"status", fs::Opening::READ).ok()?;
         records::read(&file).ok()?.map(|(main, _)| main)
     }
 

@@ -2,6 +2,7 @@
 //! the directory: then a link, or another name of a file, is not to lead us to what is not theirs.
 
 use core::ffi::CStr;
+use daemontools_sys::fs::Opening;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fs, guarded};
 
 /// How the files of a directory are opened.
@@ -15,31 +16,14 @@ impl Access {
         Self { guarded: guarded::others_can_write(dir) }
     }
 
-    /// Opens for reading.
-    pub(super) fn read(&self, dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-        if self.guarded {
-            Self::judge(guarded::open_read(dir, path)?)
-        } else {
-            fs::open_read(dir, path)
+    /// Opens a file.
+    pub(super) fn open(&self, dir: BorrowedFd<'_>, path: &CStr, how: Opening) -> Result<OwnedFd> {
+        if !self.guarded {
+            return fs::open(dir, path, how);
         }
-    }
-
-    /// Opens for appending, and makes what is missing.
-    pub(super) fn append(&self, dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-        if self.guarded {
-            Self::judge(guarded::open_append(dir, path)?)
-        } else {
-            fs::open_append(dir, path)
-        }
-    }
-
-    /// Opens for reading and overwriting, and makes what is missing.
-    pub(super) fn update(&self, dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-        if self.guarded {
-            Self::judge(guarded::open_update(dir, path)?)
-        } else {
-            fs::open_update(dir, path)
-        }
+        let file = guarded::open(dir, path, how)?;
+        // One that has another name may be somebody else's.
+        if guarded::is_plain(file.as_fd()) { Ok(file) } else { Err(Errno::PERM) }
     }
 
     /// Opens a file for writing that is empty.
@@ -50,14 +34,9 @@ impl Access {
     /// Sets the mode of a file that is complete.
     pub(super) fn complete(&self, dir: BorrowedFd<'_>, path: &CStr) -> Result<()> {
         if self.guarded {
-            fs::fchmod(self.read(dir, path)?.as_fd(), 0o744)
+            fs::fchmod(self.open(dir, path, Opening::READ)?.as_fd(), 0o744)
         } else {
             fs::chmod(dir, path, 0o744)
         }
-    }
-
-    /// A file that has another name may be somebody else's.
-    fn judge(file: OwnedFd) -> Result<OwnedFd> {
-        if guarded::is_plain(file.as_fd()) { Ok(file) } else { Err(Errno::PERM) }
     }
 }

@@ -16,6 +16,7 @@ use daemontools_core::multilog::directory::{
 };
 use daemontools_core::multilog::script::Settings;
 use daemontools_core::tai::Tai64n;
+use daemontools_sys::fs::Opening;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, signal};
 
@@ -61,7 +62,7 @@ impl<'a> LogDir<'a> {
         }
         let access = Access::of(dir.as_fd());
         let lock = access
-            .append(dir.as_fd(), c"lock")
+            .open(dir.as_fd(), c"lock", Opening::APPEND)
             .map_err(|e| fatal(b"unable to lock directory ", e))?;
         if let Err(error) = holder::take(lock.as_fd()) {
             let what = [&b"unable to lock directory "[..], name];
@@ -99,7 +100,7 @@ impl<'a> LogDir<'a> {
     pub(super) fn last_label(&self) -> Option<Tai64n> {
         // So much that it goes back to the system.
         const PART: usize = 64 * 1024;
-        let file = self.access.read(self.at(), path(File::Current)).ok()?;
+        let file = self.access.open(self.at(), path(File::Current), Opening::READ).ok()?;
         let size = fs::size(file.as_fd()).ok()?;
         let mut room = vec![0; PART];
         let from = size.saturating_sub(PART as u64);
@@ -206,7 +207,7 @@ impl Store for LogDir<'_> {
     }
 
     fn open_current(&mut self) -> Result<u64> {
-        let current = self.access.append(self.at(), c"current")?;
+        let current = self.access.open(self.at(), c"current", Opening::APPEND)?;
         let stat = fs::stat_open(current.as_fd())?;
         self.current = Some(current);
         Ok(number(&stat))
@@ -258,8 +259,10 @@ impl Store for LogDir<'_> {
     }
 
     fn settle(&mut self, file: File, complete: bool) -> core::result::Result<(), (Step, Errno)> {
-        let opened =
-            self.access.append(self.at(), path(file)).map_err(|e| (Step::Create(file), e))?;
+        let opened = self
+            .access
+            .open(self.at(), path(file), Opening::APPEND)
+            .map_err(|e| (Step::Create(file), e))?;
         fs::sync(opened.as_fd()).map_err(|e| (Step::Sync(file), e))?;
         if complete {
             fs::fchmod(opened.as_fd(), 0o744).map_err(|e| (Step::Mode(file), e))?;
@@ -296,7 +299,9 @@ impl Store for LogDir<'_> {
     fn mark(&mut self, mark: &Mark, held: Option<&[u8]>) -> Result<()> {
         let marks = match &self.marks {
             Some(marks) => marks,
-            None => self.marks.insert(self.access.update(self.dir.as_fd(), MARKS)?),
+            None => {
+                self.marks.insert(self.access.open(self.dir.as_fd(), MARKS, Opening::UPDATE)?)
+            }
         };
         let mut bytes = [0; MARK_LEN + LONGEST_HELD];
         let (place, room) = bytes.split_at_mut(MARK_LEN);
@@ -311,13 +316,13 @@ impl Store for LogDir<'_> {
     }
 
     fn read_mark(&mut self) -> Result<Option<(Mark, Vec<u8>)>> {
-        let Some(marks) = if_there(self.access.read(self.at(), MARKS))? else {
+        let Some(marks) = if_there(self.access.open(self.at(), MARKS, Opening::READ))? else {
             return Ok(None);
         };
         let mut bytes = [0; MARK_LEN + LONGEST_HELD];
         let n = fd::read(marks.as_fd(), &mut bytes)?;
         // Kept, so that the file goes when we do.
-        self.marks = self.access.update(self.at(), MARKS).ok();
+        self.marks = self.access.open(self.at(), MARKS, Opening::UPDATE).ok();
         let mark = Mark::from_bytes(bytes.get(..n).unwrap_or_default());
         Ok(mark.map(|(mark, held)| (mark, held.to_vec())))
     }
@@ -349,9 +354,9 @@ impl Store for LogDir<'_> {
 fn connect(access: &Access) -> Result<()> {
     let here = fs::HERE;
     fd::arrange([
-        (access.read(here, c"previous")?, 0),
+        (access.open(here, c"previous", Opening::READ)?, 0),
         (access.empty(here, c"processed")?, 1),
-        (access.read(here, c"state")?, 4),
+        (access.open(here, c"state", Opening::READ)?, 4),
         (access.empty(here, c"newstate")?, 5),
     ])
 }

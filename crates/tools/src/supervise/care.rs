@@ -583,7 +583,7 @@ fn reopen(pid: Pid, number: u16) -> Result<OwnedFd> {
 pub(super) fn keep_readable(end: OwnedFd) -> OwnedFd {
     let path = descriptor_path(process::id(), fd::number(end.as_fd()).unsigned_abs());
     // Without /proc it is an ordinary pipe.
-    fs::open_update(fs::HERE, &path).unwrap_or(end)
+    fs::open(fs::HERE, &path, fs::Opening::UPDATE).unwrap_or(end)
 }
 
 fn descriptor_path(pid: Pid, number: u32) -> CString {

@@ -177,7 +177,7 @@ fn limit_resources(resources: &Resources) -> core::result::Result<(), Trouble> {
 /// s6's lock, which a service holds as long as any of its processes lives. If another copy of it
 /// still has it, this one waits, which is said.
 fn lock_service(dir: &CStr, locks: &Locks<'_>) -> Result<OwnedFd> {
-    let file = guarded::open_append(locks.state, c"service-lock")?;
+    let file = guarded::open(locks.state, c"service-lock", fs::Opening::APPEND)?;
     match lock::try_lock(file.as_fd()) {
         Err(Errno::AGAIN) => {
             diag::say(&[

@@ -72,7 +72,7 @@ impl Locked {
             .state
             .with_path(|path| fs::reach_dir(fs::HERE, path))
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
-        let lock = guarded::open_append(state.as_fd(), c"lock")
+        let lock = guarded::open(state.as_fd(), c"lock", fs::Opening::APPEND)
             .map_err(|e| shown.fatal(b"acquire", b"/lock", e))?;
         let same =
             |handed: &Handed| lock::identity(handed.lock.as_fd()) == lock::identity(lock.as_fd());
@@ -99,10 +99,10 @@ impl Locked {
         let at = state.as_fd();
         // If it cannot be made, opening it tells why.
         let _ = fs::mkfifo(at, c"control", 0o600);
-        let control =
-            guarded::open_read(at, c"control").map_err(|e| shown.fatal(b"read", b"/control", e))?;
+        let control = guarded::open(at, c"control", fs::Opening::READ)
+            .map_err(|e| shown.fatal(b"read", b"/control", e))?;
         shown.check_fifo(&control, b"/control")?;
-        let control_writer = guarded::open_write(at, c"control")
+        let control_writer = guarded::open(at, c"control", fs::Opening::WRITE)
             .map_err(|e| shown.fatal(b"write", b"/control", e))?;
         // Without a writer of ours, the other would have an end, and always be readable.
         if lock::identity(control.as_fd()) != lock::identity(control_writer.as_fd()) {
@@ -201,7 +201,8 @@ impl Files {
         }
         let at = self.state.as_fd();
         let _ = fs::mkfifo(at, c"ok", 0o600);
-        let ok = guarded::open_read(at, c"ok").map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
+        let ok = guarded::open(at, c"ok", fs::Opening::READ)
+            .map_err(|e| self.shown.fatal(b"read", b"/ok", e))?;
         self.shown.check_fifo(&ok, b"/ok")?;
         self.ok = Some(ok);
         Ok(())
@@ -480,7 +481,7 @@ impl Files {
         let Err((verb, tail, why)) = replaced else {
             return true;
         };
-        let overwritten = guarded::open_write(at, c"status").is_ok_and(|file| {
+        let overwritten = guarded::open(at, c"status", fs::Opening::WRITE).is_ok_and(|file| {
             guarded::belongs_to(file.as_fd(), at)
                 && fd::write(file.as_fd(), bytes) == Ok(bytes.len())
         });

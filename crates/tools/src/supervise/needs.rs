@@ -161,7 +161,7 @@ fn in_directory<T>(
 fn read(state: OwnedFd) -> Result<Life> {
     let state = state.as_fd();
     // As long as a supervise is there, this has a reader.
-    if !guarded::open_write(state, c"ok").is_ok_and(|ok| fs::is_fifo(ok.as_fd())) {
+    if !guarded::open(state, c"ok", fs::Opening::WRITE).is_ok_and(|ok| fs::is_fifo(ok.as_fd())) {
         return Ok(Life::Unknown);
     }
     let status = guarded::read_whole(state, c"status", LARGEST)?;

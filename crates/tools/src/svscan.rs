@@ -408,16 +408,23 @@ impl Scanner {
         inside: bool,
         with: impl FnOnce(BorrowedFd<'_>) -> Option<T>,
     ) -> Option<T> {
-        fs::chdir(name).ok()?;
-        let enter = || {
-            if inside {
-                fs::chdir(c"log")?;
-            }
-            StateDir::of_current_dir()?.with_path(|path| fs::reach_dir(fs::HERE, path))
-        };
-        let state = enter();
+        if !self.enter(name, inside) {
+            return None;
+        }
+        let state = StateDir::of_current_dir()
+            .and_then(|state| state.with_path(|path| fs::reach_dir(fs::HERE, path)));
         self.go_home();
         with(state.ok()?.as_fd())
+    }
+
+    /// Goes to a service, or to its logger inside; `false` if it cannot, and has come back.
+    fn enter(&self, name: &CStr, inside: bool) -> bool {
+        let entered = fs::chdir(name).is_ok();
+        if entered && inside && fs::chdir(c"log").is_err() {
+            self.go_home();
+            return false;
+        }
+        entered
     }
 
     /// Comes back to where all names are meant: nothing can be done before.
@@ -714,14 +721,10 @@ impl Scanner {
 
     /// Who is there already for a service, or for its logger.
     fn find(&mut self, name: &CStr, inside: bool) -> Found {
-        if fs::chdir(name).is_err() {
+        if !self.enter(name, inside) {
             return Found::default();
         }
-        let found = if inside && fs::chdir(c"log").is_err() {
-            Found::default()
-        } else {
-            Found::here(&mut self.locks)
-        };
+        let found = Found::here(&mut self.locks);
         self.go_home();
         found
     }

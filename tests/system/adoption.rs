@@ -11,8 +11,8 @@ use std::path::Path;
 use std::thread;
 use std::time::Duration;
 use system::{
-    PROMPT, age, assert_idle, count, find_below, leaves, namespace, original, strace_works, tree,
-    wait_settled,
+    PROMPT, age, assert_idle, count, find_below, finish, leaves, namespace, original, strace_works,
+    tree, wait_settled,
 };
 
 /// Kills a supervise, and waits until it is reaped. What it started goes on.
@@ -20,13 +20,6 @@ use system::{
 fn kill(supervise: Process) {
     let output = supervise.kill();
     assert_eq!(output.signal, Some(9), "{output}");
-}
-
-/// Ends the service and its supervise in the orderly way.
-#[track_caller]
-fn finish(tree: &Tree, supervise: Process, dir: &str) {
-    tree.svc("-dx", dir);
-    leaves(supervise);
 }
 
 /// What runs in the tree besides these.

@@ -23,7 +23,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
-use system::{original, tree};
+use system::{theirs, tree};
 
 /// Names in a log directory which only ours has while it runs or after a KILL.
 const ONLY_OURS: [&str; 1] = [".multilog-batch"];
@@ -111,12 +111,8 @@ fn try_all(seeds: std::ops::Range<u64>, check: impl Fn(&Tree, u64) -> Option<Str
     assert!(failures.is_empty(), "{count} cases differ:\n{}", first.join("\n"));
 }
 
-fn program<'t>(tree: &'t Tree, theirs: bool, name: &str) -> Cmd<'t> {
-    if theirs {
-        tree.cmd(original().join(name).to_str().expect("a plain name")).arg0(name)
-    } else {
-        tree.cmd(name)
-    }
+fn program<'t>(tree: &'t Tree, is_theirs: bool, name: &str) -> Cmd<'t> {
+    if is_theirs { theirs(tree, name) } else { tree.cmd(name) }
 }
 
 // multilog: a case

@@ -6,13 +6,7 @@ use std::fs;
 use std::io::{Write, pipe};
 use std::os::unix::fs::MetadataExt;
 use std::thread;
-use system::{PROMPT, leaves, original, tree};
-
-/// A program of the original's.
-fn theirs<'t>(tree: &'t Tree, name: &str) -> Cmd<'t> {
-    let path = original().join(name);
-    tree.cmd(path.to_str().expect("a name in ASCII")).arg0(name)
-}
+use system::{PROMPT, leaves, original, theirs, tree};
 
 /// A program of ours or of the original's.
 fn either<'t>(tree: &'t Tree, ours: bool, name: &str) -> Cmd<'t> {

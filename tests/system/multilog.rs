@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{PipeReader, PipeWriter, Write, pipe};
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::thread;
-use system::{PROMPT, Terminal, assert_calm, original, status_line, strace_works, tree};
+use system::{PROMPT, Terminal, assert_calm, memory, status_line, strace_works, theirs, tree};
 
 fn multilog<'t>(tree: &'t Tree, script: &[&str]) -> Cmd<'t> {
     tree.cmd("multilog").args(script)
@@ -428,11 +428,10 @@ fn kill_under_load(
         let far = progress() + 200_000 + round * 7919;
         let mut done = false;
         while !done {
-            let theirs = next == Next::Original && round % 2 == 1;
+            let is_theirs = next == Next::Original && round % 2 == 1;
             let own = reader.try_clone().expect("another reader");
-            let path = original().join("multilog");
-            let command = match theirs {
-                true => tree.cmd(path.to_str().expect("a name in ASCII")).args(script),
+            let command = match is_theirs {
+                true => theirs(&tree, "multilog").args(script),
                 false => multilog(&tree, script),
             };
             let mut logger = command.stdin_from(own).start();
@@ -442,7 +441,7 @@ fn kill_under_load(
                 done = progress() > far || writer.is_finished();
                 done || logger.has_ended()
             });
-            if theirs {
+            if is_theirs {
                 logger.signal(Signal::TERM);
                 logger.wait();
                 continue;
@@ -590,14 +589,6 @@ fn a_beginning_from_another_pipe_is_no_beginning() {
     assert_eq!(tree.text("d/current"), "another line\n");
 }
 
-/// How many KiB of memory a process has that no file stands for.
-#[track_caller]
-fn anonymous(pid: u32) -> u32 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
-    let line = rollup.lines().find_map(|line| line.strip_prefix("Anonymous:"));
-    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok()).expect("a number")
-}
-
 #[test]
 fn what_much_input_took_is_given_back() {
     let tree = tree();
@@ -606,14 +597,14 @@ fn what_much_input_took_is_given_back() {
     let pid = logger.pid();
     input.write_all(b"a line of the log\n").expect("write");
     tree.wait_text("d/current", "log");
-    let (few, before) = (process::descriptors(pid).len(), anonymous(pid));
+    let (few, before) = (process::descriptors(pid).len(), memory(pid, "Anonymous"));
     let text = "a line of the log\n".repeat(100_000);
     input.write_all(text.as_bytes()).expect("write");
     // The mark of batches stays.
     wait_until("it has its descriptors back", DEADLINE, || {
         tree.exists("d/.multilog-batch") && process::descriptors(pid).len() == few + 1
     });
-    let more = anonymous(pid).saturating_sub(before);
+    let more = memory(pid, "Anonymous").saturating_sub(before);
     assert!(more <= 8, "{more} KiB");
     drop(input);
     logger.wait().is(0, "", "");

@@ -10,7 +10,7 @@ use harness::{DEADLINE, Process, Signal, Tree, process, wait_for, wait_until};
 use rustix::fs::{Mode, OFlags};
 use std::fs::File;
 use std::io::Write;
-use system::PROMPT;
+use system::{PROMPT, finish};
 
 /// A `run` that says on its notify socket what the test writes into the FIFO `say`: a datagram per
 /// line, of which `|` are the ends of lines and `$$` is its own process.
@@ -89,13 +89,6 @@ fn succeed(tree: &Tree, supervise: Process, dir: &str) -> Process {
     supervise.kill();
     tree.wait_unsupervised(dir);
     tree.supervise(dir)
-}
-
-/// Ends the service and its supervise in the orderly way.
-#[track_caller]
-fn finish(tree: &Tree, supervise: Process, dir: &str) {
-    tree.svc("-dx", dir);
-    system::leaves(supervise);
 }
 
 /// The number in the last line of a file, once it has so many.

@@ -5,7 +5,7 @@ use harness::{DEADLINE, Process, Signal, Tree, account, is_root, process, skip, 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use system::{count, leaves, tree, workspace};
+use system::{count, finish, leaves, tree, workspace};
 
 /// What a file says that nobody is to touch.
 const TREASURE: &str = "the contents of a file that is none of your business\n";
@@ -33,18 +33,21 @@ impl Treasure {
         (meta.ino(), meta.mode(), meta.mtime(), meta.mtime_nsec())
     }
 
+    /// Gives it another name, or makes a link to it.
+    #[track_caller]
+    fn link(&self, at: &Path, hard: bool) {
+        let made = match hard {
+            true => fs::hard_link(&self.path, at),
+            false => std::os::unix::fs::symlink(&self.path, at),
+        };
+        made.expect("make a link");
+    }
+
     #[track_caller]
     fn is_untouched(&self, why: &str) {
         assert_eq!(fs::read_to_string(&self.path).expect("it can be read"), TREASURE, "{why}");
         assert_eq!(Self::look(&self.path), self.before, "{why}");
     }
-}
-
-/// Ends the service and its supervise in the orderly way.
-#[track_caller]
-fn finish(tree: &Tree, supervise: Process, dir: &str) {
-    tree.svc("-dx", dir);
-    leaves(supervise);
 }
 
 // Links in supervise/
@@ -60,11 +63,7 @@ fn what_supervise_writes_anew_is_not_written_through_a_link() {
             tree.write(format!("{dir}/max-death-tally"), "5\n");
             tree.mkdir(format!("{dir}/supervise"));
             let at = tree.path(&dir).join("supervise").join(name);
-            if hard {
-                fs::hard_link(&treasure.path, at).expect("make a link");
-            } else {
-                std::os::unix::fs::symlink(&treasure.path, at).expect("make a link");
-            }
+            treasure.link(&at, hard);
             let supervise = tree.supervise(&dir);
             let pid = tree.wait_up(&dir);
             // Restarted for the list of deaths.
@@ -88,11 +87,7 @@ fn a_status_that_cannot_be_replaced_is_not_written_through_a_link() {
         tree.mkdir(format!("{dir}/supervise/status.new"));
         tree.chmod(format!("{dir}/supervise"), 0o777);
         let at = tree.path(&dir).join("supervise/status");
-        if hard {
-            fs::hard_link(&treasure.path, at).expect("make a link");
-        } else {
-            std::os::unix::fs::symlink(&treasure.path, at).expect("make a link");
-        }
+        treasure.link(&at, hard);
         let supervise = tree.supervise(&dir);
         supervise.wait_stderr(&format!(
             "supervise: warning: unable to open {dir}/supervise/status.new: "
@@ -154,11 +149,7 @@ fn a_record_that_is_a_link_is_not_written_through() {
         tree.mkdir(format!("{dir}/supervise"));
         tree.chmod(format!("{dir}/supervise"), 0o777);
         let at = tree.path(&dir).join("supervise/process");
-        if hard {
-            fs::hard_link(&treasure.path, at).expect("make a link");
-        } else {
-            std::os::unix::fs::symlink(&treasure.path, at).expect("make a link");
-        }
+        treasure.link(&at, hard);
         let supervise = tree.supervise(&dir);
         tree.wait_up(&dir);
         supervise.wait_stderr(&format!("ignoring {dir}/supervise/process: "));
@@ -704,11 +695,7 @@ fn log_into(script: &[&str], name: &str) {
             tree.chmod("log/current", if complete { 0o744 } else { 0o644 });
         }
         let at = tree.path("log").join(name);
-        if hard {
-            fs::hard_link(&treasure.path, at).expect("make a link");
-        } else {
-            std::os::unix::fs::symlink(&treasure.path, at).expect("make a link");
-        }
+        treasure.link(&at, hard);
         // From a pipe, which is where a batch can be marked.
         let logger = tree.sh("cat | multilog \"$@\"").arg("sh").args(script);
         let mut logger = logger.stdin(input.as_str()).start();

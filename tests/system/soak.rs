@@ -12,7 +12,7 @@ use harness::{DEADLINE, Process, Signal, Tree, note, process, wait_until};
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use system::{leaves, tree};
+use system::{leaves, memory, tree};
 
 /// Writes something for its log at each start.
 const SERVICE: &str = "#!/bin/sh\necho $$ >>started\necho started as $$\nexec sleep 100000\n";
@@ -154,9 +154,8 @@ impl Soak {
 
     /// A new svscan goes on with everything.
     fn kill_svscan(&mut self) {
-        let next = self.tree.cmd("true").start();
-        let old = std::mem::replace(&mut self.svscan, next);
-        old.kill();
+        self.svscan.signal(Signal::KILL);
+        process::wait_gone(self.svscan.pid());
         self.svscan = self.tree.cmd("svscan").arg("s").start();
         self.done.adoptions += 2 * self.dirs.len();
         self.wait_settled();
@@ -190,7 +189,7 @@ impl Soak {
         let ours: Vec<u32> = processes.iter().filter(ours).copied().collect();
         assert_eq!(ours.len(), 1 + 3 * self.dirs.len(), "{processes:?}");
         Sample {
-            memory: ours.iter().map(|&pid| private_memory(pid)).sum(),
+            memory: ours.iter().map(|&pid| u64::from(memory(pid, "Private_Dirty"))).sum(),
             descriptors: ours.iter().map(|&pid| process::descriptors(pid).len()).sum(),
             watches: ours.iter().map(|&pid| watches(pid)).sum(),
             processes: processes.len(),
@@ -204,13 +203,6 @@ impl Soak {
         leaves(self.svscan);
         assert_eq!(self.tree.processes(), []);
     }
-}
-
-/// The memory that only this process has, in KiB.
-fn private_memory(pid: u32) -> u64 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
-    let lines = rollup.lines().filter(|line| line.starts_with("Private_Dirty:"));
-    lines.filter_map(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok()).sum()
 }
 
 /// How many watches for changes it has.

@@ -1,7 +1,7 @@
 //! supervise: what it does better than the original.
 
 use harness::{
-    DEADLINE, Process, Signal, Status, Tree, account, is_root, process, skip, wait_for, wait_until,
+    DEADLINE, Signal, Status, Tree, account, is_root, process, skip, wait_for, wait_until,
 };
 use std::fs;
 use std::io::{self, Read, Write};
@@ -10,19 +10,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 use system::{
-    PROMPT, age, assert_calm, assert_idle, between, count, leaves, most_processes, namespace,
-    strace_works, tree, wait_reaped, wait_settled, workspace, writer,
+    PROMPT, age, assert_calm, assert_idle, between, count, finish, leaves, most_processes,
+    namespace, strace_works, tree, wait_reaped, wait_settled, workspace, writer,
 };
 
 /// Well within the second in which the original is deaf.
 const SOON: Duration = Duration::from_millis(700);
-
-/// Ends the service and its supervise in the orderly way.
-#[track_caller]
-fn finish(tree: &Tree, supervise: Process, dir: &str) {
-    tree.svc("-dx", dir);
-    leaves(supervise);
-}
 
 // Signals
 

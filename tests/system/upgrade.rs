@@ -5,7 +5,9 @@ use harness::{DEADLINE, Process, Signal, Suite, Tree, process, wait_until};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
-use system::{PROMPT, count, find_below, leaves, original, tree, wait_all_gone, wait_settled};
+use system::{
+    PROMPT, count, find_below, leaves, original, theirs, tree, wait_all_gone, wait_settled,
+};
 
 /// Installs our programs into a directory of their own, from which they can be replaced.
 fn install(tree: &Tree) {
@@ -218,9 +220,7 @@ fn a_supervise_of_the_originals_is_left_alone() {
     install(&tree);
     tree.idle_service("s/a");
     tree.idle_service("s/b");
-    let path = original().join("supervise");
-    let program = path.to_str().expect("a name in ASCII");
-    let theirs = tree.cmd(program).arg0("supervise").arg("s/a").start();
+    let theirs = theirs(&tree, "supervise").arg("s/a").start();
     tree.wait_supervised("s/a");
     let svscan = svscan(&tree);
     let pids = [tree.wait_up("s/a"), wait_settled(&tree, "s/b")];

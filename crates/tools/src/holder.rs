@@ -1,4 +1,4 @@
-//! Locks that keep a second supervisor away, and naming the process that holds one.
+//! Locks that keep a second supervisor or logger away, and naming the process that holds one.
 
 use crate::diag::{self, TEMPORARY};
 use crate::identity;
@@ -18,7 +18,8 @@ const TRIES: u32 = 100;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Takes a lock. What a supervise or svscan has just started shares the lock until others can find
-/// it, and holds it alone if its parent is killed; but only for a moment, which this waits for.
+/// it, as the heir of a logger does always, and holds it alone if its parent is killed; but only for
+/// a moment, which this waits for.
 ///
 /// # Errors
 /// EAGAIN when somebody has it; ENOLCK, and EBADF on some network file systems.

@@ -1,6 +1,6 @@
 //! What only ours does. The tests say it, a file per program; here is what they share.
 
-use harness::{DEADLINE, Process, Status, Suite, Tree, process, skip, wait_for, wait_until};
+use harness::{Cmd, DEADLINE, Process, Status, Suite, Tree, process, skip, wait_for, wait_until};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Resource, getrlimit};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
@@ -48,6 +48,16 @@ pub fn original() -> PathBuf {
         dir.display()
     );
     dir.canonicalize().expect("a directory which exists has a full name")
+}
+
+/// A program of the original's, to be run in a tree of ours.
+///
+/// # Panics
+///
+/// As [`original`].
+pub fn theirs<'t>(tree: &'t Tree, name: &str) -> Cmd<'t> {
+    let path = original().join(name);
+    tree.cmd(path.to_str().expect("a name in ASCII")).arg0(name)
 }
 
 /// The top of the workspace.
@@ -109,6 +119,19 @@ pub fn status_line(pid: u32, name: &str) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
     Some(line.trim().to_owned())
+}
+
+/// A line of `/proc/PID/smaps_rollup`, in KiB: what the process has of this kind of memory.
+///
+/// # Panics
+///
+/// If there is no such process, or no such line.
+#[must_use]
+#[track_caller]
+pub fn memory(pid: u32, kind: &str) -> u32 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
+    let line = rollup.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':'));
+    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok()).expect("a number")
 }
 
 /// How often the process has gone to sleep, which is as often as it was woken.
@@ -218,6 +241,17 @@ pub fn count(text: &str, needle: &str) -> usize {
 pub fn leaves(process: Process) {
     let output = process.wait();
     assert_eq!(output.code, Some(0), "{output}");
+}
+
+/// Ends the service and its supervise in the orderly way.
+///
+/// # Panics
+///
+/// If they do not end so.
+#[track_caller]
+pub fn finish(tree: &Tree, supervise: Process, dir: &str) {
+    tree.svc("-dx", dir);
+    leaves(supervise);
 }
 
 /// The user's side of a terminal.

@@ -1,4 +1,5 @@
-//! Links as the programs are linked: without a libc where we have start code, else with a static one.
+//! Links the probe like the programs: without a libc on architectures with start code, else with a
+//! static one.
 
 fn main() {
     let arch = std::env::var("CARGO_CFG_TARGET_ARCH").unwrap_or_default();

@@ -1,12 +1,11 @@
-//! The helper that does the bare work, as small as a program can be, so that what is measured is not
-//! the helper.
+//! The helper of the benchmark. It does so little that its own cost hardly counts.
 //!
-//! * `probe exit` does nothing: the program behind a chain loader.
-//! * `probe exec PROGRAM ARGUMENTS` becomes that program: the least that a chain loader can do. All in
-//!   one argument, as the kernel gives it for `#!/path/to/probe exec PROGRAM ARGUMENTS`, it is the
-//!   script of a logger without the cost of a shell.
-//! * Called in any other way it is the `./run` of a service, whose directory has a number as its name.
-//!   It looks at the clock first, tells the benchmark by `../fifo` that it runs, says one line for its
+//! * `probe exit` exits: a program for a process loader to run.
+//! * `probe exec PROGRAM ARGUMENTS` execs that program: the minimum that a process loader does. The
+//!   words may be one argument, as the kernel passes them for `#!/path/to/probe exec PROGRAM
+//!   ARGUMENTS`. So it serves as the script of a logger, without the cost of a shell.
+//! * Otherwise it is the `./run` of a service whose directory has a number as its name. It reads the
+//!   clock first, reports its start to the benchmark through `../fifo`, writes one line for its
 //!   logger, and waits for a signal.
 #![no_std]
 #![no_main]
@@ -27,15 +26,15 @@ fn run() -> i32 {
     let now = clock::monotonic();
     let role = process::arg(1).map_or(b"".as_slice(), CStr::to_bytes);
     match role.strip_prefix(b"exec") {
-        Some([]) => become_program(&process::args(2).collect::<Vec<_>>()),
-        // The name of the script comes after what is in its first line.
+        Some([]) => exec_program(&process::args(2).collect::<Vec<_>>()),
+        // The kernel appends the name of the script to the words of its first line.
         Some(line) => {
             let words = line.trim_ascii().split(|&byte| byte == b' ');
             let words: Vec<CString> = words.filter_map(|word| CString::new(word).ok()).collect();
-            become_program(&words.iter().map(CString::as_c_str).collect::<Vec<_>>())
+            exec_program(&words.iter().map(CString::as_c_str).collect::<Vec<_>>())
         }
         None if role == b"exit" => 0,
-        None => match tell(now) {
+        None => match report_start(now) {
             Some(()) => loop {
                 poll::pause(Duration::MAX);
             },
@@ -44,15 +43,17 @@ fn run() -> i32 {
     }
 }
 
-fn become_program(words: &[&CStr]) -> i32 {
+/// Execs a program; returns the exit code if that failed.
+fn exec_program(words: &[&CStr]) -> i32 {
     let Some(program) = words.first() else { return 100 };
     let words = Strings::of(words.iter().copied());
     let _ = process::exec(program, &words, &Strings::own_environment());
     111
 }
 
-/// Writes the record of this start: when, which process, which service.
-fn tell(now: u64) -> Option<()> {
+/// Writes the record of this start to `../fifo`, 16 bytes in native order: time (u64), process id
+/// (i32), service (u32). Writes a line to standard output.
+fn report_start(now: u64) -> Option<()> {
     let dir = fs::current_dir().ok()?;
     let name = dir.to_bytes().rsplit(|&byte| byte == b'/').next()?;
     let service: u32 = core::str::from_utf8(name).ok()?.parse().ok()?;

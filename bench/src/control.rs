@@ -1,7 +1,7 @@
-//! How soon things happen: a new service, a death, a command.
+//! Latencies: a new service, a death, a command, a status.
 
-use crate::tree::{DEADLINE, Tree};
-use crate::{Bench, Outcome, Row, Step, Table, exec_loop, guard, milliseconds, now};
+use crate::tree::{DEADLINE, ScanTree};
+use crate::{Bench, Context, Measured, Row, Table, exec_loop, guard, milliseconds, now};
 use harness::{Signal, process};
 use std::process::Child;
 use std::thread;
@@ -9,15 +9,22 @@ use std::time::Duration;
 
 const SERVICES: u32 = 6;
 
-/// A tree of each suite, all of them at the same time, so that they are measured in turns.
+/// The pause before each measurement of a kill or a stop.
+///
+/// The first measurement after a pause pays for what that has made cold (caches, and the processor
+/// itself in a virtual machine): three times as much for the same program. Some suites wait a second
+/// themselves, and so make the next one pay. With a pause of its own, each measurement pays the same.
+const PAUSE: Duration = Duration::from_millis(150);
+
+/// Runs a tree of each suite at the same time, and measures them in turns.
 pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     let start = |suite| {
-        let mut tree = Tree::new(&bench.place, suite, SERVICES, false)?;
+        let mut tree = ScanTree::new(&bench.work_dir, suite, SERVICES, false)?;
         tree.start()?;
         tree.wait_up(SERVICES, DEADLINE)?;
         Ok(tree)
     };
-    let mut trees: Vec<Outcome<Tree>> = bench.suites.iter().map(start).collect();
+    let mut trees: Vec<Measured<ScanTree>> = bench.suites.iter().map(start).collect();
     for (column, tree) in trees.iter().enumerate() {
         if let Err(why) = tree {
             for row in [Row::NewLink, Row::Killed, Row::Down, Row::DownAtOnce, Row::Svstat] {
@@ -25,22 +32,22 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
             }
         }
     }
-    let mut live: Vec<(usize, &mut Tree)> = trees
+    let mut live: Vec<(usize, &mut ScanTree)> = trees
         .iter_mut()
         .enumerate()
         .filter_map(|(at, tree)| Some((at, tree.as_mut().ok()?)))
         .collect();
     new_links(bench, &mut live, table);
-    kills(bench, &mut live, table);
+    killed_services(bench, &mut live, table);
     downs(bench, &mut live, table);
     svstats(bench, &mut live, table);
 }
 
-/// New links at moments that have nothing to do with when a scanner looks.
-fn new_links(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) {
+/// Makes links at moments without relation to the scanner's schedule.
+fn new_links(bench: &Bench, live: &mut [(usize, &mut ScanTree)], table: &mut Table) {
     let trials = if bench.long { 20 } else { 8 };
     let mut before = vec![];
-    let mut told: Vec<Child> = vec![];
+    let mut rescans: Vec<Child> = vec![];
     for trial in 0..trials {
         for (column, tree) in live.iter_mut() {
             let number = SERVICES + trial;
@@ -48,15 +55,17 @@ fn new_links(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) 
                 let at = now();
                 tree.link(number)?;
                 if let Some(command) = tree.suite.rescan(&tree.dir.join("scan").to_string_lossy()) {
-                    told.push(tree.command(&command).spawn().step("tell the scanner")?);
-                    table.remark(Row::NewLink, *column, ", told");
+                    rescans.push(tree.command(&command).spawn().context("tell the scanner")?);
+                    table.remark(Row::NewLink, *column, ", by s6-svscanctl");
                 }
                 Ok(at)
             });
             before.push((*column, number, linked));
             thread::sleep(Duration::from_millis(30));
         }
-        // Between 0.2 and 1.1 s, no two the same in the five seconds of a scan.
+        // Each turn begins with another suite: the first one follows the longest pause.
+        live.rotate_left(1);
+        // Between 0.2 and 1.1 s; no two moments in the five seconds of a scan are the same.
         thread::sleep(Duration::from_millis(200 + u64::from(trial) * 387 % 900));
     }
     for (column, number, linked) in before {
@@ -67,21 +76,23 @@ fn new_links(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) 
         });
         table.add(Row::NewLink, column, value);
     }
-    for mut child in told {
+    for mut child in rescans {
         guard::wait(&mut child, DEADLINE);
     }
 }
 
-/// Each service has been up for more than a second, and is killed once.
-fn kills(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) {
+/// Kills each service once, after more than a second of uptime.
+fn killed_services(bench: &Bench, live: &mut [(usize, &mut ScanTree)], table: &mut Table) {
     for _ in 0..if bench.long { 4 } else { 1 } {
-        let mut bare = Bare::start(bench);
+        let mut bare = BareStarter::start(bench);
         thread::sleep(Duration::from_millis(2300));
         for number in 0..SERVICES {
             for (column, tree) in live.iter_mut() {
-                table.add(Row::Killed, *column, kill(tree, number));
+                thread::sleep(PAUSE);
+                table.add(Row::Killed, *column, kill_service(tree, number));
             }
             let limit = table.limit();
+            thread::sleep(PAUSE);
             let killed = match &mut bare {
                 Ok(bare) => bare.kill(number),
                 Err(why) => Err(why.clone()),
@@ -91,7 +102,7 @@ fn kills(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) {
     }
 }
 
-fn kill(tree: &mut Tree, number: u32) -> Outcome<f64> {
+fn kill_service(tree: &mut ScanTree, number: u32) -> Measured<f64> {
     let old = tree.starts.get(&number).ok_or("no such service")?.pid;
     let before = now();
     process::signal(old, Signal::KILL);
@@ -103,16 +114,16 @@ fn kill(tree: &mut Tree, number: u32) -> Outcome<f64> {
     Ok(milliseconds(before, start.at))
 }
 
-/// The same by a program that waits for its children and starts them again, and does nothing else.
-struct Bare<'b> {
-    tree: Tree<'b>,
+/// The limit: a program that only waits for its children and starts them again.
+struct BareStarter<'b> {
+    tree: ScanTree<'b>,
     children: Vec<Child>,
 }
 
-impl<'b> Bare<'b> {
-    fn start(bench: &'b Bench) -> Outcome<Self> {
+impl<'b> BareStarter<'b> {
+    fn start(bench: &'b Bench) -> Measured<Self> {
         let suite = bench.suites.first().ok_or("no suite")?;
-        let tree = Tree::new(&bench.place, suite, SERVICES, false)?;
+        let tree = ScanTree::new(&bench.work_dir, suite, SERVICES, false)?;
         let mut bare = Self { tree, children: vec![] };
         for number in 0..SERVICES {
             bare.children.push(bare.tree.start_bare(number)?);
@@ -121,18 +132,18 @@ impl<'b> Bare<'b> {
         Ok(bare)
     }
 
-    fn kill(&mut self, number: u32) -> Outcome<f64> {
+    fn kill(&mut self, number: u32) -> Measured<f64> {
         let child = self.children.get_mut(number as usize).ok_or("no such service")?;
         let old = child.id();
         let before = now();
         process::signal(old, Signal::KILL);
-        child.wait().step("wait for a service")?;
+        child.wait().context("wait for a service")?;
         *child = self.tree.start_bare(number)?;
         Ok(milliseconds(before, self.tree.wait_start(number, old, DEADLINE)?.at))
     }
 }
 
-impl Drop for Bare<'_> {
+impl Drop for BareStarter<'_> {
     fn drop(&mut self) {
         for child in &mut self.children {
             let _ = child.kill();
@@ -141,35 +152,36 @@ impl Drop for Bare<'_> {
     }
 }
 
-/// A service that is settled, and one that has just been started.
-fn downs(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) {
+/// Stops a service that has run for a while, and one that has just started.
+fn downs(bench: &Bench, live: &mut [(usize, &mut ScanTree)], table: &mut Table) {
     for _ in 0..if bench.long { 20 } else { 8 } {
         thread::sleep(Duration::from_millis(1300));
         for (column, tree) in live.iter_mut() {
-            table.add(Row::Down, *column, down(tree));
-            let at_once = up(tree).and_then(|()| {
+            thread::sleep(PAUSE);
+            table.add(Row::Down, *column, stop(tree));
+            let at_once = start(tree).and_then(|()| {
                 thread::sleep(Duration::from_millis(50));
-                down(tree)
+                stop(tree)
             });
             table.add(Row::DownAtOnce, *column, at_once);
-            if let Err(why) = up(tree) {
+            if let Err(why) = start(tree) {
                 table.add(Row::Down, *column, Err(why));
             }
         }
     }
 }
 
-fn command(tree: &Tree, up: bool) -> Outcome<()> {
+fn command(tree: &ScanTree, start: bool) -> Measured<()> {
     let dir = tree.service(0);
-    let command = tree.suite.svc(up, &dir.to_string_lossy()).ok_or("it has no svc")?;
-    let mut child = tree.command(&command).spawn().step("start svc")?;
+    let command = tree.suite.svc(start, &dir.to_string_lossy()).ok_or("it has no svc")?;
+    let mut child = tree.command(&command).spawn().context("start svc")?;
     match guard::wait(&mut child, DEADLINE) {
         Some(status) if status.success() => Ok(()),
         status => Err(format!("svc ended with {status:?}")),
     }
 }
 
-fn down(tree: &Tree) -> Outcome<f64> {
+fn stop(tree: &ScanTree) -> Measured<f64> {
     let old = tree.starts.get(&0).ok_or("no such service")?.pid;
     let before = now();
     command(tree, false)?;
@@ -181,7 +193,7 @@ fn down(tree: &Tree) -> Outcome<f64> {
     }
 }
 
-fn up(tree: &mut Tree) -> Outcome<()> {
+fn start(tree: &mut ScanTree) -> Measured<()> {
     let old = tree.starts.get(&0).ok_or("no such service")?.pid;
     command(tree, true)?;
     tree.wait_start(0, old, DEADLINE)?;
@@ -189,8 +201,8 @@ fn up(tree: &mut Tree) -> Outcome<()> {
     Ok(())
 }
 
-/// The whole of a program that looks at one service, and of one that does nothing.
-fn svstats(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) {
+/// Measures one svstat from start to end, and a program that does nothing.
+fn svstats(bench: &Bench, live: &mut [(usize, &mut ScanTree)], table: &mut Table) {
     let limit = table.limit();
     let rounds = if bench.long { 13 } else { 7 };
     for round in 0..rounds {
@@ -198,18 +210,18 @@ fn svstats(bench: &Bench, live: &mut [(usize, &mut Tree)], table: &mut Table) {
             table.add(Row::Svstat, *column, svstat(tree, round == 0));
         }
         if let Some((_, tree)) = live.first() {
-            let nothing = [bench.place.probe.to_string_lossy().into_owned(), "exit".to_owned()];
+            let nothing = [bench.work_dir.probe.to_string_lossy().into_owned(), "exit".to_owned()];
             table.add(Row::Svstat, limit, exec_loop(tree.suite, &nothing));
         }
     }
 }
 
-fn svstat(tree: &Tree, check: bool) -> Outcome<f64> {
+fn svstat(tree: &ScanTree, check: bool) -> Measured<f64> {
     let dir = tree.service(0);
     let (command, begin) = tree.suite.svstat(&dir.to_string_lossy()).ok_or("it has no svstat")?;
     if check {
         let output = tree.command(&command).stdout(std::process::Stdio::piped()).output();
-        let output = output.step("start svstat")?;
+        let output = output.context("start svstat")?;
         let said = String::from_utf8_lossy(&output.stdout);
         let pid = tree.starts.get(&0).map_or(0, |start| start.pid);
         if said.strip_prefix(&begin).is_none_or(|rest| !rest.starts_with(&pid.to_string())) {

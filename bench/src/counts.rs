@@ -1,10 +1,10 @@
-//! What the kernel has counted of a process.
+//! The kernel's counters of a process.
 
-use crate::{Outcome, Step};
+use crate::{Context, Measured};
 use std::fs;
 
-fn read(pid: u32, name: &str) -> Outcome<String> {
-    fs::read_to_string(format!("/proc/{pid}/{name}")).step("read what /proc knows of a process")
+fn read(pid: u32, name: &str) -> Measured<String> {
+    fs::read_to_string(format!("/proc/{pid}/{name}")).context("read what /proc knows of a process")
 }
 
 /// The sum of the numbers after these names.
@@ -16,62 +16,71 @@ fn sum(text: &str, names: &[&str]) -> Option<f64> {
     names.iter().map(number).sum()
 }
 
-/// The memory that would be free without the process, in KiB.
+/// The memory that only this process uses, in KiB.
 ///
 /// # Errors
 ///
-/// If the process is not there, or not ours to look at.
-pub(crate) fn private_memory(pid: u32) -> Outcome<f64> {
+/// If the process has gone, or belongs to another user.
+pub(crate) fn private_memory(pid: u32) -> Measured<f64> {
     let text = read(pid, "smaps_rollup")?;
     sum(&text, &["Private_Clean", "Private_Dirty"]).ok_or_else(|| "no memory is told".to_owned())
+}
+
+/// The most memory that the process has had, in KiB.
+///
+/// # Errors
+///
+/// If the process has ended.
+pub(crate) fn most_memory(pid: u32) -> Measured<f64> {
+    sum(&read(pid, "status")?, &["VmHWM"]).ok_or_else(|| "no memory is told".to_owned())
 }
 
 /// How often the process was put on a processor.
 ///
 /// # Errors
 ///
-/// If the process is not there.
-pub(crate) fn wake_ups(pid: u32) -> Outcome<f64> {
+/// If the process has gone.
+pub(crate) fn wake_ups(pid: u32) -> Measured<f64> {
     let names = ["voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"];
     sum(&read(pid, "status")?, &names).ok_or_else(|| "no switches are told".to_owned())
 }
 
-/// The processor's time that the process has had, in nanoseconds.
+/// The processor time of the process, in nanoseconds.
 ///
 /// # Errors
 ///
-/// If the process is not there, or the kernel does not count.
-pub(crate) fn cpu(pid: u32) -> Outcome<f64> {
+/// If the process has gone, or the kernel does not count it.
+pub(crate) fn cpu(pid: u32) -> Measured<f64> {
     let text = read(pid, "schedstat")?;
     let first = text.split_whitespace().next().and_then(|first| first.parse().ok());
     first.ok_or_else(|| "no time is told".to_owned())
 }
 
-/// Something of several processes, added up.
+/// The sum of a counter of several processes.
 ///
 /// # Errors
 ///
 /// If that fails for one of them.
-pub(crate) fn all(pids: &[u32], what: fn(u32) -> Outcome<f64>) -> Outcome<f64> {
+pub(crate) fn all(pids: &[u32], what: fn(u32) -> Measured<f64>) -> Measured<f64> {
     pids.iter().map(|&pid| what(pid)).sum()
 }
 
-/// The same, for one of them on average.
+/// The mean of a counter of several processes.
 ///
 /// # Errors
 ///
 /// If that fails for one of them.
 #[expect(clippy::cast_precision_loss, reason = "there are no 2^52 processes")]
-pub(crate) fn mean(pids: &[u32], what: fn(u32) -> Outcome<f64>) -> Outcome<f64> {
+pub(crate) fn mean(pids: &[u32], what: fn(u32) -> Measured<f64>) -> Measured<f64> {
     Ok(all(pids, what)? / pids.len().max(1) as f64)
 }
 
-/// How many descriptors the process has open.
+/// The number of open descriptors.
 ///
 /// # Errors
 ///
-/// If the process is not there, or not ours to look at.
-pub(crate) fn descriptors(pid: u32) -> Outcome<f64> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).step("count descriptors")?;
-    u32::try_from(entries.count()).map(f64::from).step("count descriptors")
+/// If the process has gone, or belongs to another user.
+pub(crate) fn descriptors(pid: u32) -> Measured<f64> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).context("count descriptors")?;
+    u32::try_from(entries.count()).map(f64::from).context("count descriptors")
 }

@@ -1,10 +1,10 @@
-//! That nothing is left behind, however the benchmark ends.
+//! Cleans up, however the benchmark ends.
 //!
 //! Two processes watch each other. The first one makes the directory and starts the second, which
-//! measures. Both are reapers of their descendants, so that a process whose parent has gone comes
-//! back to them. If the second dies, the first ends what is left and removes the directory; if the
-//! first dies (it is the one that gets Ctrl-C), the second notices by its standard input, and does
-//! the same.
+//! measures. Both are subreapers, so they become the parents of orphaned descendants. If the second
+//! process dies, the first ends its descendants and removes the directory. If the first dies
+//! (Ctrl-C reaches only the first), the second sees the end of its standard input and does the
+//! same.
 
 use harness::{Signal, process};
 use rustix::process::{Pid, WaitOptions, getpid, pidfd_open, set_child_subreaper, waitpid};
@@ -15,16 +15,16 @@ use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
-use crate::Outcome;
+use crate::Measured;
 
-/// The first process: starts the measuring one with these arguments and a fresh directory below
-/// `base`, and cleans up behind it. Gives its exit code.
+/// The first process: starts the second with these arguments and a fresh directory below `base`,
+/// and cleans up after it. Returns its exit code.
 ///
 /// # Errors
 ///
 /// If the directory or the process cannot be made.
-pub(crate) fn watch(base: &Path, arguments: &[String]) -> Outcome<u8> {
-    become_reaper()?;
+pub(crate) fn watch(base: &Path, arguments: &[String]) -> Measured<u8> {
+    become_subreaper()?;
     let name = format!("bench.{}", getpid().as_raw_nonzero());
     let dir = fs::canonicalize(base)
         .map(|base| base.join(name))
@@ -32,7 +32,7 @@ pub(crate) fn watch(base: &Path, arguments: &[String]) -> Outcome<u8> {
         .map_err(|error| format!("unable to make a directory in {}: {error}", base.display()))?;
     let status = measure(&dir, arguments);
     clean_up(&dir);
-    let status = status.map_err(|error| format!("unable to start myself: {error}"))?;
+    let status = status.map_err(|error| format!("unable to start the second process: {error}"))?;
     match (status.code(), status.signal()) {
         (Some(code), _) => Ok(u8::try_from(code).unwrap_or(111)),
         (None, signal) => Err(format!("ended by signal {}", signal.unwrap_or(0))),
@@ -40,27 +40,29 @@ pub(crate) fn watch(base: &Path, arguments: &[String]) -> Outcome<u8> {
 }
 
 fn measure(dir: &Path, arguments: &[String]) -> std::io::Result<ExitStatus> {
-    // The writing end is ours alone, and closed by our death.
-    let (theirs, _ours) = pipe()?;
+    // The death of this process closes the writing end.
+    let (reader, _writer) = pipe()?;
     Command::new(env::current_exe()?)
         .args(arguments)
         .arg("--inside")
         .arg(dir)
-        .stdin(theirs)
+        // The trees of the test harness are temporary directories.
+        .env("TMPDIR", dir)
+        .stdin(reader)
         .process_group(0)
         .status()
 }
 
-/// The second process: cleans up and leaves when the first one dies.
+/// The second process: cleans up and exits when the first one dies.
 ///
 /// # Errors
 ///
-/// If the kernel does not make us the reaper.
-pub(crate) fn obey(dir: PathBuf) -> Outcome<()> {
-    become_reaper()?;
+/// If the kernel does not make this process a subreaper.
+pub(crate) fn clean_up_after_first(dir: PathBuf) -> Measured<()> {
+    become_subreaper()?;
     thread::spawn(move || {
         let _ = stdin().read(&mut [0]);
-        // By exec, which ends the thread that measures and would start something else meanwhile.
+        // exec ends the measuring thread, which would start other processes meanwhile.
         let _ = env::current_exe().map(|me| Command::new(me).arg("--clean").arg(&dir).exec());
         clean_up(&dir);
         std::process::exit(111);
@@ -68,8 +70,7 @@ pub(crate) fn obey(dir: PathBuf) -> Outcome<()> {
     Ok(())
 }
 
-/// The second process when it has been told so: ends what there is below it, and removes the
-/// directory.
+/// Ends all descendants of this process, and removes the directory.
 pub(crate) fn clean_up(dir: &Path) {
     let me = std::process::id();
     let end = Instant::now() + Duration::from_secs(60);
@@ -87,13 +88,13 @@ pub(crate) fn clean_up(dir: &Path) {
     let _ = fs::remove_dir_all(dir);
 }
 
-fn become_reaper() -> Outcome<()> {
+fn become_subreaper() -> Measured<()> {
     set_child_subreaper(Some(getpid()))
-        .map_err(|error| format!("unable to become the reaper of my descendants: {error}"))
+        .map_err(|error| format!("unable to become a subreaper: {error}"))
 }
 
-/// Ends the processes below this one that stand in `dir`, and takes their zombies. Those in
-/// `first` go first, so that nothing is started again meanwhile.
+/// Ends the descendants whose current directory is in `dir`, and reaps them. Those in `first` go
+/// first, so that they start nothing again.
 pub(crate) fn end_all(dir: &Path, first: &[u32]) {
     for &pid in first {
         process::signal(pid, Signal::KILL);
@@ -103,25 +104,25 @@ pub(crate) fn end_all(dir: &Path, first: &[u32]) {
     while Instant::now() < end {
         let (zombies, living): (Vec<u32>, Vec<u32>) =
             process::descendants(me).into_iter().partition(|&pid| !process::is_alive(pid));
-        let ours: Vec<u32> = living
+        let left: Vec<u32> = living
             .into_iter()
             .filter(|&pid| process::directory(pid).is_some_and(|at| at.starts_with(dir)))
             .collect();
-        for &pid in &ours {
+        for &pid in &left {
             process::signal(pid, Signal::KILL);
         }
         for pid in zombies {
-            // Not those of others: their parents wait for them.
+            // Other zombies stay: their parents wait for them.
             let _ = pid_of(pid).map(|pid| waitpid(Some(pid), WaitOptions::NOHANG));
         }
-        if ours.is_empty() {
+        if left.is_empty() {
             break;
         }
         thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Waits for a child, and kills it when that takes too long.
+/// Waits for a child, and kills it after the deadline.
 pub(crate) fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> {
     let ended = pid_of(child.id())
         .and_then(|pid| pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok())
@@ -133,14 +134,14 @@ pub(crate) fn wait(child: &mut Child, deadline: Duration) -> Option<ExitStatus> 
     status.filter(|_| ended)
 }
 
-/// Waits until there is something to read, or for a process that it has ended.
+/// Waits until a descriptor is readable; a pidfd is when its process has ended.
 pub(crate) fn readable(fd: &impl std::os::fd::AsFd, deadline: Duration) -> bool {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
     let timeout = Timespec::try_from(deadline).ok();
     poll(&mut [PollFd::new(fd, PollFlags::IN)], timeout.as_ref()).is_ok_and(|n| n > 0)
 }
 
-/// A number as a process.
+/// A process id as the type of the system calls.
 #[must_use]
 pub(crate) fn pid_of(pid: u32) -> Option<Pid> {
     i32::try_from(pid).ok().and_then(Pid::from_raw)

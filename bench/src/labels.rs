@@ -1,13 +1,13 @@
 //! The filters that write and read labels.
 
 use crate::tree::quiet;
-use crate::{Bench, Outcome, Row, Step, Table, guard};
+use crate::{Bench, Context, Measured, Row, Table, guard};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// The second of 2024-03-09 16:00:00, as a label counts.
+/// 2024-03-09 16:00:00 in the seconds of a label.
 const FIRST: u64 = (1 << 62) + 10 + 1_710_000_000;
 
 pub(crate) fn measure(bench: &Bench, table: &mut Table) {
@@ -17,7 +17,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
         Err(why) => return table.add(Row::Tai64n, 0, Err(why)),
     };
     for trial in 0..if bench.long { 9 } else { 3 } {
-        // What the original says is what the others are compared with.
+        // The output of the original is the reference.
         let original = bench.suites.iter().position(|suite| suite.name == "daemontools");
         for (row, name, input) in
             [(Row::Tai64n, "tai64n", "bare"), (Row::Tai64nlocal, "tai64nlocal", "stamped")]
@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
                 let Some(command) = suite.labels(name) else { continue };
                 let value = filter(quiet(suite, &command), &dir, input, lines);
                 let value = value.and_then(|speed| {
-                    let output = fs::read(dir.join("out")).step("read the output")?;
+                    let output = fs::read(dir.join("out")).context("read the output")?;
                     check(row, &output, &dir)?;
                     if row == Row::Tai64nlocal {
                         said.push((column, output));
@@ -45,8 +45,8 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     let _ = fs::remove_dir_all(dir);
 }
 
-fn prepare(bench: &Bench, lines: u64) -> Outcome<std::path::PathBuf> {
-    let dir = bench.place.fresh("labels")?;
+fn prepare(bench: &Bench, lines: u64) -> Measured<std::path::PathBuf> {
+    let dir = bench.work_dir.fresh("labels")?;
     let (mut bare, mut stamped) = (String::new(), String::new());
     for number in 0..lines {
         let text = format!(
@@ -60,31 +60,31 @@ fn prepare(bench: &Bench, lines: u64) -> Outcome<std::path::PathBuf> {
         stamped.push_str(&label);
         stamped.push_str(&text);
     }
-    fs::write(dir.join("bare"), bare).step("write the lines")?;
-    fs::write(dir.join("stamped"), stamped).step("write the lines")?;
+    fs::write(dir.join("bare"), bare).context("write the lines")?;
+    fs::write(dir.join("stamped"), stamped).context("write the lines")?;
     Ok(dir)
 }
 
-/// Millions of lines a second.
+/// Returns millions of lines a second.
 #[expect(clippy::cast_precision_loss, reason = "there are not so many lines")]
-fn filter(mut command: Command, dir: &Path, input: &str, lines: u64) -> Outcome<f64> {
-    command.stdin(File::open(dir.join(input)).step("open the lines")?);
-    command.stdout(File::create(dir.join("out")).step("make the output")?);
+fn filter(mut command: Command, dir: &Path, input: &str, lines: u64) -> Measured<f64> {
+    command.stdin(File::open(dir.join(input)).context("open the lines")?);
+    command.stdout(File::create(dir.join("out")).context("make the output")?);
     let before = Instant::now();
-    let mut child = command.spawn().step("start a filter")?;
+    let mut child = command.spawn().context("start a filter")?;
     match guard::wait(&mut child, Duration::from_secs(60)) {
         Some(status) if status.success() => Ok(lines as f64 / 1e6 / before.elapsed().as_secs_f64()),
         status => Err(format!("it ended with {status:?}")),
     }
 }
 
-/// A label or a time before each line, and the text as it was.
-fn check(row: Row, output: &[u8], dir: &Path) -> Outcome<()> {
+/// Checks that each line has a label or a time, and its text.
+fn check(row: Row, output: &[u8], dir: &Path) -> Measured<()> {
     let (form, length): (fn(u8) -> bool, usize) = match row {
         Row::Tai64n => (|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte), 26),
         _ => (|byte| byte.is_ascii_digit() || b"-:. ".contains(&byte), 30),
     };
-    let bare = fs::read(dir.join("bare")).step("read the lines")?;
+    let bare = fs::read(dir.join("bare")).context("read the lines")?;
     let mut expected = bare.split_inclusive(|&byte| byte == b'\n');
     for line in output.split_inclusive(|&byte| byte == b'\n') {
         let (before, text) = line.split_at_checked(length).ok_or("a line is too short")?;
@@ -97,7 +97,8 @@ fn check(row: Row, output: &[u8], dir: &Path) -> Outcome<()> {
     if expected.next().is_some() { Err("lines are missing".to_owned()) } else { Ok(()) }
 }
 
-/// The same names have to say the same bytes; others may count leap seconds.
+/// Compares the outputs with the original's. Programs of the same names must print the same bytes;
+/// s6 may count leap seconds.
 fn compare(bench: &Bench, table: &mut Table, said: &[(usize, Vec<u8>)], original: Option<usize>) {
     let Some((_, right)) = said.iter().find(|(column, _)| Some(*column) == original) else {
         return;

@@ -1,13 +1,12 @@
-//! What a chain loader adds to the exec of a program.
+//! The cost that a chain loader adds to the exec of a program.
 
 use crate::suite::Suite;
 use crate::tree::quiet;
-use crate::{Bench, Outcome, Row, Step, Table, exec_loop};
+use crate::{Bench, Context, Measured, Row, Table, exec_loop};
 use std::fs;
 use std::process::Stdio;
 
-/// One of the two loaders of a suite: what stands before the program, and a script that says `yes`
-/// behind it if the loader has done its work.
+/// A chain loader of one suite.
 struct Loader {
     row: Row,
     column: usize,
@@ -25,7 +24,7 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     let limit = table.limit();
     let least = [&[probe, "exec".to_owned()][..], &program].concat();
     for round in 0..if bench.long { 40 } else { 12 } {
-        // The bare program beside each, so that both meet the same machine.
+        // The bare program runs beside each loader, under the same load of the machine.
         let added = |suite: &Suite, command: &[String]| {
             let bare = exec_loop(first, &program)?;
             Ok(exec_loop(suite, command)? - bare)
@@ -42,13 +41,13 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     }
 }
 
-fn prepare(bench: &Bench) -> Outcome<(Vec<Loader>, String)> {
-    let dir = bench.place.fresh("loaders")?;
+fn prepare(bench: &Bench) -> Measured<(Vec<Loader>, String)> {
+    let dir = bench.work_dir.fresh("loaders")?;
     let (variables, lock) = (dir.join("env"), dir.join("lock").to_string_lossy().into_owned());
-    fs::create_dir(&variables).step("make a directory")?;
+    fs::create_dir(&variables).context("make a directory")?;
     for number in 1..=5 {
         fs::write(variables.join(format!("V{number}")), format!("value {number}\n"))
-            .step("write a variable")?;
+            .context("write a variable")?;
     }
     let mut loaders = vec![];
     for (column, suite) in bench.suites.iter().enumerate() {
@@ -62,12 +61,13 @@ fn prepare(bench: &Bench) -> Outcome<(Vec<Loader>, String)> {
             loaders.push(Loader { row: Row::Setlock, column, before, proof });
         }
     }
-    Ok((loaders, bench.place.probe.to_string_lossy().into_owned()))
+    Ok((loaders, bench.work_dir.probe.to_string_lossy().into_owned()))
 }
 
-fn prove(suite: &Suite, loader: &Loader) -> Outcome<()> {
+fn prove(suite: &Suite, loader: &Loader) -> Measured<()> {
     let shell = ["sh".to_owned(), "-c".to_owned(), loader.proof.clone()];
     let command = [&loader.before[..], &shell].concat();
-    let output = quiet(suite, &command).stdout(Stdio::piped()).output().step("start a loader")?;
+    let output =
+        quiet(suite, &command).stdout(Stdio::piped()).output().context("start a loader")?;
     if output.stdout == b"yes\n" { Ok(()) } else { Err("it did not do its work".to_owned()) }
 }

@@ -1,8 +1,8 @@
-//! The loggers: how fast they write, and what is lost when one is killed.
+//! The loggers: their speed, and the lines that a KILL loses.
 
 use crate::suite::{Logging, Suite};
 use crate::tree::{DEADLINE, quiet};
-use crate::{Bench, Outcome, Row, Step, Table, guard};
+use crate::{Bench, Context, Measured, Row, Table, guard};
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{PipeReader, Write, pipe};
@@ -11,14 +11,15 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+use system::random::Random;
 
-/// What is written at once, as much as a pipe holds.
+/// The size of a write, as much as a pipe holds.
 const BATCH: usize = 65536;
 
-/// How many old files the loggers keep where not all need be there in the end.
+/// The number of old files, where the log need not keep all lines.
 const KEEP: u32 = 5;
 
-/// Lines as a web server writes them, and what the five patterns select of them.
+/// Lines like those of a web server, and those that the five patterns select.
 struct Lines {
     all: Vec<u8>,
     selected: Vec<u8>,
@@ -28,11 +29,11 @@ impl Lines {
     /// About 16 MB, in lines of 120 bytes on average.
     fn new() -> Self {
         let (mut all, mut selected) = (vec![], vec![]);
-        let mut random = crate::Random::new();
+        let mut random = Random::new(crate::SEED);
         let agents =
             ["Mozilla/5.0 (X11; Linux x86_64) Firefox/128.0", "curl/8.5.0 (libcurl; OpenSSL)"];
         while all.len() < 16 << 20 {
-            let mut below = |limit: u64| random.below(limit);
+            let mut below = |limit: usize| random.below(limit);
             let address = format!("10.{}.{}.{}", below(256), below(256), below(256));
             let method = if below(10) == 0 { "POST" } else { "GET" };
             let health = below(9) == 0;
@@ -67,11 +68,15 @@ pub(crate) fn throughput(bench: &Bench, table: &mut Table) {
     for trial in 0..trials {
         for column in bench.turn(trial) {
             let suite = &bench.suites[column];
-            let value = one(bench, suite, &lines, Logging::Stamped, times);
+            let value = throughput_of(bench, suite, &lines, Logging::Stamped, times);
             table.add(Row::Stamped, column, value);
             let kind = Logging::Selected;
             if suite.logger(kind, KEEP, "").is_some() && (trial < 2 || bench.long) {
-                table.add(Row::Selected, column, one(bench, suite, &lines, kind, times.min(3)));
+                table.add(
+                    Row::Selected,
+                    column,
+                    throughput_of(bench, suite, &lines, kind, times.min(3)),
+                );
             }
         }
         let limit = table.limit();
@@ -79,15 +84,16 @@ pub(crate) fn throughput(bench: &Bench, table: &mut Table) {
     }
 }
 
-/// The lines so many times through a pipe into the logger, until it has ended: megabytes a second.
-fn one(
+/// Writes the lines so many times through a pipe into the logger. Returns megabytes a second until
+/// the logger has ended.
+fn throughput_of(
     bench: &Bench,
     suite: &Suite,
     lines: &Lines,
     logging: Logging,
     times: usize,
-) -> Outcome<f64> {
-    let dir = bench.place.fresh("log")?;
+) -> Measured<f64> {
+    let dir = bench.work_dir.fresh("log")?;
     let to = dir.join("main");
     let logger = suite.logger(logging, KEEP, &to.to_string_lossy()).ok_or("it has no logger")?;
     let speed = feed(quiet(suite, &logger.command), lines, times);
@@ -96,18 +102,18 @@ fn one(
         is_the_end(&without_labels(&read(&to)?, logger.label)?, expected, times, logger.label)?;
         Ok(speed)
     });
-    fs::remove_dir_all(dir).step("remove a log")?;
+    fs::remove_dir_all(dir).context("remove a log")?;
     checked
 }
 
-/// The same without a logger: `cat` into a file.
-fn cat(bench: &Bench, lines: &Lines, times: usize) -> Outcome<f64> {
-    let dir = bench.place.fresh("cat")?;
+/// The limit: `cat` into a file.
+fn cat(bench: &Bench, lines: &Lines, times: usize) -> Measured<f64> {
+    let dir = bench.work_dir.fresh("cat")?;
     let mut command = Command::new("cat");
-    command.stdout(File::create(dir.join("all")).step("make a file")?);
+    command.stdout(File::create(dir.join("all")).context("make a file")?);
     let speed = feed(command, lines, times);
-    let size = fs::metadata(dir.join("all")).step("look at a file")?.len();
-    fs::remove_dir_all(dir).step("remove a file")?;
+    let size = fs::metadata(dir.join("all")).context("look at a file")?.len();
+    fs::remove_dir_all(dir).context("remove a file")?;
     if size == (lines.all.len() * times) as u64 {
         speed
     } else {
@@ -116,11 +122,11 @@ fn cat(bench: &Bench, lines: &Lines, times: usize) -> Outcome<f64> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "gigabytes fit")]
-fn feed(mut command: Command, lines: &Lines, times: usize) -> Outcome<f64> {
-    let (reader, mut writer) = pipe().step("make a pipe")?;
+fn feed(mut command: Command, lines: &Lines, times: usize) -> Measured<f64> {
+    let (reader, mut writer) = pipe().context("make a pipe")?;
     let before = Instant::now();
-    let mut child = command.stdin(reader).spawn().step("start the logger")?;
-    // The reading end is the child's alone.
+    let mut child = command.stdin(reader).spawn().context("start the logger")?;
+    // Only the child keeps the reading end.
     drop(command);
     let (wrote, status) = thread::scope(|scope| {
         let writing = scope.spawn(move || {
@@ -139,22 +145,22 @@ fn feed(mut command: Command, lines: &Lines, times: usize) -> Outcome<f64> {
     }
 }
 
-/// All of a log directory, the oldest first.
-fn read(dir: &Path) -> Outcome<Vec<u8>> {
-    let entries = fs::read_dir(dir).step("read a log directory")?;
+/// All files of a log directory, the oldest first.
+fn read(dir: &Path) -> Measured<Vec<u8>> {
+    let entries = fs::read_dir(dir).context("read a log directory")?;
     let mut names: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
     names.retain(|name| name.as_encoded_bytes().starts_with(b"@"));
     names.sort();
     names.push("current".into());
     let mut all = vec![];
     for name in names {
-        all.extend(fs::read(dir.join(name)).step("read a log file")?);
+        all.extend(fs::read(dir.join(name)).context("read a log file")?);
     }
     Ok(all)
 }
 
 /// The lines without the first bytes of each.
-fn without_labels(log: &[u8], label: usize) -> Outcome<Vec<u8>> {
+fn without_labels(log: &[u8], label: usize) -> Measured<Vec<u8>> {
     let mut bare = Vec::with_capacity(log.len());
     for line in log.split_inclusive(|&byte| byte == b'\n') {
         let text = line.get(label..).filter(|_| line.ends_with(b"\n"));
@@ -163,8 +169,8 @@ fn without_labels(log: &[u8], label: usize) -> Outcome<Vec<u8>> {
     Ok(bare)
 }
 
-/// Whether a log is exactly the end of what was sent, and as much of it as was to be kept.
-fn is_the_end(log: &[u8], block: &[u8], times: usize, label: usize) -> Outcome<()> {
+/// Checks that a log is exactly the end of the input, and as long as the script keeps it.
+fn is_the_end(log: &[u8], block: &[u8], times: usize, label: usize) -> Measured<()> {
     let (mut rest, mut blocks) = (log, 0);
     while !rest.is_empty() && blocks < times {
         let (before, last) = rest.split_at(rest.len().saturating_sub(block.len()));
@@ -173,7 +179,7 @@ fn is_the_end(log: &[u8], block: &[u8], times: usize, label: usize) -> Outcome<(
         }
         (rest, blocks) = (before, blocks + 1);
     }
-    // What the label leaves of the kept files for lines of 120 bytes; one of them is not yet full.
+    // The share of the text in the kept files, for lines of 120 bytes. One file is not full yet.
     let kept = (KEEP as usize - 1) * (16 << 20) * 110 / (120 + label);
     match (rest.is_empty(), log.len()) {
         (true, size) if size >= (block.len() * times).min(kept) => Ok(()),
@@ -181,9 +187,9 @@ fn is_the_end(log: &[u8], block: &[u8], times: usize, label: usize) -> Outcome<(
     }
 }
 
-/// A writer that never pauses, whose logger is killed again and again, and the next one goes on
-/// with the same pipe.
-pub(crate) fn kills(bench: &Bench, table: &mut Table) {
+/// Kills the logger of a writer without pauses again and again; the next logger reads the same
+/// pipe.
+pub(crate) fn killed(bench: &Bench, table: &mut Table) {
     for trial in 0..if bench.long { 9 } else { 3 } {
         for column in bench.turn(trial) {
             table.add(Row::LostByKill, column, lost(bench, &bench.suites[column]));
@@ -200,12 +206,12 @@ fn numbered(number: u64) -> String {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are not so many lines")]
-fn lost(bench: &Bench, suite: &Suite) -> Outcome<f64> {
-    let dir = bench.place.fresh("kill")?;
+fn lost(bench: &Bench, suite: &Suite) -> Measured<f64> {
+    let dir = bench.work_dir.fresh("kill")?;
     let to = dir.join("main");
     let logger =
         suite.logger(Logging::Stamped, 1000, &to.to_string_lossy()).ok_or("it has no logger")?;
-    let (reader, mut writer) = pipe().step("make a pipe")?;
+    let (reader, mut writer) = pipe().context("make a pipe")?;
     let stop = AtomicBool::new(false);
     let (written, killed) = thread::scope(|scope| {
         let writing = scope.spawn(|| {
@@ -220,7 +226,7 @@ fn lost(bench: &Bench, suite: &Suite) -> Outcome<f64> {
             drop(writer);
             written
         });
-        // Moved in here, so that a writer whose logger is gone for good ends too.
+        // The reader moves into the call, so the writer ends too when no logger is left.
         let killed = kill_in_turn(quiet(suite, &logger.command), reader, &stop);
         stop.store(true, Ordering::Relaxed);
         (writing.join().unwrap_or(0), killed)
@@ -234,7 +240,7 @@ fn lost(bench: &Bench, suite: &Suite) -> Outcome<f64> {
             (number < written && numbered(number).trim_end() == text).then_some(number)
         })
         .collect();
-    fs::remove_dir_all(dir).step("remove a log")?;
+    fs::remove_dir_all(dir).context("remove a log")?;
     let seen = seen.len() as u64;
     if written < 1000 * u64::from(KILLS) || seen < written / 2 {
         return Err(format!("{seen} of {written} lines are there"));
@@ -242,19 +248,19 @@ fn lost(bench: &Bench, suite: &Suite) -> Outcome<f64> {
     Ok((written - seen) as f64 / f64::from(KILLS))
 }
 
-fn kill_in_turn(mut command: Command, reader: PipeReader, stop: &AtomicBool) -> Outcome<()> {
-    let mut random = crate::Random::new();
+fn kill_in_turn(mut command: Command, reader: PipeReader, stop: &AtomicBool) -> Measured<()> {
+    let mut random = Random::new(crate::SEED);
     command.stdin(Stdio::from(reader));
     for _ in 0..KILLS {
-        let mut child = command.spawn().step("start the logger")?;
-        thread::sleep(Duration::from_millis(20 + random.below(20)));
-        if child.try_wait().step("look at the logger")?.is_some() {
+        let mut child = command.spawn().context("start the logger")?;
+        thread::sleep(Duration::from_millis(20 + random.below(20) as u64));
+        if child.try_wait().context("look at the logger")?.is_some() {
             return Err("the logger ended by itself".to_owned());
         }
-        child.kill().step("kill the logger")?;
-        child.wait().step("wait for the logger")?;
+        child.kill().context("kill the logger")?;
+        child.wait().context("wait for the logger")?;
     }
-    let mut last = command.spawn().step("start the logger")?;
+    let mut last = command.spawn().context("start the logger")?;
     thread::sleep(Duration::from_millis(20));
     stop.store(true, Ordering::Relaxed);
     match guard::wait(&mut last, DEADLINE) {

@@ -1,13 +1,15 @@
-//! Measures the programs beside their peers, and what ten thousand services cost. `README.md` says
-//! what each number means; `run` builds what is needed and calls this.
+//! Measures the programs beside their peers, and the cost of ten thousand services. `README.md`
+//! explains each number. The script `run` builds everything and calls this program.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "the tables are what it is for")]
 
 mod control;
 mod counts;
 mod guard;
+mod kills;
 mod labels;
 mod loaders;
 mod logger;
+mod logs;
 mod memory;
 mod scale;
 mod suite;
@@ -23,77 +25,66 @@ use std::{env, fs, thread};
 use suite::{Kind, Suite};
 use table::{Row, Table};
 
-/// What was measured, or what stands instead of a number.
-pub(crate) type Outcome<T> = Result<T, String>;
+/// A measured value, or why there is none.
+pub(crate) type Measured<T> = Result<T, String>;
 
-/// Says of an error what was tried.
-trait Step<T> {
-    fn step(self, what: &str) -> Outcome<T>;
+/// Adds to an error what failed.
+trait Context<T> {
+    fn context(self, what: &str) -> Measured<T>;
 }
 
-impl<T, E: Display> Step<T> for Result<T, E> {
-    fn step(self, what: &str) -> Outcome<T> {
+impl<T, E: Display> Context<T> for Result<T, E> {
+    fn context(self, what: &str) -> Measured<T> {
         self.map_err(|error| format!("unable to {what}: {error}"))
     }
 }
 
-/// Where everything is.
-struct Place {
+/// The directory of the benchmark.
+struct WorkDir {
     dir: PathBuf,
-    /// The helper, as a file of the same file system.
+    /// The helper program, copied to the same file system.
     probe: PathBuf,
     count: Cell<u32>,
 }
 
-impl Place {
-    fn new(dir: PathBuf) -> Outcome<Self> {
-        let mine = env::current_exe().step("find myself")?.with_file_name("probe");
+impl WorkDir {
+    fn new(dir: PathBuf) -> Measured<Self> {
+        // The helper has no std and is built in the other workspace.
+        let built =
+            env::var("DAEMONTOOLS_PROBE").context("read DAEMONTOOLS_PROBE: use bench/run")?;
         let probe = dir.join("probe");
-        fs::copy(mine, &probe).step("copy the helper")?;
+        fs::copy(built, &probe).context("copy the helper")?;
         Ok(Self { dir, probe, count: Cell::new(0) })
     }
 
-    /// A new directory.
-    fn fresh(&self, name: &str) -> Outcome<PathBuf> {
+    /// Makes a new directory.
+    fn fresh(&self, name: &str) -> Measured<PathBuf> {
         self.count.set(self.count.get() + 1);
         let dir = self.dir.join(format!("{name}.{}", self.count.get()));
-        fs::create_dir(&dir).step("make a directory")?;
+        fs::create_dir(&dir).context("make a directory")?;
         Ok(dir)
     }
 }
 
-/// What is compared, where and how long.
+/// The suites to compare, the directory, and the duration.
 struct Bench {
     suites: Vec<Suite>,
-    place: Place,
+    work_dir: WorkDir,
     long: bool,
 }
 
 impl Bench {
-    /// The columns, another one first each time.
+    /// The columns, starting with another one in each trial.
     fn turn(&self, trial: usize) -> impl Iterator<Item = usize> + use<> {
         let count = self.suites.len();
         (0..count).map(move |at| (at + trial) % count)
     }
 }
 
-/// The same numbers in each run, so that all suites get the same work.
-struct Random(u64);
+/// The seed of all random numbers, so that every suite gets the same work in every run.
+const SEED: u64 = 1;
 
-impl Random {
-    fn new() -> Self {
-        Self(0x9e37_79b9_7f4a_7c15)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 16) % limit
-    }
-}
-
-/// The monotonic clock in nanoseconds, as the helper tells it.
+/// The monotonic clock in nanoseconds; the helper program uses it too.
 fn now() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     u64::try_from(time.tv_sec * 1_000_000_000 + time.tv_nsec).unwrap_or(0)
@@ -104,18 +95,18 @@ fn milliseconds(before: u64, after: u64) -> f64 {
     after.saturating_sub(before) as f64 / 1e6
 }
 
-/// A program again and again, one after the other: the microseconds of one.
-fn exec_loop(suite: &Suite, command: &[String]) -> Outcome<f64> {
+/// Runs a program again and again. Returns the microseconds of one run.
+fn exec_loop(suite: &Suite, command: &[String]) -> Measured<f64> {
     const TIMES: u32 = 40;
     let nothing = fs::OpenOptions::new().read(true).write(true).open("/dev/null");
-    let nothing = nothing.step("open /dev/null")?;
+    let nothing = nothing.context("open /dev/null")?;
     let mut made = tree::quiet(suite, command);
     for set in [Command::stdin::<Stdio>, Command::stdout, Command::stderr] {
-        set(&mut made, nothing.try_clone().step("duplicate a descriptor")?.into());
+        set(&mut made, nothing.try_clone().context("duplicate a descriptor")?.into());
     }
     let before = Instant::now();
     for _ in 0..TIMES {
-        let status = made.status().step("start a program")?;
+        let status = made.status().context("start a program")?;
         if !status.success() {
             return Err(format!("{} ended with {status}", command.join(" ")));
         }
@@ -123,13 +114,15 @@ fn exec_loop(suite: &Suite, command: &[String]) -> Outcome<f64> {
     Ok(before.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES))
 }
 
-const USAGE: &str = "usage: bench [scale] --ours dir [--original dir] [--peer name=dir]... \
-                     [--short | --long] [--most services] [--dir dir]";
+const USAGE: &str = "usage: bench [scale | kills | logs] --ours dir [--original dir] [--peer name=dir]... \
+                     [--short | --long] [--most services-or-lines] [--dir dir]";
 
-/// What the command line says.
+/// The command line.
 #[derive(Default)]
 struct Options {
     scale: bool,
+    kills: bool,
+    logs: bool,
     long: bool,
     most: Option<u32>,
     suites: Vec<Suite>,
@@ -139,7 +132,7 @@ struct Options {
 }
 
 impl Options {
-    fn parse(mut arguments: impl Iterator<Item = String>) -> Outcome<Self> {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Measured<Self> {
         let mut options = Self::default();
         let mut original = None;
         let mut peers = vec![];
@@ -147,9 +140,11 @@ impl Options {
             let mut value = || arguments.next().ok_or_else(|| USAGE.to_owned());
             match argument.as_str() {
                 "scale" => options.scale = true,
+                "kills" => options.kills = true,
+                "logs" => options.logs = true,
                 "--short" => options.long = false,
                 "--long" => options.long = true,
-                "--most" => options.most = Some(value()?.parse().step("read --most")?),
+                "--most" => options.most = Some(value()?.parse().context("read --most")?),
                 "--dir" => options.base = Some(value()?.into()),
                 "--inside" => options.inside = Some(value()?.into()),
                 "--ours" => peers.push(("ours".to_owned(), value()?)),
@@ -186,7 +181,7 @@ impl Options {
     }
 }
 
-/// The line that says where the numbers are from.
+/// The line that describes the machine.
 fn machine() -> String {
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
@@ -200,31 +195,31 @@ fn machine() -> String {
     )
 }
 
-/// The table of the README.
+/// Prints the table of the README.
 fn compare(bench: &Bench, missing: &[String]) -> bool {
     let mut table = Table::new(bench.suites.iter().map(|suite| suite.name.clone()));
     let (start, machine) = (Instant::now(), machine());
-    let step = |name: &str| eprintln!("{:4} s  {name}", start.elapsed().as_secs());
-    step("idle services, which go on meanwhile");
+    let progress = |name: &str| eprintln!("{:4} s  {name}", start.elapsed().as_secs());
+    progress("idle services, which go on meanwhile");
     let mut idle = memory::Idle::start(bench);
-    step("memory");
+    progress("memory");
     memory::measure(bench, &mut table);
     idle.begin();
-    step("a thousand services");
+    progress("a thousand services");
     memory::thousand(bench, &mut table);
-    step("new, killed and controlled services");
+    progress("new, killed and controlled services");
     control::measure(bench, &mut table);
-    step("chain loaders");
+    progress("chain loaders");
     loaders::measure(bench, &mut table);
-    step("loggers");
+    progress("loggers");
     logger::throughput(bench, &mut table);
-    step("killed loggers");
-    logger::kills(bench, &mut table);
-    step("labels");
+    progress("killed loggers");
+    logger::killed(bench, &mut table);
+    progress("labels");
     labels::measure(bench, &mut table);
-    step("idle services");
+    progress("idle services");
     idle.end(&mut table);
-    step("done");
+    progress("done");
     for name in missing {
         table.note(format!("not here: {name}"));
     }
@@ -232,7 +227,7 @@ fn compare(bench: &Bench, missing: &[String]) -> bool {
     table.is_good()
 }
 
-fn work(arguments: &[String]) -> Outcome<bool> {
+fn work(arguments: &[String]) -> Measured<bool> {
     if let [option, dir] = arguments
         && option == "--clean"
     {
@@ -244,13 +239,21 @@ fn work(arguments: &[String]) -> Outcome<bool> {
         let base = options.base.unwrap_or_else(|| "/dev/shm".into());
         return guard::watch(&base, arguments).map(|code| code == 0);
     };
-    guard::obey(dir.clone())?;
-    let place = Place::new(dir)?;
+    guard::clean_up_after_first(dir.clone())?;
+    if options.kills {
+        kills::compare(options.long, &machine());
+        return Ok(true);
+    }
+    let work_dir = WorkDir::new(dir)?;
     if options.scale {
         let ours = options.suites.first().ok_or("no suite")?;
-        return Ok(scale::measure(&place, ours, options.most, &machine()));
+        return Ok(scale::measure(&work_dir, ours, options.most, &machine()));
     }
-    let bench = Bench { suites: options.suites, place, long: options.long };
+    if options.logs {
+        let Options { suites, long, most, .. } = options;
+        return logs::measure(&work_dir, &suites, long, most, &machine());
+    }
+    let bench = Bench { suites: options.suites, work_dir, long: options.long };
     Ok(compare(&bench, &options.missing))
 }
 

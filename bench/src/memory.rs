@@ -1,12 +1,11 @@
-//! What supervision costs in memory, and what it does when there is nothing to do.
+//! The memory of supervision, and its wake-ups while nothing happens.
 
-use crate::tree::{DEADLINE, Tree};
-use crate::{Bench, Outcome, Row, Table, counts, now, suite::Suite};
+use crate::tree::{DEADLINE, ScanTree};
+use crate::{Bench, Measured, Row, Table, counts, now, suite::Suite};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// Services with a logger each, which has written one line: what each supervise and each logger has
-/// for itself.
+/// Measures the private memory of supervises and loggers. Each logger has written one line.
 pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     for (column, suite) in bench.suites.iter().enumerate() {
         let (supervise, logger) = match private(bench, suite) {
@@ -18,14 +17,14 @@ pub(crate) fn measure(bench: &Bench, table: &mut Table) {
     }
 }
 
-fn private(bench: &Bench, suite: &Suite) -> Outcome<(f64, f64)> {
+fn private(bench: &Bench, suite: &Suite) -> Measured<(f64, f64)> {
     let services = if bench.long { 200 } else { 60 };
-    let mut tree = Tree::new(&bench.place, suite, services, true)?;
+    let mut tree = ScanTree::new(&bench.work_dir, suite, services, true)?;
     tree.start()?;
     tree.wait_up(services, DEADLINE)?;
     tree.wait_logged(services, DEADLINE)?;
     let found = tree.wait_complete(services, DEADLINE)?;
-    // The last of them have done their work, but perhaps not what they do after it.
+    // The last of them may still be busy after their work.
     thread::sleep(Duration::from_secs(1));
     Ok((
         counts::mean(&found.supervises, counts::private_memory)?,
@@ -33,16 +32,16 @@ fn private(bench: &Bench, suite: &Suite) -> Outcome<(f64, f64)> {
     ))
 }
 
-/// Trees that are left alone while everything else is measured.
+/// Trees that stay idle during the other measurements.
 pub(crate) struct Idle<'b> {
-    trees: Vec<Outcome<(Tree<'b>, Vec<u32>, f64)>>,
+    trees: Vec<Measured<(ScanTree<'b>, Vec<u32>, f64)>>,
     started: Instant,
     since: Instant,
 }
 
 const IDLE: u32 = 100;
 
-/// A minute at least, so that what happens once a minute is seen.
+/// A minute at least, to see what happens once a minute.
 const WINDOW: Duration = Duration::from_secs(61);
 
 impl<'b> Idle<'b> {
@@ -50,7 +49,7 @@ impl<'b> Idle<'b> {
     #[must_use]
     pub(crate) fn start(bench: &'b Bench) -> Self {
         let start = |suite| {
-            let mut tree = Tree::new(&bench.place, suite, IDLE, false)?;
+            let mut tree = ScanTree::new(&bench.work_dir, suite, IDLE, false)?;
             tree.start()?;
             tree.wait_up(IDLE, DEADLINE)?;
             let mut pids = tree.wait_complete(IDLE, DEADLINE)?.supervises;
@@ -61,7 +60,7 @@ impl<'b> Idle<'b> {
         Self { trees, started: Instant::now(), since: Instant::now() }
     }
 
-    /// Begins to count, when the first seconds after the start are over.
+    /// Starts to count after the first seconds.
     pub(crate) fn begin(&mut self) {
         thread::sleep(Duration::from_secs(7).saturating_sub(self.started.elapsed()));
         self.since = Instant::now();
@@ -75,7 +74,7 @@ impl<'b> Idle<'b> {
         }
     }
 
-    /// Ends the count.
+    /// Stops counting.
     pub(crate) fn end(self, table: &mut Table) {
         thread::sleep(WINDOW.saturating_sub(self.since.elapsed()));
         for (column, tree) in self.trees.into_iter().enumerate() {
@@ -92,7 +91,7 @@ impl<'b> Idle<'b> {
     }
 }
 
-/// From the start of the scanner until the last of a thousand services runs.
+/// Measures the time from the start of the scanner to the start of the last of a thousand services.
 pub(crate) fn thousand(bench: &Bench, table: &mut Table) {
     let trials = if bench.long { 15 } else { 5 };
     for trial in 0..trials {
@@ -106,18 +105,18 @@ pub(crate) fn thousand(bench: &Bench, table: &mut Table) {
 
 const THOUSAND: u32 = 1000;
 
-fn start_all(bench: &Bench, suite: &Suite) -> Outcome<f64> {
-    let mut tree = Tree::new(&bench.place, suite, THOUSAND, false)?;
+fn start_all(bench: &Bench, suite: &Suite) -> Measured<f64> {
+    let mut tree = ScanTree::new(&bench.work_dir, suite, THOUSAND, false)?;
     let before = tree.start()?;
     let last = tree.wait_up(THOUSAND, Duration::from_secs(60))?;
     tree.wait_complete(THOUSAND, DEADLINE)?;
     Ok(crate::milliseconds(before, last))
 }
 
-/// The same by a program that starts them and does nothing else.
-fn start_bare(bench: &Bench) -> Outcome<f64> {
+/// The limit: a program that only starts the services.
+fn start_bare(bench: &Bench) -> Measured<f64> {
     let suite = bench.suites.first().ok_or("no suite")?;
-    let mut tree = Tree::new(&bench.place, suite, THOUSAND, false)?;
+    let mut tree = ScanTree::new(&bench.work_dir, suite, THOUSAND, false)?;
     let before = now();
     let mut children = vec![];
     for number in 0..THOUSAND {

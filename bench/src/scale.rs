@@ -1,10 +1,10 @@
-//! What many services cost: one tree of ours after the other, each ten times as large, with a logger
-//! for each service.
+//! The cost of many services: one tree of ours after the other, each ten times as large, with a
+//! logger for each service.
 
 use crate::suite::Suite;
-use crate::table::{median, two};
-use crate::tree::{DEADLINE, Start, Tree};
-use crate::{Outcome, Place, counts, milliseconds, now};
+use crate::table::{median, two_digits};
+use crate::tree::{DEADLINE, ScanTree, Start};
+use crate::{Measured, WorkDir, counts, milliseconds, now};
 use harness::{Signal, process};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -12,22 +12,22 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use std::{fs, thread};
 
-/// A service and its supervise, its logger and the supervise of that.
+/// A service and its supervise, its logger and that one's supervise.
 const PROCESSES: u64 = 4;
 
-/// What each of these takes of memory at most, with what the kernel has of it, in KiB.
+/// Upper bound of the memory of each of these, with the kernel's part, in KiB.
 const KIBIBYTES: u64 = 150;
 
 /// svscan has both ends of a service's pipe open.
 const DESCRIPTORS: u64 = 2;
 
-/// How many times a thing is done whose cost is asked for.
+/// How often an event is measured.
 const EVENTS: u32 = 10;
 
-/// A minute at least, so that what happens once a minute is seen.
+/// A minute at least, to see what happens once a minute.
 const WINDOW: Duration = Duration::from_secs(61);
 
-/// What was measured with one number of services; times in milliseconds.
+/// The measures of one tree; times in milliseconds.
 const MEASURES: [(&str, Growth); 14] = [
     ("all services run after, ms", Growth::Linear),
     ("processor time of svscan and supervises until then, ms", Growth::Linear),
@@ -49,19 +49,19 @@ const MEASURES: [(&str, Growth); 14] = [
 enum Growth {
     /// With the number of services.
     Linear,
-    /// Not at all: it is about one of them.
+    /// Independent of it: the measure is about one of them.
     Constant,
 }
 
 /// Measures 10, 100, 1,000 and 10,000 services, or as many as the machine carries, and prints the
-/// tables. Gives whether all work was done.
-pub(crate) fn measure(place: &Place, ours: &Suite, most: Option<u32>, machine: &str) -> bool {
+/// tables. Returns whether all work was done.
+pub(crate) fn measure(work_dir: &WorkDir, ours: &Suite, most: Option<u32>, machine: &str) -> bool {
     let wanted = most.unwrap_or(10_000);
-    let (carried, why) = carried();
-    if wanted > carried {
-        println!("At most {carried} services, because {why}.\n");
+    let (capacity, why) = capacity();
+    if wanted > capacity {
+        println!("At most {capacity} services, because {why}.\n");
     }
-    let wanted = wanted.min(carried);
+    let wanted = wanted.min(capacity);
     let mut sizes: Vec<u32> =
         [10, 100, 1000, 10_000].into_iter().filter(|&size| size < wanted).collect();
     sizes.push(wanted);
@@ -69,7 +69,7 @@ pub(crate) fn measure(place: &Place, ours: &Suite, most: Option<u32>, machine: &
     let mut failure = None;
     for size in sizes {
         eprintln!("{size} services");
-        match one(place, ours, size) {
+        match measure_one(work_dir, ours, size) {
             Ok(values) => columns.push((size, values)),
             Err(why) => {
                 failure = Some(format!("FAILED: {size} services: {why}"));
@@ -85,17 +85,17 @@ pub(crate) fn measure(place: &Place, ours: &Suite, most: Option<u32>, machine: &
     failure.is_none()
 }
 
-/// How many services with loggers there can be here, and what is in the way of more.
-fn carried() -> (u32, String) {
+/// The number of services with loggers that the machine carries, and the obstacle to more.
+fn capacity() -> (u32, String) {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
-    // A process of root may have more than it was given.
+    // root may raise the hard limit.
     let mut files = getrlimit(Resource::Nofile);
     let enough = number("/proc/sys/fs/nr_open").map(|most| most.min(1 << 17));
     if setrlimit(Resource::Nofile, Rlimit { current: files.current, maximum: enough }).is_ok() {
         files.maximum = enough;
     }
     let processes = process::descendants(0).len() as u64;
-    // There are others on the machine, who start processes too.
+    // Other programs on the machine need processes too.
     let left = |most: u64| most.saturating_sub(processes) / 4 * 3 / PROCESSES;
     let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let available = memory.lines().find_map(|line| {
@@ -121,10 +121,10 @@ fn carried() -> (u32, String) {
     (u32::try_from(most).unwrap_or(u32::MAX), why)
 }
 
-/// All measures with so many services.
-fn one(place: &Place, ours: &Suite, size: u32) -> Outcome<Vec<f64>> {
+/// Takes all measures with so many services.
+fn measure_one(work_dir: &WorkDir, ours: &Suite, size: u32) -> Measured<Vec<f64>> {
     let patience = DEADLINE + Duration::from_millis(u64::from(size) * 10);
-    let mut tree = Tree::new(place, ours, size, true)?;
+    let mut tree = ScanTree::new(work_dir, ours, size, true)?;
     let mut values = vec![];
 
     let before = tree.start()?;
@@ -141,7 +141,7 @@ fn one(place: &Place, ours: &Suite, size: u32) -> Outcome<Vec<f64>> {
 
     eprintln!("  a minute of idleness");
     thread::sleep(Duration::from_secs(5));
-    let count = || -> Outcome<(f64, f64)> {
+    let count = || -> Measured<(f64, f64)> {
         Ok((counts::all(&supervision, counts::wake_ups)?, counts::all(&supervision, counts::cpu)?))
     };
     let (since, before) = (Instant::now(), count()?);
@@ -163,44 +163,47 @@ fn one(place: &Place, ours: &Suite, size: u32) -> Outcome<Vec<f64>> {
     Ok(values)
 }
 
-/// Services all over the directory.
+/// Service numbers spread over the directory.
 fn nth(size: u32, number: u32) -> u32 {
     number * (size / EVENTS)
 }
 
-/// Something several times: how long it takes, and what svscan does for one of them.
-fn events(tree: &mut Tree, event: impl Fn(&mut Tree, u32) -> Outcome<f64>) -> Outcome<(f64, f64)> {
+/// Repeats an event. Returns its median time, and the processor time of svscan for one event.
+fn events(
+    tree: &mut ScanTree,
+    event: impl Fn(&mut ScanTree, u32) -> Measured<f64>,
+) -> Measured<(f64, f64)> {
     let before = counts::cpu(tree.scanner())?;
     let mut times = vec![];
     for number in 0..EVENTS {
         times.push(event(tree, number)?);
-        // What svscan does behind it belongs to it.
+        // The work of svscan after the event belongs to it.
         thread::sleep(Duration::from_millis(200));
     }
     let cost = (counts::cpu(tree.scanner())? - before) / 1e6 / f64::from(EVENTS);
     Ok((median(&times).ok_or("no events")?, cost))
 }
 
-fn new_link(tree: &mut Tree, number: u32) -> Outcome<f64> {
+fn new_link(tree: &mut ScanTree, number: u32) -> Measured<f64> {
     tree.make(number)?;
     let before = now();
     tree.link(number)?;
     Ok(milliseconds(before, tree.wait_start(number, 0, DEADLINE)?.at))
 }
 
-fn start_of(tree: &Tree, number: u32) -> Outcome<Start> {
+fn start_of(tree: &ScanTree, number: u32) -> Measured<Start> {
     tree.starts.get(&number).copied().ok_or_else(|| format!("service {number} never started"))
 }
 
-fn killed_service(tree: &mut Tree, number: u32) -> Outcome<f64> {
+fn killed_service(tree: &mut ScanTree, number: u32) -> Measured<f64> {
     let old = start_of(tree, number)?.pid;
     let before = now();
     process::signal(old, Signal::KILL);
     Ok(milliseconds(before, tree.wait_start(number, old, DEADLINE)?.at))
 }
 
-/// Until the next supervise listens. The service must not notice.
-fn killed_supervise(tree: &mut Tree, number: u32) -> Outcome<f64> {
+/// Measures the time until the next supervise listens. The service must run on.
+fn killed_supervise(tree: &mut ScanTree, number: u32) -> Measured<f64> {
     let service = start_of(tree, number)?.pid;
     let supervise = process::parent(service).ok_or("the service has gone")?;
     let ok: PathBuf = tree.service(number).join("supervise/ok");
@@ -224,14 +227,15 @@ fn killed_supervise(tree: &mut Tree, number: u32) -> Outcome<f64> {
     Ok(milliseconds(before, after))
 }
 
-/// The measures, and what they say for one service or as the multiple of the smallest tree.
+/// The table of the measures, and the table for one service.
 fn render(columns: &[(u32, Vec<f64>)]) -> String {
     let head: String = columns.iter().map(|(size, _)| format!(" {size} |")).collect();
     let rule = "---:|".repeat(columns.len());
     let mut text = format!("| services, with a logger each |{head}\n|---|{rule}\n");
     for (at, (name, _)) in MEASURES.iter().enumerate() {
-        let cells =
-            columns.iter().filter_map(|(_, values)| Some(format!(" {} |", two(*values.get(at)?))));
+        let cells = columns
+            .iter()
+            .filter_map(|(_, values)| Some(format!(" {} |", two_digits(*values.get(at)?))));
         text += &format!("| {name} |{}\n", cells.collect::<String>());
     }
     text += &format!(
@@ -246,9 +250,9 @@ fn render(columns: &[(u32, Vec<f64>)]) -> String {
                 Some(values.get(at)? / services)
             })
             .collect();
-        let cells: String = each.iter().map(|&value| format!(" {} |", two(value))).collect();
+        let cells: String = each.iter().map(|&value| format!(" {} |", two_digits(value))).collect();
         let ratio = match (each.first(), each.last()) {
-            (Some(&first), Some(&last)) if first > 0.0 => two(last / first),
+            (Some(&first), Some(&last)) if first > 0.0 => two_digits(last / first),
             _ => String::new(),
         };
         text += &format!("| {name} |{cells} {ratio} |\n");

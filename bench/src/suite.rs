@@ -1,17 +1,17 @@
-//! The suites that are compared, behind one interface: what each calls the same thing.
+//! The suites that are compared, behind one interface.
 
 use std::env;
 use std::path::{Path, PathBuf};
 
-/// Where programs are found that belong to no suite.
+/// The directories of programs that belong to no suite.
 const STANDARD: &str = "/usr/local/bin:/usr/local/sbin:/usr/bin:/usr/sbin:/bin:/sbin";
 
-/// What a line of the logs' files may be of bytes, as large as all loggers take.
+/// The size of a log file in bytes, the largest that all loggers accept.
 const FILE_SIZE: u32 = 16_777_215;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Kind {
-    /// Ours, the original, and others with the same names.
+    /// Ours, the original, and other suites with the same names.
     Daemontools,
     S6,
     Runit,
@@ -25,22 +25,22 @@ pub(crate) struct Suite {
     bin: PathBuf,
 }
 
-/// How a logger is to write.
+/// The output format of a logger.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Logging {
     /// A stamp before each line.
     Stamped,
-    /// The same, and only what five patterns select; see [`crate::logger`].
+    /// The same, and only lines that five patterns select; see [`crate::logger`].
     Selected,
 }
 
-/// A logger's command, and how long the stamp before each line is.
+/// The command of a logger, and the length of its stamps.
 pub(crate) struct Logger {
     pub(crate) command: Vec<String>,
     pub(crate) label: usize,
 }
 
-/// The same selection in both languages: multilog's patterns see the stamp, s6-log's do not.
+/// The same selection in both languages. multilog's patterns see the stamp, s6-log's do not.
 const PATTERNS: [&str; 5] =
     ["-*", "+* * * * 404 *", "+* * * * 500 *", "+* * POST *", "-* * * /health*"];
 const EXPRESSIONS: [&str; 5] = [
@@ -52,7 +52,7 @@ const EXPRESSIONS: [&str; 5] = [
 ];
 
 impl Suite {
-    /// A suite whose programs are in `bin` and named as daemontools names them.
+    /// A suite in `bin` with the program names of daemontools.
     #[must_use]
     pub(crate) fn daemontools(name: &str, bin: &Path) -> Option<Self> {
         let suite =
@@ -69,7 +69,7 @@ impl Suite {
         Some(Self { name: name.to_owned(), kind, bin: bin.to_owned() })
     }
 
-    /// What is the suite's own in `PATH`, and nothing that the caller's environment has.
+    /// `PATH` with the suite's own programs first, independent of the caller's.
     #[must_use]
     pub(crate) fn path(&self) -> String {
         format!("{}:{STANDARD}", self.bin.display())
@@ -80,7 +80,7 @@ impl Suite {
         path.is_file().then(|| path.to_string_lossy().into_owned())
     }
 
-    /// The name that the suite gives to one of the programs of daemontools.
+    /// The suite's name for a program of daemontools.
     fn name_of(&self, program: &str) -> Option<String> {
         match self.kind {
             Kind::Daemontools => self.tool(program),
@@ -94,7 +94,7 @@ impl Suite {
         Some(std::iter::once(first).chain(arguments.iter().map(|&a| a.to_owned())).collect())
     }
 
-    /// What starts the services of a scan directory.
+    /// The command that starts the services of a scan directory.
     #[must_use]
     pub(crate) fn scanner(&self, scan: &str, services: u32) -> Option<Vec<String>> {
         match self.kind {
@@ -104,13 +104,13 @@ impl Suite {
         }
     }
 
-    /// What tells the scanner that there is something new, where it does not look.
+    /// The command that tells a scanner without a schedule to scan.
     #[must_use]
     pub(crate) fn rescan(&self, scan: &str) -> Option<Vec<String>> {
         (self.kind == Kind::S6).then(|| self.command("svscanctl", &["-a", scan])).flatten()
     }
 
-    /// How one of the supervising processes is called.
+    /// The name of the supervising program.
     #[must_use]
     pub(crate) fn supervise(&self) -> &'static str {
         match self.kind {
@@ -133,7 +133,7 @@ impl Suite {
         }
     }
 
-    /// `svstat` of one service, and how its output begins when that is up.
+    /// `svstat` of one service, and the beginning of its output for a service that is up.
     #[must_use]
     pub(crate) fn svstat(&self, dir: &str) -> Option<(Vec<String>, String)> {
         match self.kind {
@@ -148,7 +148,7 @@ impl Suite {
         }
     }
 
-    /// The process in `supervise/status`, 0 when the service is down.
+    /// The process in `supervise/status`; 0 if the service is down.
     #[must_use]
     pub(crate) fn status(&self, dir: &Path) -> Option<u32> {
         let record = std::fs::read(dir.join("supervise/status")).ok()?;
@@ -181,7 +181,7 @@ impl Suite {
             Kind::S6 => (self.name_of("log")?, vec![stamp.to_owned(), to.to_owned()]),
             Kind::Runit if selected => return None,
             Kind::Runit => {
-                // svlogd takes a directory that is there, and what it is told in it.
+                // svlogd needs an existing directory, and reads its configuration there.
                 let config = format!("s{FILE_SIZE}\nn{keep}\n");
                 std::fs::create_dir_all(to).ok()?;
                 std::fs::write(Path::new(to).join("config"), config).ok()?;
@@ -210,7 +210,7 @@ impl Suite {
         Some(Logger { command, label })
     }
 
-    /// The logger as services use it: its path, its name, and what comes after that.
+    /// The logger in a log script: its path, its name, and its arguments.
     pub(crate) fn log_script(&self) -> Option<(String, &'static str, &'static str)> {
         let (name, arguments) = match self.kind {
             Kind::Daemontools => ("multilog", "t ./main"),
@@ -220,7 +220,7 @@ impl Suite {
         Some((self.tool(name)?, name, arguments))
     }
 
-    /// Whether that is what a logger is called.
+    /// Whether this is the name of a logger.
     #[must_use]
     pub(crate) fn is_logger(name: &str) -> bool {
         matches!(name, "multilog" | "s6-log" | "svlogd")
@@ -232,7 +232,7 @@ impl Suite {
         self.command(program, &[])
     }
 
-    /// What sets the variables that the files of a directory name.
+    /// The loader that sets variables from the files of a directory.
     #[must_use]
     pub(crate) fn envdir(&self, dir: &str) -> Option<Vec<String>> {
         match self.kind {
@@ -241,7 +241,7 @@ impl Suite {
         }
     }
 
-    /// What holds a lock, and with `try_only` does not wait for it.
+    /// The loader that takes a lock. With `try_only` it does not wait for it.
     #[must_use]
     pub(crate) fn setlock(&self, try_only: bool, lock: &str) -> Option<Vec<String>> {
         match self.kind {

@@ -1,4 +1,4 @@
-//! What was measured: the rows of the table, and how they are printed.
+//! The results: the rows of the table, and their format.
 
 use std::fmt::Write;
 
@@ -43,7 +43,7 @@ const ROWS: [(Row, &str, &str, bool); 16] = [
     (Row::Tai64nlocal, "`tai64nlocal`", "M lines/s", true),
 ];
 
-/// What is known of one row and one column.
+/// The values of one row and one column.
 #[derive(Clone, Default, Debug)]
 struct Cell {
     values: Vec<f64>,
@@ -51,12 +51,12 @@ struct Cell {
     remark: &'static str,
 }
 
-/// All that was measured. The columns are the suites, and the limit after them.
+/// All results. The columns are the suites, then the limit.
 #[derive(Debug)]
 pub(crate) struct Table {
     columns: Vec<String>,
     cells: Vec<Vec<Cell>>,
-    /// What failed, in words.
+    /// The failures, in words.
     failures: Vec<String>,
     notes: Vec<String>,
 }
@@ -69,7 +69,7 @@ impl Table {
         Self { columns, cells, failures: vec![], notes: vec![] }
     }
 
-    /// The column of the physical limit.
+    /// The column of the limit.
     #[must_use]
     pub(crate) fn limit(&self) -> usize {
         self.columns.len() - 1
@@ -79,7 +79,7 @@ impl Table {
         self.cells.get_mut(row as usize)?.get_mut(column)
     }
 
-    /// Notes a value, or that the work was not done.
+    /// Adds a value, or a failure.
     pub(crate) fn add(&mut self, row: Row, column: usize, value: Result<f64, String>) {
         let failure = match value {
             Ok(value) => {
@@ -100,14 +100,14 @@ impl Table {
         }
     }
 
-    /// What stands behind the value.
+    /// Sets a remark behind the value.
     pub(crate) fn remark(&mut self, row: Row, column: usize, remark: &'static str) {
         if let Some(cell) = self.cell(row, column) {
             cell.remark = remark;
         }
     }
 
-    /// A line below the tables.
+    /// Adds a line below the tables.
     pub(crate) fn note(&mut self, note: String) {
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -120,7 +120,7 @@ impl Table {
         self.failures.is_empty()
     }
 
-    /// The table of medians, the table of ratios, and what there is to say.
+    /// The table of medians, the table of ratios, notes and failures.
     #[must_use]
     pub(crate) fn render(&self) -> String {
         let mut text = header(&self.columns);
@@ -152,7 +152,7 @@ impl Table {
         text
     }
 
-    /// How many times better each column is than daemontools, and how far the trials lie apart.
+    /// How many times better each column is than daemontools, and the range of the trials.
     fn ratios(&self) -> String {
         let Some(original) = self.columns.iter().position(|name| name == "daemontools") else {
             return String::new();
@@ -170,9 +170,9 @@ impl Table {
                 let value =
                     median(&cell.values).filter(|_| !cell.failed).map_or(String::new(), |value| {
                         let (better, worse) = if more { (value, base) } else { (base, value) };
-                        // Nothing is infinitely better.
+                        // A value of 0 has no ratio.
                         let ratio = if worse > 0.0 {
-                            format!("{}x ", two(better / worse))
+                            format!("{}x ", two_digits(better / worse))
                         } else {
                             String::new()
                         };
@@ -207,7 +207,7 @@ fn padded(value: &str) -> String {
     if value.is_empty() { " ".to_owned() } else { format!(" {value} ") }
 }
 
-/// The value in the middle.
+/// The median.
 #[must_use]
 pub(crate) fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();
@@ -217,8 +217,8 @@ pub(crate) fn median(values: &[f64]) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// A number with as many digits as it deserves.
-pub(crate) fn two(value: f64) -> String {
+/// A number with two significant digits or more.
+pub(crate) fn two_digits(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         99.5.. => format!("{value:.0}"),
@@ -228,12 +228,12 @@ pub(crate) fn two(value: f64) -> String {
     }
 }
 
-/// Microseconds, megabytes and counts need no tenths.
+/// Microseconds, megabytes and counts have no tenths.
 fn figure(value: f64, unit: &str) -> String {
     if matches!(unit, "us" | "MB/s" | "") && value >= 9.5 {
         format!("{value:.0}")
     } else {
-        two(value)
+        two_digits(value)
     }
 }
 
@@ -285,9 +285,9 @@ mod tests {
     }
 
     #[test]
-    fn digits_are_those_that_say_something() {
-        let said = [0.0, 0.000_43, 0.55, 6.64, 20.46, 91.6, 1002.0].map(two);
-        assert_eq!(said, ["0", "0.0004", "0.55", "6.6", "20.5", "91.6", "1002"]);
+    fn small_numbers_keep_two_significant_digits() {
+        let formatted = [0.0, 0.000_43, 0.55, 6.64, 20.46, 91.6, 1002.0].map(two_digits);
+        assert_eq!(formatted, ["0", "0.0004", "0.55", "6.6", "20.5", "91.6", "1002"]);
         assert_eq!(figure(91.6, "KiB"), "91.6");
         assert_eq!(figure(61.7, "us"), "62");
         assert_eq!(figure(0.4, ""), "0.40");

@@ -1,8 +1,8 @@
-//! One running supervision tree of a suite, with services that tell when they start.
+//! A running supervision tree of one suite, with services that report their starts.
 
 use crate::guard::{self, readable};
 use crate::suite::Suite;
-use crate::{Outcome, Place, Step, now};
+use crate::{Context, Measured, WorkDir, now};
 use harness::process;
 use rustix::fs::{CWD, FileType, Mode, OFlags, mknodat, openat};
 use rustix::pipe::fcntl_setpipe_size;
@@ -14,10 +14,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How long anything may take that ought to happen at once.
+/// Upper bound for an event that should happen at once.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(15);
 
-/// That a service has started.
+/// The start of a service.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Start {
     /// The monotonic clock at the first instruction of its program, in nanoseconds.
@@ -26,18 +26,19 @@ pub(crate) struct Start {
     service: u32,
 }
 
-/// The processes of a tree by what they are.
+/// The processes of a tree by kind.
 #[derive(Default, Debug)]
 pub(crate) struct Processes {
     pub(crate) supervises: Vec<u32>,
     pub(crate) loggers: Vec<u32>,
     pub(crate) services: Vec<u32>,
-    /// Anything else; after the start there should be none.
+    /// All others; after the start there should be none.
     pub(crate) others: Vec<u32>,
 }
 
-/// Services in a fresh directory, and the scanner that runs them. Dropped, it takes all with it.
-pub(crate) struct Tree<'s> {
+/// Services in a fresh directory, and the scanner that runs them. Its drop ends all processes and
+/// removes the directory.
+pub(crate) struct ScanTree<'s> {
     pub(crate) suite: &'s Suite,
     pub(crate) dir: PathBuf,
     probe: PathBuf,
@@ -48,25 +49,31 @@ pub(crate) struct Tree<'s> {
     logs: bool,
 }
 
-impl<'s> Tree<'s> {
-    /// Makes a tree of that many services, with a logger each or without.
+impl<'s> ScanTree<'s> {
+    /// Makes a tree of that many services, with or without loggers.
     ///
     /// # Errors
     ///
     /// If a file cannot be made.
-    pub(crate) fn new(place: &Place, suite: &'s Suite, services: u32, logs: bool) -> Outcome<Self> {
-        let dir = place.fresh(&suite.name)?;
-        fs::create_dir(dir.join("scan")).step("make the scan directory")?;
-        fs::create_dir(dir.join("sv")).step("make the services' directory")?;
+    pub(crate) fn new(
+        work_dir: &WorkDir,
+        suite: &'s Suite,
+        services: u32,
+        logs: bool,
+    ) -> Measured<Self> {
+        let dir = work_dir.fresh(&suite.name)?;
+        fs::create_dir(dir.join("scan")).context("make the scan directory")?;
+        fs::create_dir(dir.join("sv")).context("make the services' directory")?;
         let name = dir.join("sv/fifo");
-        mknodat(CWD, &name, FileType::Fifo, Mode::from_raw_mode(0o600), 0).step("make a FIFO")?;
-        // For reading and writing: its end never comes.
+        mknodat(CWD, &name, FileType::Fifo, Mode::from_raw_mode(0o600), 0)
+            .context("make a FIFO")?;
+        // Open for writing too, so that the FIFO never ends.
         let flags = OFlags::RDWR | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let fifo = openat(CWD, &name, flags, Mode::empty()).step("open the FIFO")?;
-        // With room for all of them at once; services do not wait.
-        fcntl_setpipe_size(&fifo, 1 << 20).step("enlarge the FIFO")?;
+        let fifo = openat(CWD, &name, flags, Mode::empty()).context("open the FIFO")?;
+        // The FIFO has room for the reports of all services, so no service waits.
+        fcntl_setpipe_size(&fifo, 1 << 20).context("enlarge the FIFO")?;
         let fifo = fifo.into();
-        let (probe, starts) = (place.probe.clone(), HashMap::new());
+        let (probe, starts) = (work_dir.probe.clone(), HashMap::new());
         let tree = Self { suite, dir, probe, fifo, scanner: None, starts, logs };
         for number in 0..services {
             tree.make(number)?;
@@ -81,94 +88,95 @@ impl<'s> Tree<'s> {
         self.dir.join(format!("sv/{number:05}"))
     }
 
-    /// Makes a service, which is not yet in the scan directory.
+    /// Makes a service outside of the scan directory.
     ///
     /// # Errors
     ///
     /// If a file cannot be made.
-    pub(crate) fn make(&self, number: u32) -> Outcome<()> {
+    pub(crate) fn make(&self, number: u32) -> Measured<()> {
         let dir = self.service(number);
-        fs::create_dir(&dir).step("make a service directory")?;
-        symlink(&self.probe, dir.join("run")).step("make run")?;
+        fs::create_dir(&dir).context("make a service directory")?;
+        symlink(&self.probe, dir.join("run")).context("make run")?;
         if self.logs {
-            fs::create_dir(dir.join("log")).step("make log")?;
-            // svlogd makes no directory.
+            fs::create_dir(dir.join("log")).context("make log")?;
+            // svlogd does not create its directory.
             if self.suite.kind == crate::suite::Kind::Runit {
-                fs::create_dir(dir.join("log/main")).step("make log/main")?;
+                fs::create_dir(dir.join("log/main")).context("make log/main")?;
             }
             let run = dir.join("log/run");
             let (path, name, arguments) = self.suite.log_script().ok_or("it has no logger")?;
-            // A link, because the kernel reads no long first line.
-            symlink(path, dir.join("log").join(name)).step("make a link")?;
+            // A link, because the kernel limits the length of the first line.
+            symlink(path, dir.join("log").join(name)).context("make a link")?;
             let script = format!("#!{} exec ./{name} {arguments}\n", self.probe.display());
-            fs::write(&run, script).step("write log/run")?;
-            fs::set_permissions(&run, Permissions::from_mode(0o755)).step("change log/run")?;
-            // What says in daemontools that there is a log.
-            fs::set_permissions(&dir, Permissions::from_mode(0o1755)).step("change a mode")?;
+            fs::write(&run, script).context("write log/run")?;
+            fs::set_permissions(&run, Permissions::from_mode(0o755)).context("change log/run")?;
+            // The sticky bit tells the original's svscan that there is a log.
+            fs::set_permissions(&dir, Permissions::from_mode(0o1755)).context("change a mode")?;
         }
         Ok(())
     }
 
-    /// Puts a service into the scan directory.
+    /// Links a service into the scan directory.
     ///
     /// # Errors
     ///
     /// If the link cannot be made.
-    pub(crate) fn link(&self, number: u32) -> Outcome<()> {
+    pub(crate) fn link(&self, number: u32) -> Measured<()> {
         let name = self.dir.join(format!("scan/{number:05}"));
-        symlink(format!("../sv/{number:05}"), name).step("make a link")
+        symlink(format!("../sv/{number:05}"), name).context("make a link")
     }
 
-    /// A program in the environment of the suite, silent and without input.
+    /// A program with the suite's `PATH`, without input and output.
     #[must_use]
     pub(crate) fn command(&self, command: &[String]) -> Command {
         quiet(self.suite, command)
     }
 
-    /// Starts the scanner. Gives the moment before.
+    /// Starts the scanner. Returns the moment before.
     ///
     /// # Errors
     ///
     /// If it cannot be started.
-    pub(crate) fn start(&mut self) -> Outcome<u64> {
+    pub(crate) fn start(&mut self) -> Measured<u64> {
         let scan = self.dir.join("scan");
-        let services = u32::try_from(fs::read_dir(&scan).step("read scan")?.count()).unwrap_or(0);
-        // runsvdir waits when a directory was changed in this very second.
+        let services =
+            u32::try_from(fs::read_dir(&scan).context("read scan")?.count()).unwrap_or(0);
+        // runsvdir waits if the directory was changed in the current second.
         let long_ago = SystemTime::now() - Duration::from_secs(1000);
-        File::open(&scan).and_then(|dir| dir.set_modified(long_ago)).step("change a time")?;
+        File::open(&scan).and_then(|dir| dir.set_modified(long_ago)).context("change a time")?;
         let scanner = self.suite.scanner(&scan.to_string_lossy(), services);
         let scanner = scanner.ok_or("it has no scanner")?;
-        let said = File::create(self.dir.join("said")).step("make a file")?;
+        let messages = File::create(self.dir.join("messages")).context("make a file")?;
         let mut command = self.command(&scanner);
-        command.current_dir(&self.dir).stderr(said);
+        command.current_dir(&self.dir).stderr(messages);
         let before = now();
-        self.scanner = Some(command.spawn().step("start the scanner")?);
+        self.scanner = Some(command.spawn().context("start the scanner")?);
         Ok(before)
     }
 
-    /// Starts a service without any supervision.
+    /// Starts a service without supervision.
     ///
     /// # Errors
     ///
     /// If it cannot be started.
-    pub(crate) fn start_bare(&self, number: u32) -> Outcome<Child> {
+    pub(crate) fn start_bare(&self, number: u32) -> Measured<Child> {
         let mut command = self.command(&["./run".to_owned()]);
-        command.current_dir(self.service(number)).spawn().step("start a service")
+        command.current_dir(self.service(number)).spawn().context("start a service")
     }
 
-    /// The scanner's process.
+    /// The pid of the scanner.
     #[must_use]
     pub(crate) fn scanner(&self) -> u32 {
         self.scanner.as_ref().map_or(0, Child::id)
     }
 
-    /// What the scanner and its children have said.
+    /// The messages of the scanner and its children.
     #[must_use]
-    pub(crate) fn said(&self) -> String {
-        fs::read_to_string(self.dir.join("said")).unwrap_or_default()
+    pub(crate) fn messages(&self) -> String {
+        fs::read_to_string(self.dir.join("messages")).unwrap_or_default()
     }
 
-    /// Takes what services have told, and waits for something if there is nothing.
+    /// Reads the reports of services. Waits for one if there is none.
     fn listen(&mut self, patience: Duration) {
         let mut records = [0; 16 * 256];
         if !readable(&self.fifo, patience) {
@@ -188,20 +196,20 @@ impl<'s> Tree<'s> {
         }
     }
 
-    /// Waits until that many different services have started and live. Gives the last start.
+    /// Waits until that many different services have started and live. Returns the last start.
     ///
     /// # Errors
     ///
-    /// Says how many have, when that takes too long.
-    pub(crate) fn wait_up(&mut self, services: u32, deadline: Duration) -> Outcome<u64> {
+    /// After the deadline, with the number of services that live.
+    pub(crate) fn wait_up(&mut self, services: u32, deadline: Duration) -> Measured<u64> {
         let end = Instant::now() + deadline;
         while self.starts.len() < services as usize && Instant::now() < end {
             self.listen(Duration::from_millis(200));
         }
         let living = self.starts.values().filter(|start| process::is_alive(start.pid)).count();
         if living != services as usize {
-            let said = self.said().lines().take(3).collect::<Vec<_>>().join("; ");
-            return Err(format!("{living} of {services} services are up ({said})"));
+            let messages = self.messages().lines().take(3).collect::<Vec<_>>().join("; ");
+            return Err(format!("{living} of {services} services are up ({messages})"));
         }
         Ok(self.starts.values().map(|start| start.at).max().unwrap_or(0))
     }
@@ -210,13 +218,13 @@ impl<'s> Tree<'s> {
     ///
     /// # Errors
     ///
-    /// If it does not in time.
+    /// After the deadline.
     pub(crate) fn wait_start(
         &mut self,
         number: u32,
         before: u32,
         deadline: Duration,
-    ) -> Outcome<Start> {
+    ) -> Measured<Start> {
         let end = Instant::now() + deadline;
         loop {
             match self.starts.get(&number) {
@@ -227,13 +235,13 @@ impl<'s> Tree<'s> {
         }
     }
 
-    /// Waits until the record says of a service that it is down (`true`), or up as its newest
-    /// process. Gives the moment.
+    /// Waits until the status of a service says down, or names its newest process. Returns the
+    /// moment.
     ///
     /// # Errors
     ///
-    /// If it does not say so in time.
-    pub(crate) fn wait_status(&self, number: u32, down: bool) -> Outcome<u64> {
+    /// After the deadline.
+    pub(crate) fn wait_status(&self, number: u32, down: bool) -> Measured<u64> {
         let (dir, end) = (self.service(number), Instant::now() + DEADLINE);
         let newest = self.starts.get(&number).map(|start| start.pid);
         while Instant::now() < end {
@@ -246,7 +254,7 @@ impl<'s> Tree<'s> {
         Err(format!("the status did not say {}", if down { "down" } else { "up" }))
     }
 
-    /// The processes that there are, apart from the scanner.
+    /// The processes of the tree without the scanner.
     #[must_use]
     pub(crate) fn processes(&self) -> Processes {
         let mut found = Processes::default();
@@ -264,15 +272,15 @@ impl<'s> Tree<'s> {
         found
     }
 
-    /// Waits until there are as many processes of each kind as there have to be.
+    /// Waits until the number of processes of each kind is right.
     ///
     /// # Errors
     ///
-    /// Says how many there are, when that takes too long.
-    pub(crate) fn wait_complete(&self, services: u32, deadline: Duration) -> Outcome<Processes> {
+    /// After the deadline, with the numbers.
+    pub(crate) fn wait_complete(&self, services: u32, deadline: Duration) -> Measured<Processes> {
         let services = services as usize;
         let loggers = if self.logs { services } else { 0 };
-        // runsv has both the service and its logger.
+        // runsv supervises both the service and its logger.
         let one_each = self.suite.kind == crate::suite::Kind::Runit;
         let supervises = if one_each { services } else { services + loggers };
         let end = Instant::now() + deadline;
@@ -292,12 +300,12 @@ impl<'s> Tree<'s> {
         }
     }
 
-    /// Waits until the log of each service has the one line that it has said, with a stamp.
+    /// Waits until the log of each service has its one line, with a stamp.
     ///
     /// # Errors
     ///
-    /// Names the first one that does not have it in time.
-    pub(crate) fn wait_logged(&self, services: u32, deadline: Duration) -> Outcome<()> {
+    /// After the deadline, with the first service without it.
+    pub(crate) fn wait_logged(&self, services: u32, deadline: Duration) -> Measured<()> {
         let end = Instant::now() + deadline;
         for number in 0..services {
             let name = self.service(number).join("log/main/current");
@@ -315,12 +323,12 @@ impl<'s> Tree<'s> {
         Ok(())
     }
 
-    /// Asks the scanner to end all, and waits until it has. Gives how long that took.
+    /// Sends TERM to the scanner, and waits until it has ended. Returns the duration.
     ///
     /// # Errors
     ///
-    /// If it does not end, or something is left.
-    pub(crate) fn stop(&mut self, deadline: Duration) -> Outcome<Duration> {
+    /// If it does not end, or a process is left.
+    pub(crate) fn stop(&mut self, deadline: Duration) -> Measured<Duration> {
         let pid = self.scanner();
         let mut scanner = self.scanner.take().ok_or("no scanner")?;
         let all = process::descendants(pid);
@@ -336,9 +344,9 @@ impl<'s> Tree<'s> {
     }
 }
 
-impl Drop for Tree<'_> {
+impl Drop for ScanTree<'_> {
     fn drop(&mut self) {
-        // The scanner first, then the supervises, so that nothing is started again.
+        // The scanner first, then the supervises, so that they start nothing again.
         let mut first = vec![];
         if let Some(mut scanner) = self.scanner.take() {
             first = self.processes_of(scanner.id());
@@ -350,7 +358,7 @@ impl Drop for Tree<'_> {
     }
 }
 
-impl Tree<'_> {
+impl ScanTree<'_> {
     fn processes_of(&self, scanner: u32) -> Vec<u32> {
         let name = self.suite.supervise();
         let is_supervise = |pid: &u32| {
@@ -360,7 +368,7 @@ impl Tree<'_> {
     }
 }
 
-/// A program in the environment of a suite, silent and without input.
+/// A program with the `PATH` of a suite, without input and output.
 #[must_use]
 pub(crate) fn quiet(suite: &Suite, command: &[String]) -> Command {
     let (program, arguments) = command.split_first().map_or(("", [].as_slice()), |(p, a)| (p, a));

@@ -1,4 +1,4 @@
-//! Chooses the flavour: raw where we have start code for the architecture, libc elsewhere.
+//! Chooses the flavour: raw on architectures with start code, libc on the others.
 
 fn main() {
     println!("cargo::rustc-check-cfg=cfg(libc_flavour)");

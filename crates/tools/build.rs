@@ -1,7 +1,7 @@
-//! Links the executable statically, at a fixed address: without a dynamic loader and without
-//! relocations it starts fastest and shares every page it does not write.
+//! Links the executable statically and at a fixed address.
 //!
-//! The libc flavour has to be told so by the compiler's own flags as well:
+//! Without a dynamic loader and relocations it starts fastest, and processes share all pages that
+//! they do not write. The libc flavour needs flags of the compiler, too:
 //! `RUSTFLAGS="-C target-feature=+crt-static -C relocation-model=static" cargo build --release
 //! --features libc --target x86_64-unknown-linux-gnu`.
 
@@ -10,7 +10,7 @@ fn main() {
     let libc = std::env::var_os("CARGO_FEATURE_LIBC").is_some()
         || !matches!(arch.as_str(), "x86_64" | "aarch64");
     let args: &[&str] = if libc {
-        // What a static glibc needs of the compiler's own library.
+        // A static glibc needs parts of libgcc.
         &["-Wl,-Bstatic", "-Wl,--start-group", "-lc", "-lgcc", "-lgcc_eh", "-Wl,--end-group"]
     } else {
         &[
@@ -19,7 +19,7 @@ fn main() {
             "-nostartfiles",
             "-Wl,--build-id=none",
             "-Wl,-z,norelro",
-            // What is written shares its only page with what the kernel fills up with zeros.
+            // Puts the written data into the page that the kernel fills up with zeros.
             concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/last.ld"),
             "-Wl,-z,separate-loadable-segments",
         ]

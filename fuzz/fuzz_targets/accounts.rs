@@ -1,51 +1,52 @@
-//! Lines of /etc/passwd, /etc/group and /proc/locks, ids and limits, read another way.
+//! Lines of /etc/passwd, /etc/group and /proc/locks, ids and limits, against simpler parsers.
 #![no_main]
 
-use daemontools_core::accounts::{self, Account};
-use daemontools_core::limits::{self, Value};
-use daemontools_core::{locks, path_search};
+use daemontools_core::loaders::accounts::{self, Account};
+use daemontools_core::loaders::limits::{self, Limit};
+use daemontools_core::loaders::path_search;
+use daemontools_core::text::proc_locks;
 use daemontools_fuzz::parts;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let [name, line] = parts(data);
-    // Also whoever the line is about, so that a name need not be guessed.
+    // The name of the line as well, which the fuzzer would have to guess.
     let own = line.trim_ascii_start().split(|&c| c == b':').next().unwrap_or_default();
     for name in [name, own] {
-        let possible = !name.is_empty()
+        let valid = !name.is_empty()
             && !b"+-".contains(&name[0])
             && name.iter().all(|&c| c != b':' && c != b'\n');
-        assert_eq!(accounts::possible(name), possible);
-        assert_eq!(accounts::account(line, name), account(line, name).filter(|_| possible));
-        assert_eq!(accounts::group_of(line, name), group(line, name).filter(|_| possible));
+        assert_eq!(accounts::is_valid_name(name), valid);
+        assert_eq!(accounts::parse_passwd_line(line, name), account(line, name).filter(|_| valid));
+        assert_eq!(accounts::parse_group_line(line, name), group(line, name).filter(|_| valid));
     }
-    // Nobody is found by the name of another field.
+    // Other fields of the line are no names.
     for field in line.split(|&c| c == b':').skip(1) {
         let named = line.trim_ascii_start().split(|&c| c == b':').next() == Some(field);
-        assert!(accounts::account(line, field).is_none() || named);
+        assert!(accounts::parse_passwd_line(line, field).is_none() || named);
     }
-    assert_eq!(accounts::id(name), number(name));
-    if let Some(account) = accounts::numeric(name) {
+    assert_eq!(accounts::parse_id(name), number(name));
+    if let Some(account) = accounts::parse_uid_gid(name) {
         let Account { uid, gid, .. } = account;
         assert!(uid != u32::MAX && gid != u32::MAX);
-        assert_eq!(accounts::numeric(format!("{uid}:{gid}").as_bytes()), Some(account));
+        assert_eq!(accounts::parse_uid_gid(format!("{uid}:{gid}").as_bytes()), Some(account));
     }
     let limit = match name {
-        b"=" => Some(Value::Hard),
-        b"-" => Some(Value::Unlimited),
+        b"=" => Some(Limit::Hard),
+        b"-" => Some(Limit::Unlimited),
         _ if name.iter().all(u8::is_ascii_digit) => {
-            // What does not fit wraps around.
+            // Numbers beyond 64 bits wrap around.
             let digits = name.iter().map(|c| u128::from(c - b'0'));
             let number = digits.fold(0, |n, digit| (n * 10 + digit) % (1 << 64));
-            Some(Value::AtMost(u64::try_from(number).expect("it was made to fit")))
+            Some(Limit::AtMost(u64::try_from(number).expect("below 2^64")))
         }
         _ => None,
     };
-    assert_eq!(limits::value(name), limit);
-    for (inode, (major, minor), pid) in locks::holders(line) {
-        // As the kernel writes it, it is read again.
+    assert_eq!(limits::parse(name), limit);
+    for (inode, (major, minor), pid) in proc_locks::holders(line) {
+        // The kernel's text for the same lock is read back.
         let text = format!("1: FLOCK  ADVISORY  WRITE {pid} {major:02x}:{minor:02x}:{inode} 0 EOF");
-        let again: Vec<_> = locks::holders(text.as_bytes()).collect();
+        let again: Vec<_> = proc_locks::holders(text.as_bytes()).collect();
         assert_eq!(again, [(inode, (major, minor), pid)]);
         assert!(pid.get() > 0);
     }
@@ -59,7 +60,7 @@ fn text(bytes: &[u8]) -> Vec<&[u8]> {
 
 fn number(digits: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(digits).ok()?;
-    // `parse` would take a sign.
+    // `parse` accepts a sign.
     text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())?
 }
 

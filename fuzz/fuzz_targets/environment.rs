@@ -1,7 +1,9 @@
-//! envdir's files, envini's and envfile's: what a setting is does not hang on what means nothing.
+//! The files of envdir, envini and envfile: comments, blanks and further lines change no setting.
 #![no_main]
 
-use daemontools_core::{envdir, envfile, envini};
+use daemontools_core::loaders::envdir;
+use daemontools_core::loaders::envfile;
+use daemontools_core::loaders::envini;
 use daemontools_fuzz::parts;
 use libfuzzer_sys::fuzz_target;
 
@@ -25,7 +27,7 @@ fn directory(text: &[u8]) {
     let restored: Vec<u8> = value.iter().map(|&c| if c == b'\n' { 0 } else { c }).collect();
     assert!(line.starts_with(&restored));
     assert!(line[restored.len()..].iter().all(|c| b" \t".contains(c)));
-    // Further lines mean nothing.
+    // Further lines are ignored.
     let longer = [line, b"\nmore\0"].concat();
     assert_eq!(envdir::parse(&longer), envdir::Setting::Set(value));
 }
@@ -50,14 +52,14 @@ fn ini(prefix: &[u8], text: &[u8]) {
     for end in [&b"\r\n"[..], b" \n", b"\n\n", b"\n; a = b\n", b"\n\t"] {
         assert_eq!(ini_settings(prefix, &with(end)), all, "{}", end.escape_ascii());
     }
-    // Settings behind others do not change them.
+    // A setting does not change those before it.
     let longer = ini_settings(prefix, &[text, b"\n[last]\nname = value"].concat());
     let (last, before) = longer.split_last().expect("there is one");
     assert_eq!(before, all);
     assert_eq!(*last, ([prefix, b"last_name"].concat(), b"value".to_vec()));
 }
 
-fn file_settings(text: &[u8]) -> (Settings, Result<(), envfile::Wrong>) {
+fn file_settings(text: &[u8]) -> (Settings, Result<(), envfile::EnvfileError>) {
     let mut all = Settings::new();
     let result = envfile::settings(text, |name, value| all.push((name.to_vec(), value.to_vec())));
     (all, result)
@@ -67,18 +69,18 @@ fn file(text: &[u8]) {
     let (all, result) = file_settings(text);
     let lines = text.split(|&c| c == b'\n').count();
     assert!(all.len() <= lines);
-    if let Err(wrong) = result {
-        assert!((1..=lines as u64).contains(&wrong.line), "there is no line {}", wrong.line);
-        // It is there: from that line on, it is the first thing that is read.
-        let before = text.split_inclusive(|&c| c == b'\n').take(wrong.line as usize - 1);
+    if let Err(error) = result {
+        assert!((1..=lines as u64).contains(&error.line), "there is no line {}", error.line);
+        // A text that begins with that line has the same error in line 1.
+        let before = text.split_inclusive(|&c| c == b'\n').take(error.line as usize - 1);
         let rest = &text[before.map(<[u8]>::len).sum()..];
-        assert_eq!(file_settings(rest), (vec![], Err(envfile::Wrong { line: 1, ..wrong })));
+        assert_eq!(file_settings(rest), (vec![], Err(envfile::EnvfileError { line: 1, ..error })));
     }
-    // A line before it that means nothing moves it.
+    // A comment before the text only changes the line number.
     let (moved, later) = file_settings(&[b"  # nothing = \"\n", text].concat());
-    let expected = result.map_err(|wrong| envfile::Wrong { line: wrong.line + 1, ..wrong });
+    let expected = result.map_err(|error| envfile::EnvfileError { line: error.line + 1, ..error });
     assert_eq!((&moved, later), (&all, expected));
-    // What was read can be written, and is read again.
+    // The settings are written with quotes, and read back.
     let mut written = Vec::new();
     for (name, value) in &all {
         assert!(!name.is_empty() && !name.iter().any(|c| c.is_ascii_whitespace() || *c == b'='));
@@ -92,7 +94,7 @@ fn file(text: &[u8]) {
         }
         written.extend_from_slice(b"\" \n");
     }
-    // A name that would be a comment at the beginning of its line came behind `export`.
+    // A name that begins like a comment is possible only after `export`.
     if all.iter().all(|(name, _)| !matches!(name[0], b'#' | b';')) {
         assert_eq!(file_settings(&written), (all, Ok(())), "{}", written.escape_ascii());
     }

@@ -1,10 +1,11 @@
-//! `supervise/status` and `supervise/state`: any bytes, as they are read, shown and written again.
+//! `supervise/status` and `supervise/state`: any bytes are parsed, shown and written back.
 #![no_main]
 
 use daemontools_core::Ended;
-use daemontools_core::detail::{self, Detail, Found, Usage};
-use daemontools_core::status::{self, Record, StateCode, Want};
-use daemontools_core::tai::Tai64n;
+use daemontools_core::state_dir::describe::{Usage, describe};
+use daemontools_core::state_dir::detail::{self, Detail, StateFile};
+use daemontools_core::state_dir::status::{self, StateCode, StatusRecord, Want};
+use daemontools_core::time::tai::Tai64n;
 use daemontools_fuzz::{assert_harmless, moment};
 use libfuzzer_sys::fuzz_target;
 
@@ -26,8 +27,9 @@ fn status_file(kind: u8, bytes: &[u8]) {
         let Some(record) = record else {
             continue;
         };
-        // The same again, but for what has more than one form.
-        let mut expected: [u8; 18] = bytes[at..at + 18].try_into().expect("it was read");
+        // The same bytes, except for fields with several encodings.
+        let mut expected: [u8; 18] =
+            bytes[at..at + 18].try_into().expect("the file is long enough");
         expected[16] = u8::from(expected[16] != 0 && record.pid != 0);
         if record.want == Want::Once {
             expected[17] = 0;
@@ -42,22 +44,22 @@ fn status_file(kind: u8, bytes: &[u8]) {
         }
         line(&record, true, moment(&bytes[3..]));
     }
-    // What is written is read as what it was.
-    let main = Record { paused: main.paused && main.pid != 0, ..main };
-    let log = log.map(|log| Record { paused: log.paused && log.pid != 0, ..log });
+    // Written records are read back.
+    let main = StatusRecord { paused: main.paused && main.pid != 0, ..main };
+    let log = log.map(|log| StatusRecord { paused: log.paused && log.pid != 0, ..log });
     let mut room = [0xaa; 40];
     let written = status::write_file(&main, log.as_ref(), &mut room);
-    let again = status::parse_file(written).expect("it was written");
-    // A log script without a state of its own is not written.
+    let again = status::parse_file(written).expect("it was written by us");
+    // The record of the log script needs a state.
     let log = log.filter(|log| main.state.is_some() && log.state.is_some());
     assert_eq!(again, (main, log));
 }
 
-/// The line of svstat, by `format!`.
-fn line(record: &Record, normally_up: bool, now: Tai64n) {
+/// Compares the line of svstat with one made by `format!`.
+fn line(record: &StatusRecord, normally_up: bool, now: Tai64n) {
     let mut out = Vec::new();
     status::describe(record, normally_up, now, &mut out);
-    let Record { pid, paused, want, .. } = *record;
+    let StatusRecord { pid, paused, want, .. } = *record;
     let age = now.seconds.saturating_sub(record.since.seconds);
     let mut expected = if pid == 0 {
         format!("down {age} seconds")
@@ -90,7 +92,7 @@ fn line(record: &Record, normally_up: bool, now: Tai64n) {
 }
 
 fn state_file(kind: u8, text: &[u8]) {
-    let status = Record {
+    let status = StatusRecord {
         since: moment(text),
         pid: u32::from(kind),
         paused: false,
@@ -98,22 +100,25 @@ fn state_file(kind: u8, text: &[u8]) {
         state: None,
     };
     let Some(read) = Detail::parse(text) else {
-        assert_eq!(Found::judge(Some(text), &status), Found::Unsettled);
+        assert_eq!(StateFile::classify(Some(text), &status), StateFile::Stale);
         return;
     };
-    assert_eq!(Found::judge(Some(text), &status).detail().is_some(), read.since == status.since);
     assert_eq!(
-        Found::judge(Some(text), &Record { since: read.since, ..status }),
-        Found::Detail(read)
+        StateFile::classify(Some(text), &status).detail().is_some(),
+        read.since == status.since
     );
-    // What was written once is read and written the same for ever.
+    assert_eq!(
+        StateFile::classify(Some(text), &StatusRecord { since: read.since, ..status }),
+        StateFile::Current(read)
+    );
+    // Writing is idempotent.
     let mut once = Vec::new();
     read.to_text(&mut once);
     assert!(once.len() <= detail::LEN, "{} bytes", once.len());
     for line in once.split(|&c| c == b'\n') {
         assert_harmless(line);
     }
-    let again = Detail::parse(&once).expect("it was written");
+    let again = Detail::parse(&once).expect("it was written by us");
     let mut twice = Vec::new();
     again.to_text(&mut twice);
     assert_eq!(once, twice);
@@ -127,7 +132,7 @@ fn state_file(kind: u8, text: &[u8]) {
     });
     let mut shown = Vec::new();
     let usage = Usage::parse(text, text);
-    detail::describe(Some(&read), end, usage, moment(text), &mut shown);
+    describe(Some(&read), end, usage, moment(text), &mut shown);
     assert_harmless(&shown);
     assert!(std::str::from_utf8(&shown).is_ok());
     assert!(shown.is_empty() || shown.starts_with(b", "));

@@ -1,8 +1,8 @@
-//! The machine of a service, in the small kernels of its tests, which check its rules after every
-//! step: any policy, any control bytes, and whatever can happen to a service and its supervise.
+//! The supervise machine with any policy, control bytes and events, in the small kernels of its tests,
+//! which check the rules after every step.
 #![no_main]
 
-#[expect(dead_code, reason = "the stories of the tests are not told here")]
+#[expect(dead_code, reason = "only the tests use all of it")]
 #[path = "../../crates/core/tests/common/mod.rs"]
 mod common;
 #[path = "../../crates/core/tests/common/plain_kernel.rs"]
@@ -11,17 +11,19 @@ mod plain_kernel;
 mod policy_kernel;
 
 use daemontools_core::Ended;
-use daemontools_core::command::{Command, Decoder, Scope};
-use daemontools_core::detail::Reason;
-use daemontools_core::options::{Check, Limit, Personality, Reach, Restart, Stop};
-use daemontools_core::sd_notify::{Line, lines};
+use daemontools_core::options::{
+    Essential, HealthCheck, Personality, RestartDelay, RestartLimit, StopPolicy,
+};
+use daemontools_core::state_dir::control::{Command, Decoder, Scope};
+use daemontools_core::state_dir::phase::Reason;
+use daemontools_core::supervise::sd_notify::{Line, lines};
 use daemontools_core::supervise::{Policy, Scripts};
 use libfuzzer_sys::arbitrary::{Result, Unstructured};
 use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
 
 fuzz_target!(|data: &[u8]| {
-    // An input that is too short for another step is at its end.
+    // The input ends where it is too short for another step.
     let _ = story(&mut Unstructured::new(data));
 });
 
@@ -78,7 +80,7 @@ fn plain_acts(data: &mut Unstructured<'_>) -> Result<Vec<plain_kernel::Act>> {
             return Ok(commands.map(|(byte, scope)| Act::Command(byte, scope)).collect());
         }
         1 => {
-            // A death that nobody can tell of has a supervise as its witness here.
+            // In this kernel a supervisor sees every end, so none is unknown.
             let how = ended(data)?;
             Act::Die(if how == Ended::Unknown { Ended::Exited(0) } else { how })
         }
@@ -108,16 +110,16 @@ fn policy_acts(data: &mut Unstructured<'_>) -> Result<Vec<policy_kernel::Act>> {
         7 => {
             let length = data.int_in_range(0..=40)?;
             let datagram = data.bytes(length)?;
-            let words = lines(datagram).filter_map(|line| match line {
-                Line::Word(word) => Some(Act::Say(word)),
-                Line::Main(_) => Some(Act::Move),
+            let acts = lines(datagram).filter_map(|line| match line {
+                Line::Notification(notification) => Some(Act::Notify(notification)),
+                Line::MainPid(_) => Some(Act::Move),
                 Line::Status(_) => None,
             });
-            return Ok(words.collect());
+            return Ok(acts.collect());
         }
         8 => Act::Check(data.arbitrary()?),
         9 => Act::Available,
-        10 => Act::Bereft,
+        10 => Act::DependencyLost,
         11 => Act::Move,
         12 => Act::Forks(data.arbitrary()?),
         13 => Act::Slow(data.arbitrary()?),
@@ -131,7 +133,7 @@ fn policy_acts(data: &mut Unstructured<'_>) -> Result<Vec<policy_kernel::Act>> {
     }])
 }
 
-/// A time as a file can give it: mostly short, at times the longest.
+/// A time as an option file can give it: mostly short, sometimes very long.
 fn time(data: &mut Unstructured<'_>) -> Result<Duration> {
     Ok(match data.int_in_range(0..=15)? {
         0 => Duration::from_millis(data.int_in_range(10..=u64::MAX)?),
@@ -158,23 +160,23 @@ fn policy(data: &mut Unstructured<'_>) -> Result<Policy> {
             stop: data.arbitrary()? && encore,
             finish: data.arbitrary()? && matches!(personality, S6 | Runit),
         },
-        stop: Stop {
+        stop: StopPolicy {
             timeout: maybe(data, time)?,
-            reach: *data.choose(&[Reach::Process, Reach::Group, Reach::Tree])?,
+            scope: *data.choose(&[Scope::Process, Scope::Group, Scope::Tree])?,
             kill_group: data.arbitrary()?,
             ..Policy::ORIGINAL.stop
         },
         finish_timeout: maybe(data, time)?,
-        announces: data.arbitrary()?,
+        notifies_readiness: data.arbitrary()?,
         ready_timeout: maybe(data, time)?,
         watchdog: maybe(data, time)?,
         check: maybe(data, |data| {
             let failures = data.int_in_range(0..=3)?;
-            Ok(Check { interval: time(data)?, timeout: time(data)?, failures })
+            Ok(HealthCheck { interval: time(data)?, timeout: time(data)?, failures })
         })?,
         restart: maybe(data, |data| {
             let (min, more) = (time(data)?, time(data)?);
-            Ok(Restart {
+            Ok(RestartDelay {
                 min,
                 max: min.saturating_add(more),
                 factor: data.int_in_range(1..=100)?,
@@ -183,7 +185,10 @@ fn policy(data: &mut Unstructured<'_>) -> Result<Policy> {
             })
         })?,
         limit: maybe(data, |data| {
-            Ok(Limit { deaths: data.int_in_range(1..=4)?, within: time(data)? })
+            Ok(RestartLimit { deaths: data.int_in_range(1..=4)?, within: time(data)? })
+        })?,
+        essential: maybe(data, |data| {
+            Ok(if data.arbitrary()? { Essential::Any } else { Essential::Failed })
         })?,
     })
 }

@@ -1,16 +1,15 @@
-//! What is said to a supervise and to `svc`: datagrams of a service, control bytes, command lines,
-//! and what a wait makes of a status.
+//! Input of supervise and svc: notifications, control bytes, command lines, and the goals of a wait.
 #![no_main]
 
-use daemontools_core::command::{
+use daemontools_core::state_dir::control::{
     Command, Decoder, ENCORE_LETTERS, Message, ORIGINAL_LETTERS, Scope, Target,
 };
-use daemontools_core::detail::Found;
-use daemontools_core::getopt::{Getopt, Opt};
-use daemontools_core::goal::{Asked, Goal, Keeper, Seen, Verdict};
-use daemontools_core::sd_notify::{self, Line};
-use daemontools_core::status::{self, Record};
-use daemontools_core::supervise::Word;
+use daemontools_core::state_dir::detail::StateFile;
+use daemontools_core::state_dir::goal::{Goal, Observed, Progress, SentCommands, SupervisorState};
+use daemontools_core::state_dir::status::{self, StatusRecord};
+use daemontools_core::supervise::Notification;
+use daemontools_core::supervise::sd_notify::{self, Line};
+use daemontools_core::text::getopt::{Getopt, Opt};
 use daemontools_fuzz::parts;
 use libfuzzer_sys::fuzz_target;
 use std::time::Duration;
@@ -30,31 +29,33 @@ fuzz_target!(|data: &[u8]| {
 fn datagram(text: &[u8]) {
     let read: Vec<Line<'_>> = sd_notify::lines(text).collect();
     let lines: Vec<&[u8]> = text.split(|&c| c == b'\n').collect();
-    let expected: Vec<Line<'_>> = lines.iter().filter_map(|line| said(line)).collect();
+    let expected: Vec<Line<'_>> = lines.iter().filter_map(|line| parsed(line)).collect();
     assert_eq!(read, expected);
 }
 
-fn said(line: &[u8]) -> Option<Line<'_>> {
+fn parsed(line: &[u8]) -> Option<Line<'_>> {
     if let Some(text) = line.strip_prefix(b"STATUS=") {
         return Some(Line::Status(text));
     }
     let line = std::str::from_utf8(line).ok()?;
-    Some(Line::Word(match line {
-        "READY=1" => Word::Ready,
-        "RELOADING=1" => Word::Reloading,
-        "STOPPING=1" => Word::Stopping,
-        "WATCHDOG=1" => Word::Alive,
-        "WATCHDOG=trigger" => Word::Sick,
+    Some(Line::Notification(match line {
+        "READY=1" => Notification::Ready,
+        "RELOADING=1" => Notification::Reloading,
+        "STOPPING=1" => Notification::Stopping,
+        "WATCHDOG=1" => Notification::KeepAlive,
+        "WATCHDOG=trigger" => Notification::WatchdogTrigger,
         _ => {
             let (key, value) = line.split_once('=')?;
             let digits = value.bytes().all(|c| c.is_ascii_digit());
             let number: u64 = value.parse().ok().filter(|_| digits)?;
             match key {
-                "WATCHDOG_USEC" if number > 0 => Word::WatchdogTime(Duration::from_micros(number)),
-                "EXTEND_TIMEOUT_USEC" => Word::Extend(Duration::from_micros(number)),
+                "WATCHDOG_USEC" if number > 0 => {
+                    Notification::WatchdogTimeout(Duration::from_micros(number))
+                }
+                "EXTEND_TIMEOUT_USEC" => Notification::ExtendTimeout(Duration::from_micros(number)),
                 "MAINPID" => {
                     let pid = i32::try_from(number).ok().and_then(daemontools_core::Pid::new)?;
-                    return Some(Line::Main(pid));
+                    return Some(Line::MainPid(pid));
                 }
                 _ => return None,
             }
@@ -67,7 +68,7 @@ fn message(data: &[u8]) {
     let mut message = Message::default();
     letters.iter().for_each(|&letter| message.add(letter));
     let bytes = message.finish();
-    // By the description of `Message`.
+    // As the documentation of `Message` says.
     let mut expected = Vec::new();
     for segment in letters.chunk_by(|_, next| !b"lL".contains(next)) {
         let mut seen = Vec::new();
@@ -96,18 +97,18 @@ fn message(data: &[u8]) {
             before.iter().all(|(to, _, scope)| (*to, *scope) == (Target::Main, Scope::Process))
         );
     }
-    // What follows in the same read is not for whom this message chose.
+    // A message in the same read starts with the default target and scope.
     if chooses {
         let mut fresh = Decoder::default();
         for &byte in later {
             assert_eq!(decoder.feed(byte), fresh.feed(byte));
         }
     }
-    let asked = Asked::by(&bytes);
+    let sent = SentCommands::decode(&bytes);
     let main = before.iter().filter(|(to, ..)| *to == Target::Main).map(|(_, command, _)| command);
-    let wishes = main.filter(|it| matches!(it, Command::Up | Command::Down | Command::Once));
-    let last = wishes.fold(None, |_, command| Some(*command));
-    assert_eq!(asked.once, last == Some(Command::Once));
+    let wanted = main.filter(|it| matches!(it, Command::Up | Command::Down | Command::Once));
+    let last = wanted.fold(None, |_, command| Some(*command));
+    assert_eq!(sent.once, last == Some(Command::Once));
 }
 
 fn command_line(data: &[u8]) {
@@ -148,33 +149,35 @@ fn command_line(data: &[u8]) {
 
 fn wait(data: &[u8]) {
     let [message, before, status, state] = parts(data);
-    // Short ones are filled up, and so are none.
+    // Short texts are padded with zeros.
     let record = |text: &[u8]| {
         let mut bytes = [0; status::ENCORE_LEN];
-        bytes.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
-        Record::from_bytes(bytes.get(..if text.len() > 18 { 20 } else { 18 })?)
+        bytes.iter_mut().zip(text).for_each(|(out, byte)| *out = *byte);
+        StatusRecord::from_bytes(bytes.get(..if text.len() > 18 { 20 } else { 18 })?)
     };
     let Some(status) = record(status) else {
         return;
     };
     let before = record(before).filter(|_| !before.is_empty());
-    let asked = Asked::by(message);
-    let found = Found::judge(Some(state).filter(|it| !it.is_empty()), &status);
-    for keeper in [Keeper::Supervise, Keeper::Left, Keeper::Killed] {
-        let seen = Seen { status, found, keeper };
-        let judge = |goal: Goal| goal.judge(asked, before.as_ref(), &seen);
-        let [up, down, ready] = [Goal::Up, Goal::Down, Goal::Ready].map(judge);
-        assert!(down != Verdict::So || (status.pid == 0 && keeper != Keeper::Killed));
-        for verdict in [up, ready] {
-            assert!(keeper == Keeper::Supervise || verdict == Verdict::NotYet);
-            assert!(verdict != Verdict::So || status.is_up() || asked.once);
+    let sent = SentCommands::decode(message);
+    let found = StateFile::classify(Some(state).filter(|it| !it.is_empty()), &status);
+    for supervisor in [SupervisorState::Running, SupervisorState::Exited, SupervisorState::Killed] {
+        let now = Observed { status, found, supervisor };
+        let compare = |goal: Goal| goal.compare(sent, before.as_ref(), &now);
+        let [up, down, ready] = [Goal::Up, Goal::Down, Goal::Ready].map(compare);
+        assert!(
+            down != Progress::Reached || (status.pid == 0 && supervisor != SupervisorState::Killed)
+        );
+        for progress in [up, ready] {
+            assert!(supervisor == SupervisorState::Running || progress == Progress::Pending);
+            assert!(progress != Progress::Reached || status.is_up() || sent.once);
         }
-        // Who is ready is up; who is not up will not be ready.
-        assert!(ready != Verdict::So || up == Verdict::So);
-        assert!(!matches!(up, Verdict::Failed(_)) || up == ready);
-        // A process that was told to end is not the one that is waited for.
-        if asked.end && before.is_some_and(|before| before.pid != 0 && before.pid == status.pid) {
-            assert!(up != Verdict::So && ready != Verdict::So);
+        // Ready implies up, and a service that failed to be up fails to be ready.
+        assert!(ready != Progress::Reached || up == Progress::Reached);
+        assert!(!matches!(up, Progress::Failed(_)) || up == ready);
+        // A process that is told to end does not reach a goal.
+        if sent.end && before.is_some_and(|before| before.pid != 0 && before.pid == status.pid) {
+            assert!(up != Progress::Reached && ready != Progress::Reached);
         }
     }
 }

@@ -1,24 +1,24 @@
-//! What the targets share: how an input is cut up, and the references which answers are compared
-//! with. These are written for being evidently right, from the manual, and share no code with what
-//! they judge.
+//! Shared code of the fuzz targets: the splitting of inputs, and reference implementations.
+//!
+//! The references are written from the manual pages, as simply as possible. They share no code with
+//! the implementations that they are compared with.
 
 pub mod lines;
-pub mod local;
 pub mod pattern;
+pub mod tai64nlocal;
 
-/// What stands between the parts of an input.
+/// The byte between the parts of an input.
 pub const SEPARATOR: u8 = 0xff;
 
-/// The input in `N` parts, of which the last has all that is left; parts that are not there are
-/// empty.
+/// Splits an input into `N` parts. The last one has the rest, and missing parts are empty.
 #[must_use]
 pub fn parts<const N: usize>(data: &[u8]) -> [&[u8]; N] {
     let mut parts = data.splitn(N, |&c| c == SEPARATOR);
     std::array::from_fn(|_| parts.next().unwrap_or_default())
 }
 
-/// A text in pieces whose sizes are these, again and again; large numbers mean much larger pieces.
-/// Without sizes it is one piece.
+/// Splits a text into pieces of the given sizes, which repeat. Sizes from 200 on count eightfold.
+/// Without sizes there is one piece.
 #[must_use]
 pub fn pieces<'a>(mut text: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
     let mut all = Vec::new();
@@ -35,17 +35,17 @@ pub fn pieces<'a>(mut text: &'a [u8], sizes: &[u8]) -> Vec<&'a [u8]> {
     all
 }
 
-/// A moment, from the bytes at the front of a text.
+/// A label from the first bytes of a text.
 #[must_use]
-pub fn moment(text: &[u8]) -> daemontools_core::tai::Tai64n {
+pub fn moment(text: &[u8]) -> daemontools_core::time::tai::Tai64n {
     let mut bytes = [0; 12];
     for (place, byte) in bytes.iter_mut().zip(text) {
         *place = *byte;
     }
-    daemontools_core::tai::Tai64n::from_bytes(bytes)
+    daemontools_core::time::tai::Tai64n::from_bytes(bytes)
 }
 
-/// Checks that nothing in it does more to a terminal than to be seen.
+/// Checks that the text contains no control characters, which a terminal would obey.
 pub fn assert_harmless(text: &[u8]) {
     assert!(!text.iter().any(u8::is_ascii_control), "{}", text.escape_ascii());
 }

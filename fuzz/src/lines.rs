@@ -1,25 +1,25 @@
-//! What multilog makes of its input, by the manual: line after line, with all of it at hand.
+//! A reference implementation of multilog's script, with the whole input in memory.
 
 use crate::pattern::{shell, simple};
 use daemontools_core::multilog::router::{HEAD, Outputs};
-use daemontools_core::multilog::script::{Action, Language, Script, Stamp};
-use daemontools_core::tai::Tai64n;
+use daemontools_core::multilog::script::{LogScript, ScriptAction, Stamp, Syntax};
+use daemontools_core::time::tai::Tai64n;
 
-/// What came out, by where it went.
+/// The output of a script, by destination.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Written {
-    /// To each log directory.
+    /// The text for each output directory.
     pub directories: Vec<Vec<u8>>,
-    /// To stderr, a line each.
+    /// The lines for stderr.
     pub stderr: Vec<Vec<u8>>,
-    /// To the status files: which, and the line.
+    /// The lines for status files, each with the index of its file.
     pub statuses: Vec<(usize, Vec<u8>)>,
 }
 
 impl Written {
-    /// Nothing yet.
+    /// No output.
     #[must_use]
-    pub fn new(script: &Script<'_>) -> Self {
+    pub fn new(script: &LogScript<'_>) -> Self {
         Self { directories: vec![Vec::new(); script.directories.len()], ..Self::default() }
     }
 }
@@ -38,7 +38,7 @@ impl Outputs for Written {
     }
 }
 
-/// A stamp as text, by `format!`.
+/// A stamp as text, made by `format!`.
 #[must_use]
 pub fn stamp(kind: Stamp, moment: Tai64n) -> Vec<u8> {
     let micros = moment.nanoseconds / 1000;
@@ -48,7 +48,7 @@ pub fn stamp(kind: Stamp, moment: Tai64n) -> Vec<u8> {
         Stamp::Seconds => format!("{}.{micros:06} ", moment.to_unix()),
         Stamp::Date => {
             let seconds = moment.to_unix();
-            let (year, month, day) = crate::local::date(seconds.div_euclid(86_400));
+            let (year, month, day) = crate::tai64nlocal::date(seconds.div_euclid(86_400));
             let sign = if year < 0 { "-" } else { "" };
             let year = year.unsigned_abs();
             let of_day = seconds.rem_euclid(86_400);
@@ -59,21 +59,21 @@ pub fn stamp(kind: Stamp, moment: Tai64n) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What becomes of whole lines which come in these pieces, each at its moment.
+/// The output for complete lines that arrive in these pieces, each at its time.
 #[must_use]
-pub fn written(script: &Script<'_>, pieces: &[(&[u8], Tai64n)]) -> Written {
+pub fn written(script: &LogScript<'_>, pieces: &[(&[u8], Tai64n)]) -> Written {
     let text: Vec<u8> = pieces.iter().flat_map(|(piece, _)| piece.to_vec()).collect();
-    // When each byte came.
+    // The time of arrival of each byte.
     let when: Vec<Tai64n> =
         pieces.iter().flat_map(|(piece, moment)| vec![*moment; piece.len()]).collect();
     let mut written = Written::new(script);
-    // For each directory: the second, and how many lines it has had and has kept back.
+    // For each directory: the second, and the lines written and dropped in it.
     let mut rates = vec![(0_u64, 0_u64, 0_u64); script.directories.len()];
     let mut start = 0;
     for line in text.split_inclusive(|&c| c == b'\n') {
         let mark = stamp(script.stamp, when[start]);
         let body = line.strip_suffix(b"\n").unwrap_or(line);
-        // The script sees the beginning, as soon as that is there.
+        // The script decides by the beginning of the line, as soon as that has arrived.
         let stamped = [&mark, body].concat();
         let seen = &stamped[..stamped.len().min(HEAD)];
         let decided = if stamped.len() < HEAD { line.len() } else { HEAD - mark.len() };
@@ -82,36 +82,36 @@ pub fn written(script: &Script<'_>, pieces: &[(&[u8], Tai64n)]) -> Written {
         start += line.len();
 
         let matches = |language, pattern: &[u8]| match language {
-            Language::Simple => simple(pattern, seen),
-            Language::Shell => shell(pattern, seen),
+            Syntax::Simple => simple(pattern, seen),
+            Syntax::Shell => shell(pattern, seen),
         };
         let mut selected = true;
         let mut open = vec![false; script.directories.len()];
         for action in &script.actions {
             match *action {
-                Action::Deselect(language, pattern) => {
+                ScriptAction::Deselect(language, pattern) => {
                     selected = selected && !matches(language, pattern);
                 }
-                Action::Select(language, pattern) => {
+                ScriptAction::Select(language, pattern) => {
                     selected = selected || matches(language, pattern);
                 }
-                Action::Stderr if selected => written.stderr(seen),
-                Action::Status(n) if selected => written.status(n, seen),
-                Action::Stderr | Action::Status(_) => {}
-                Action::Directory(n) => {
+                ScriptAction::Stderr if selected => written.stderr(seen),
+                ScriptAction::Status(n) if selected => written.status(n, seen),
+                ScriptAction::Stderr | ScriptAction::Status(_) => {}
+                ScriptAction::Directory(n) => {
                     open[n] = selected;
                     if let Some(rate) = script.directories[n].rate.filter(|_| selected) {
-                        let (second, had, kept) = &mut rates[n];
+                        let (second, written_lines, dropped) = &mut rates[n];
                         if *second != now.seconds {
-                            if *kept > 0 {
+                            if *dropped > 0 {
                                 let stamp = stamp(script.stamp, now);
-                                let told = format!("multilog: dropped {kept} lines\n");
-                                written.directory(n, &[&stamp, told.as_bytes()].concat());
+                                let notice = format!("multilog: dropped {dropped} lines\n");
+                                written.directory(n, &[&stamp, notice.as_bytes()].concat());
                             }
-                            (*second, *had, *kept) = (now.seconds, 0, 0);
+                            (*second, *written_lines, *dropped) = (now.seconds, 0, 0);
                         }
-                        open[n] = *had < rate;
-                        *(if open[n] { had } else { kept }) += 1;
+                        open[n] = *written_lines < rate;
+                        *(if open[n] { written_lines } else { dropped }) += 1;
                     }
                 }
             }

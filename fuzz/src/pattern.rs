@@ -1,7 +1,9 @@
-//! Patterns by their definitions.
+//! A reference implementation of multilog's patterns.
 
-/// The original's: every byte of the pattern stands for itself, but a star, which takes what comes
-/// up to the first of the byte that follows it in the pattern, or all if nothing follows.
+/// Matches a simple pattern.
+///
+/// A star matches everything up to the first occurrence of the byte after it in the pattern, or to
+/// the end if it is last. Every other byte matches itself.
 #[must_use]
 pub fn simple(pattern: &[u8], line: &[u8]) -> bool {
     let mut at = 0;
@@ -26,17 +28,17 @@ pub fn simple(pattern: &[u8], line: &[u8]) -> bool {
     at == line.len()
 }
 
-/// One element of a shell's pattern.
+/// An element of a shell pattern.
 enum Element {
     Star,
-    /// The bytes that it takes.
+    /// Matches one of these bytes.
     One(Vec<u8>),
 }
 
-/// The shell's: all ways of dividing the line among the elements are tried.
+/// Matches a shell pattern, by trying all ways to divide the line among the elements.
 #[must_use]
 pub fn shell(pattern: &[u8], line: &[u8]) -> bool {
-    // At which places of the line the elements so far can have come to an end.
+    // The indices of the line where the elements so far can end.
     let mut ends = vec![false; line.len() + 1];
     ends[0] = true;
     for element in elements(pattern) {
@@ -66,7 +68,7 @@ fn elements(pattern: &[u8]) -> Vec<Element> {
             b'?' => Element::One((0..=255).collect()),
             b'\\' => {
                 at += 1;
-                // Nothing is taken by a backslash at the end.
+                // A backslash at the end matches no byte.
                 Element::One(pattern.get(at - 1).copied().into_iter().collect())
             }
             b'[' => match bracket(pattern, at) {
@@ -82,15 +84,15 @@ fn elements(pattern: &[u8]) -> Vec<Element> {
     all
 }
 
-/// The bytes that a bracket takes whose text begins at this place, and the place behind it.
+/// The bytes that a bracket expression matches, and the index after it. `at` is the index after `[`.
 fn bracket(pattern: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
     let negated = matches!(pattern.get(at)?, b'!' | b'^');
     at += usize::from(negated);
     let first = at;
-    let mut takes = [false; 256];
+    let mut listed = [false; 256];
     loop {
         if pattern.get(at)? == &b']' && at > first {
-            let set = (0..=255).filter(|&byte| takes[usize::from(byte)] != negated);
+            let set = (0..=255).filter(|&byte| listed[usize::from(byte)] != negated);
             return Some((set.collect(), at + 1));
         }
         if pattern[at..].starts_with(b"[:")
@@ -98,7 +100,7 @@ fn bracket(pattern: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
         {
             let name = &pattern[at + 2..at + 2 + length];
             for byte in 0..128_u8 {
-                takes[usize::from(byte)] |= is(name, byte);
+                listed[usize::from(byte)] |= is(name, byte);
             }
             at += length + 4;
             continue;
@@ -110,19 +112,21 @@ fn bracket(pattern: &[u8], mut at: usize) -> Option<(Vec<u8>, usize)> {
             (high, at) = member(pattern, at + 1)?;
         }
         for byte in low..=high {
-            takes[usize::from(byte)] = true;
+            listed[usize::from(byte)] = true;
         }
     }
 }
 
+/// A byte of a bracket expression, and the index after it.
 fn member(pattern: &[u8], at: usize) -> Option<(u8, usize)> {
     match pattern.get(at)? {
-        // A backslash at the very end is a byte like others; the bracket has no end then.
+        // A backslash at the end: the bracket expression is not closed.
         b'\\' => Some((*pattern.get(at + 1)?, at + 2)),
         byte => Some((*byte, at + 1)),
     }
 }
 
+/// Whether a character class contains a byte.
 fn is(class: &[u8], byte: u8) -> bool {
     let c = char::from(byte);
     match class {

@@ -1,42 +1,43 @@
-//! What a program hands to the next version of itself when it is upgraded in place.
+//! The handover: the state that a program passes to its new version at a live upgrade.
 //!
-//! Everything that can be found again is not in it: only what a process has and nobody else knows.
-//! It is a text of `key=value` lines. The first three are for all versions: which descriptors are
-//! left open, which mask of signals was found, and the version of the rest. A program that does not
-//! know that goes without it: it closes the descriptors, and begins as after a KILL.
+//! The handover holds only state that the new version cannot read from files or from the kernel. It
+//! is a text of `key=value` lines. All versions understand the first three: the open descriptors,
+//! the signal mask, and the version of the other lines. A program that does not know that version
+//! closes the descriptors and starts as after a KILL.
 
 use crate::Pid;
-use crate::decimal::{self, Decimal};
+use crate::text::decimal::{self, Decimal};
 use alloc::vec::Vec;
 
-/// The version of what follows the first lines.
+/// The version of the lines after the first three.
 const VERSION: u64 = 1;
 
-/// What is handed over.
+/// The state that is handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handover {
-    /// The signals that were blocked when the first version was started.
+    /// The signals that were blocked when the first version started, as a bit mask.
     pub mask: u64,
-    /// The text has a version or form that we do not know: all else is missing, and descriptors have
+    /// The version or the format is unknown. The other fields are empty, and the descriptors have
     /// no names.
-    pub foreign: bool,
-    /// supervise: it was told to leave as soon as its service is down.
+    pub unknown_version: bool,
+    /// supervise: `x` was received; exit as soon as the service is down.
     pub leaving: bool,
-    /// Descriptors, by what they are: a name of small letters, and their number.
+    /// Descriptors: a name of lower-case letters that says what it is for, and the number.
     pub descriptors: Vec<(Vec<u8>, i32)>,
-    /// svscan: what it keeps running.
+    /// svscan: the services that it keeps running.
     pub services: Vec<Service>,
-    /// svscan: how many files its children may have open, if that is another number than for
-    /// itself.
+    /// svscan: the child that waits or runs the command after `--`.
+    pub command: Option<Pid>,
+    /// svscan: the limit of open files for its children, if it differs from its own.
     pub open_files: Option<u64>,
 }
 
-/// A service, with its logger.
+/// A service of svscan, with its logger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
-    /// Its directory: device, major and minor, inode, and time of birth.
+    /// The identity of its directory: device (major, minor), inode, and birth time.
     pub directory: [u64; 4],
-    /// A supervise that is a child, and that of the logger.
+    /// The supervises of the service and of the logger, if they are children of svscan.
     pub children: [Option<Pid>; 2],
     /// The pipe to the logger: read end and write end.
     pub pipe: Option<[i32; 2]>,
@@ -45,7 +46,7 @@ pub struct Service {
 }
 
 impl Handover {
-    /// The text.
+    /// Encodes the handover.
     #[must_use]
     pub fn to_text(&self) -> Vec<u8> {
         let mut text = Vec::new();
@@ -64,6 +65,9 @@ impl Handover {
         line(b"mask", &[self.mask]);
         line(b"version", &[VERSION]);
         line(b"leaving", &[u64::from(self.leaving)]);
+        if let Some(pid) = self.command {
+            line(b"command", &[pid.get().unsigned_abs().into()]);
+        }
         if let Some(limit) = self.open_files {
             line(b"open-files", &[limit]);
         }
@@ -81,7 +85,7 @@ impl Handover {
         text
     }
 
-    /// What is in a text; `None` if it is not even what all versions have in common.
+    /// Decodes a handover; `None` if the first three lines are wrong.
     #[must_use]
     pub fn parse(text: &[u8]) -> Option<Self> {
         let mut lines = text.split(|&c| c == b'\n').filter(|line| !line.is_empty());
@@ -99,7 +103,7 @@ impl Handover {
         }
         let unnamed = inherited.into_iter().filter_map(|number| i32::try_from(number).ok());
         let descriptors = unnamed.map(|number| (Vec::new(), number)).collect();
-        Some(Self { mask, foreign: true, descriptors, ..Self::default() })
+        Some(Self { mask, unknown_version: true, descriptors, ..Self::default() })
     }
 
     fn parse_rest<'a>(mask: u64, lines: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
@@ -108,6 +112,9 @@ impl Handover {
             let (key, numbers) = key_and_numbers(line)?;
             match (key, &numbers[..]) {
                 (b"leaving", &[leaving]) => handover.leaving = leaving != 0,
+                (b"command", &[pid]) => {
+                    handover.command = Some(Pid::new(i32::try_from(pid).ok()?)?);
+                }
                 (b"open-files", &[limit]) => handover.open_files = Some(limit),
                 (b"service", numbers) => handover.services.push(service(numbers)?),
                 (name, &[number]) => {
@@ -119,7 +126,7 @@ impl Handover {
         Some(handover)
     }
 
-    /// The number of a descriptor.
+    /// The number of the descriptor with this name.
     #[must_use]
     pub fn descriptor(&self, name: &[u8]) -> Option<i32> {
         self.descriptors.iter().find(|(key, _)| key == name).map(|(_, number)| *number)
@@ -128,7 +135,7 @@ impl Handover {
 
 fn key_and_numbers(line: &[u8]) -> Option<(&[u8], Vec<u64>)> {
     let (key, value) = line.split_at(memchr::memchr(b'=', line).unwrap_or(line.len()));
-    // None at all have no `=` either.
+    // An empty list has no `=`.
     let words = value.split(|&c| c == b' ' || c == b'=').skip(1);
     Some((key, words.map(decimal::parse).collect::<Option<_>>()?))
 }
@@ -153,10 +160,10 @@ mod tests {
     use alloc::vec;
 
     #[test]
-    fn what_is_handed_over_arrives() {
+    fn a_handover_is_read_back() {
         let handover = Handover {
             mask: 1 << 33,
-            foreign: false,
+            unknown_version: false,
             leaving: true,
             descriptors: vec![(b"lock".to_vec(), 4), (b"control".to_vec(), 1000)],
             services: vec![
@@ -168,6 +175,7 @@ mod tests {
                 },
                 Service { directory: [0; 4], children: [None; 2], pipe: None, name: vec![] },
             ],
+            command: Pid::new(77),
             open_files: Some(1024),
         };
         let text = handover.to_text();
@@ -179,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn of_other_versions_and_forms_the_beginning_is_understood() {
+    fn the_first_lines_of_other_versions_are_read() {
         let beginning = "inherited=4 1000\nmask=5\n";
         for rest in [
             "version=2\nleaving=0\n",
@@ -193,8 +201,12 @@ mod tests {
             "",
         ] {
             let unnamed = vec![(vec![], 4), (vec![], 1000)];
-            let known =
-                Handover { mask: 5, foreign: true, descriptors: unnamed, ..Default::default() };
+            let known = Handover {
+                mask: 5,
+                unknown_version: true,
+                descriptors: unnamed,
+                ..Default::default()
+            };
             let text = [beginning, rest].concat();
             assert_eq!(Handover::parse(text.as_bytes()), Some(known), "{text}");
         }
@@ -204,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn the_beginning_names_every_descriptor() {
+    fn the_first_line_lists_every_descriptor() {
         let pipe = Some([8, 9]);
         let service = Service { directory: [0; 4], children: [None; 2], pipe, name: vec![] };
         let descriptors = vec![(b"lock".to_vec(), 7)];

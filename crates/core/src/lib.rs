@@ -1,43 +1,25 @@
-//! What daemontools-rs decides: formats, parsers and state machines.
+//! The formats, parsers and state machines of daemontools-rs.
 //!
-//! Nothing here does input or output, looks at a clock or knows a descriptor. Time comes in as an
-//! argument, decisions go out as data, and every rule of the supervision can be tested without a
-//! process. The programs in `daemontools-tools` perform what is decided here.
+//! This crate does no input or output, and reads no clock. Time is an argument, and decisions are
+//! return values, so every rule of the supervision is tested without a process. The programs in
+//! `daemontools-tools` perform the decisions.
 
 #![no_std]
 #![forbid(unsafe_code)]
+#![deny(missing_docs)]
 
 extern crate alloc;
 
-pub mod accounts;
-pub mod command;
-pub mod decimal;
-pub mod detail;
-pub mod envdir;
-pub mod envfile;
-pub mod envini;
-pub mod errno;
-pub mod getopt;
-pub mod goal;
 pub mod handover;
-pub mod identity;
-pub mod limits;
-pub mod lines;
-pub mod local;
-pub mod locks;
+pub mod loaders;
 pub mod multilog;
 pub mod options;
-pub mod path_search;
-pub mod ring;
-pub mod roster;
-pub mod sd_notify;
+pub mod programs;
 pub mod state_dir;
-pub mod status;
 pub mod supervise;
-pub mod tai;
-pub mod tally;
+pub mod svscan;
+pub mod text;
 pub mod time;
-pub mod zone;
 
 /// A process id.
 pub type Pid = core::num::NonZeroI32;
@@ -45,10 +27,15 @@ pub type Pid = core::num::NonZeroI32;
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// By exit, with this code.
+    /// It exited with this code.
     Exited(u8),
-    /// By this signal.
+    /// This signal killed it.
     Killed(u8),
-    /// Somehow: it was not our child, and the kernel does not say.
+    /// Unknown: the process was not our child, so the kernel does not report its status.
     Unknown,
 }
+
+/// Compiles the example of the README.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct ReadmeExample;

@@ -3,25 +3,25 @@
 use crate::kernel;
 use linux_raw_sys::general::{CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME};
 
-/// Nanoseconds since some moment before our start; never goes back, whoever sets the clock.
+/// The monotonic clock in nanoseconds. Setting the time of day does not change it.
 #[must_use]
 pub fn monotonic() -> u64 {
-    since_start_of(CLOCK_MONOTONIC)
+    nanoseconds_of(CLOCK_MONOTONIC)
 }
 
-/// Nanoseconds since the boot, those included in which the machine was suspended: what the starts
-/// of processes are counted in.
+/// Nanoseconds since boot, including suspended time. The start times of processes in /proc use this
+/// clock.
 #[must_use]
 pub fn since_boot() -> u64 {
-    since_start_of(CLOCK_BOOTTIME)
+    nanoseconds_of(CLOCK_BOOTTIME)
 }
 
-fn since_start_of(clock: u32) -> u64 {
+fn nanoseconds_of(clock: u32) -> u64 {
     let (seconds, nanoseconds) = kernel::clock(clock);
     seconds.unsigned_abs().wrapping_mul(1_000_000_000).wrapping_add(nanoseconds.unsigned_abs())
 }
 
-/// The time of day: seconds since 1970 and nanoseconds.
+/// The time of day: seconds since 1970, and nanoseconds.
 #[must_use]
 pub fn realtime() -> (i64, u32) {
     let (seconds, nanoseconds) = kernel::clock(CLOCK_REALTIME);

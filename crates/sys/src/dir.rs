@@ -5,11 +5,11 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use rustix::fs::{FileType, RawDir};
 
-/// Calls `each` for every name in an open directory, except those beginning with a dot, in the
-/// kernel's order.
+/// Calls `each` for every name in an open directory, in the kernel's order. Skips names that begin
+/// with a dot.
 ///
 /// # Errors
-/// What reading the directory says; some names may have been given before.
+/// Those of getdents64(2); `each` may have been called for some names.
 pub fn names(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr)) -> Result<()> {
     let mut buffer = [MaybeUninit::<u8>::uninit(); 2048];
     let mut entries = RawDir::new(dir, &mut buffer);
@@ -23,28 +23,36 @@ pub fn names(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr)) -> Result<()> {
     Ok(())
 }
 
-/// What a name is, as far as the directory itself tells.
+/// Calls `each` for every name in the current directory, as [`names`] does.
+///
+/// # Errors
+/// Those of open(2) and getdents64(2).
+pub fn names_here(each: impl FnMut(&CStr)) -> Result<()> {
+    names(fs::open_dir(fs::HERE, c".")?.as_fd(), each)
+}
+
+/// The kind of a directory entry, as the directory itself records it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// An ordinary file.
+pub enum EntryKind {
+    /// A regular file.
     File,
     /// A directory.
     Dir,
-    /// A symbolic link, whatever it leads to.
+    /// A symbolic link; its target does not count.
     Link,
     /// A FIFO, a socket or a device.
     Other,
-    /// Not told by this file system.
-    Untold,
+    /// This file system does not record kinds.
+    Unknown,
 }
 
-/// The same with the kind of each name, and with little memory on the stack: for programs that are
-/// small, and directories that are.
+/// Calls `each` for every name with its kind, as [`names`] does. Its buffer is a quarter as large:
+/// for programs that must stay small, and small directories.
 ///
 /// # Errors
-/// As above.
-pub fn entries(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr, Kind)) -> Result<()> {
-    // The longest name takes 280.
+/// As for [`names`].
+pub fn entries(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr, EntryKind)) -> Result<()> {
+    // An entry with the longest name, 255 bytes, takes 280.
     let mut buffer = [MaybeUninit::<u8>::uninit(); 512];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
@@ -54,11 +62,11 @@ pub fn entries(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr, Kind)) -> Result
             each(
                 name,
                 match entry.file_type() {
-                    FileType::RegularFile => Kind::File,
-                    FileType::Directory => Kind::Dir,
-                    FileType::Symlink => Kind::Link,
-                    FileType::Unknown => Kind::Untold,
-                    _ => Kind::Other,
+                    FileType::RegularFile => EntryKind::File,
+                    FileType::Directory => EntryKind::Dir,
+                    FileType::Symlink => EntryKind::Link,
+                    FileType::Unknown => EntryKind::Unknown,
+                    _ => EntryKind::Other,
                 },
             );
         }
@@ -66,20 +74,21 @@ pub fn entries(dir: BorrowedFd<'_>, mut each: impl FnMut(&CStr, Kind)) -> Result
     Ok(())
 }
 
-/// The same for the current directory.
+/// Calls `each` for every name in the current directory, as [`entries`] does.
 ///
 /// # Errors
-/// What opening or reading the directory says.
-pub fn entries_here(each: impl FnMut(&CStr, Kind)) -> Result<()> {
+/// Those of open(2) and getdents64(2).
+pub fn entries_here(each: impl FnMut(&CStr, EntryKind)) -> Result<()> {
     entries(fs::open_dir(fs::HERE, c".")?.as_fd(), each)
 }
 
-/// Whether changes in the directory may go unannounced, because others make them: a network or
-/// user-space file system.
+/// Whether an open directory can change without an inotify event: in a network or user-space file
+/// system, where other machines or programs change it, or in an overlay, whose layers can change
+/// behind it.
 #[must_use]
-pub fn changes_unseen(dir: BorrowedFd<'_>) -> bool {
-    /// Magic numbers of NFS, SMB, CIFS, SMB2, FUSE, 9P, Ceph, AFS, Coda, OCFS2 and GFS2.
-    const REMOTE: [i64; 11] = [
+pub fn changes_silently(dir: BorrowedFd<'_>) -> bool {
+    /// Magic numbers of NFS, SMB, CIFS, SMB2, FUSE, 9P, Ceph, AFS, Coda, OCFS2, GFS2 and overlayfs.
+    const SILENT: [i64; 12] = [
         0x6969,
         0x517B,
         0xFF53_4D42,
@@ -91,17 +100,10 @@ pub fn changes_unseen(dir: BorrowedFd<'_>) -> bool {
         0x7375_7245,
         0x7461_636F,
         0x0116_1970,
+        0x794C_7630,
     ];
     #[expect(clippy::useless_conversion, reason = "narrower on 32-bit architectures")]
-    rustix::fs::fstatfs(dir).is_ok_and(|s| REMOTE.contains(&i64::from(s.f_type)))
-}
-
-/// The same for the current directory.
-///
-/// # Errors
-/// What opening or reading the directory says.
-pub fn names_here(each: impl FnMut(&CStr)) -> Result<()> {
-    names(fs::open_dir(fs::HERE, c".")?.as_fd(), each)
+    rustix::fs::fstatfs(dir).is_ok_and(|s| SILENT.contains(&i64::from(s.f_type)))
 }
 
 #[cfg(test)]
@@ -113,7 +115,7 @@ mod tests {
     use std::vec::Vec;
 
     #[test]
-    fn names_come_with_their_kinds() {
+    fn entries_gives_visible_names_and_their_kinds() {
         let path =
             std::env::temp_dir().join(std::format!("daemontools-dir-{}", std::process::id()));
         std::fs::create_dir(&path).unwrap();
@@ -126,7 +128,7 @@ mod tests {
         let open = fs::open_dir(fs::HERE, &open).unwrap();
         fs::mkfifo(open.as_fd(), c"ok", 0o600).unwrap();
 
-        let mut found: Vec<(String, Kind)> = Vec::new();
+        let mut found: Vec<(String, EntryKind)> = Vec::new();
         entries(open.as_fd(), |name, kind| {
             found.push((name.to_str().unwrap().to_string(), kind));
         })
@@ -134,9 +136,13 @@ mod tests {
         found.sort_by(|(a, _), (b, _)| a.cmp(b));
         let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["link", "log", "ok", "run", &"x".repeat(255)]);
-        let told = [Kind::Link, Kind::Dir, Kind::Other, Kind::File, Kind::File];
+        let expected =
+            [EntryKind::Link, EntryKind::Dir, EntryKind::Other, EntryKind::File, EntryKind::File];
         assert!(
-            found.iter().zip(told).all(|(&(_, kind), told)| [told, Kind::Untold].contains(&kind))
+            found
+                .iter()
+                .zip(expected)
+                .all(|(&(_, kind), expected)| [expected, EntryKind::Unknown].contains(&kind))
         );
         std::fs::remove_dir_all(path).unwrap();
     }

@@ -1,55 +1,60 @@
-//! Files in a directory that others may be able to write, too. Who can put something else in the
-//! place of a file is not to choose what we read, write or make elsewhere: a name that is a symbolic
-//! link is refused with ELOOP, and what is to be new is new.
+//! Files in a directory that other users may be able to write. Such a user could replace a file by
+//! a symbolic link, and so choose which file we read, write or create elsewhere. Therefore every
+//! open refuses a symbolic link with ELOOP, and a file that must be new is created with `O_EXCL`.
 //!
-//! Only the last part of a path is looked at so: how a directory is reached is its owner's business.
+//! This applies to the last part of a path only; for the directories before it see
+//! [`crate::trusted_path`].
 
 use crate::fs::{self, Opening};
-use crate::{BorrowedFd, Errno, OwnedFd, Result, ids};
+use crate::proc_fd::own_path;
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, ids};
 use alloc::vec::Vec;
 use core::ffi::CStr;
-use rustix::fs::{FileType, OFlags, Stat, fstat};
+use rustix::fs::{FileType, Mode, OFlags, Stat, fstat, openat};
 
-/// Marks a file that we vouch for: the sticky bit means nothing to the kernel, no program sets it by
-/// accident, and nobody else can set it on a file of ours.
+/// Marks a file whose content this user has written for this place. The mark is the sticky bit: for
+/// a file the kernel ignores it, programs do not set it by accident, and only the owner and root
+/// can set it.
 const MARK: u32 = 0o1000;
 
-const VOUCHED: u32 = MARK | 0o644;
+const TRUSTED: u32 = MARK | 0o644;
 
-/// What makes a file, and opens none that is there.
+/// Flags that create a file and fail for an existing one.
 const NEW: OFlags = OFlags::CREATE.union(OFlags::EXCL);
 
-/// The bits that let others than the owner write.
+/// The write permissions of group and others.
 const OTHERS_WRITE: u32 = 0o022;
 
 /// Opens a file.
 ///
 /// # Errors
-/// What open says.
+/// ELOOP: a symbolic link. The others of open(2).
 pub fn open(dir: BorrowedFd<'_>, path: &CStr, how: Opening) -> Result<OwnedFd> {
     how.open(dir, path, OFlags::NOFOLLOW)
 }
 
-/// Opens a file that we [vouch](is_vouched) for, for reading and overwriting; made if it is missing.
+/// Opens a file for reading and overwriting; creates a missing file with the mark of
+/// [`is_trusted`].
 ///
 /// # Errors
-/// What open says.
-pub fn open_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    open(dir, path, Opening::of(OFlags::RDWR | OFlags::CREATE, VOUCHED))
+/// As for [`open`].
+pub fn open_trusted(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    open(dir, path, Opening::of(OFlags::RDWR | OFlags::CREATE, TRUSTED))
 }
 
-/// The same, but what is there is removed, whatever it is.
+/// Creates a file with the mark of [`is_trusted`], for reading and overwriting. Removes an existing
+/// file first.
 ///
 /// # Errors
-/// What unlink and open say: EISDIR for a directory.
-pub fn replace_vouched(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
-    make(dir, path, Opening::of(NEW | OFlags::RDWR, VOUCHED))
+/// EISDIR: a directory has the name. The others of unlink(2) and open(2).
+pub fn replace_trusted(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    make(dir, path, Opening::of(NEW | OFlags::RDWR, TRUSTED))
 }
 
-/// Makes a file with mode 0644, to be written. What is there is removed, whatever it is.
+/// Creates a file with mode 0644, for writing. Removes an existing file first.
 ///
 /// # Errors
-/// What unlink and open say: EISDIR for a directory.
+/// As for [`replace_trusted`].
 pub fn create(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
     make(dir, path, Opening::of(NEW | OFlags::WRONLY, 0o644))
 }
@@ -64,40 +69,84 @@ fn make(dir: BorrowedFd<'_>, path: &CStr, how: Opening) -> Result<OwnedFd> {
     }
 }
 
-/// Reads the beginning of a file, as [`fs::read_start`] does.
+/// Reads the start of a file, as [`fs::read_start`] does.
 ///
 /// # Errors
-/// What open and read say.
+/// As for [`open`], and those of read(2).
 pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
     fs::start_of(&open(dir, path, Opening::READ)?, room)
 }
 
-/// Reads a whole ordinary file, as [`fs::read_whole`] does.
+/// Reads the start of a regular file, as [`fs::read_start`] does. Opens no file of another kind: to
+/// open a device has effects, and to read a FIFO takes what another process waits for.
 ///
 /// # Errors
-/// As there.
+/// ELOOP: a symbolic link. EINVAL: another kind of file. Those of open(2) and read(2); ENOENT also
+/// without /proc.
+pub fn read_regular<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let held = openat(dir, path, flags, Mode::empty())?;
+    match FileType::from_raw_mode(fstat(&held)?.st_mode) {
+        FileType::RegularFile => {}
+        FileType::Symlink => return Err(Errno::LOOP),
+        _ => return Err(Errno::INVAL),
+    }
+    // Our own descriptor: the name may lead to another file by now.
+    fs::read_start(fs::HERE, own_path(fd::number(held.as_fd())).as_c_str()?, room)
+}
+
+/// Reads a whole regular file, as [`fs::read_whole`] does.
+///
+/// # Errors
+/// As for [`open`] and [`fs::read_whole`].
 pub fn read_whole(dir: BorrowedFd<'_>, path: &CStr, limit: usize) -> Result<Vec<u8>> {
-    fs::read_all(&open(dir, path, Opening::READ)?, limit)
+    fs::whole_of(&open(dir, path, Opening::READ)?, limit)
 }
 
-/// Whether this is an ordinary file with one name, so that it is nothing else's.
+/// Opens a directory that only our user can change, and makes it if it is missing. Other users can
+/// reach its files, but cannot list them.
+///
+/// # Errors
+/// EPERM: another user owns the directory, or can write it. ELOOP and ENOTDIR: it is a link or another
+/// kind of file. Those of mkdir(2), open(2) and chmod(2).
+pub fn own_directory(dir: BorrowedFd<'_>, path: &CStr) -> Result<OwnedFd> {
+    /// Every user may reach the files.
+    const MODE: u32 = 0o711;
+    match fs::mkdir(dir, path, MODE) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(other) => return Err(other),
+    }
+    let own = Opening::READ.open(dir, path, OFlags::NOFOLLOW | OFlags::DIRECTORY)?;
+    let s = fstat(&own)?;
+    if s.st_uid != ids::effective_user() || s.st_mode & OTHERS_WRITE != 0 {
+        return Err(Errno::PERM);
+    }
+    // The umask may have removed permissions.
+    if s.st_mode & 0o777 != MODE {
+        fs::fchmod(own.as_fd(), MODE)?;
+    }
+    Ok(own)
+}
+
+/// Whether this is a regular file with one name. Such a file is not a second name of a file
+/// elsewhere.
 #[must_use]
-pub fn is_plain(file: BorrowedFd<'_>) -> bool {
-    fstat(file).is_ok_and(|s| is_ordinary(&s) && s.st_nlink == 1)
+pub fn has_one_name(file: BorrowedFd<'_>) -> bool {
+    fstat(file).is_ok_and(|s| is_regular(&s) && s.st_nlink == 1)
 }
 
-/// Whether this is an ordinary file that belongs where it was found, in this directory: if others
-/// may write that, one of its names elsewhere may be what it was made for.
+/// Whether this is a regular file that was made for this directory, in which it was found. If other
+/// users can write the directory, a second name shows that the file may be one from elsewhere.
 #[must_use]
 pub fn belongs_to(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
-    fstat(file).is_ok_and(|s| is_ordinary(&s) && (s.st_nlink == 1 || !others_can_write(dir)))
+    fstat(file).is_ok_and(|s| is_regular(&s) && (s.st_nlink == 1 || !others_can_write(dir)))
 }
 
-fn is_ordinary(s: &Stat) -> bool {
+fn is_regular(s: &Stat) -> bool {
     FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
 }
 
-/// Whether somebody else than we and root may put files into an open directory.
+/// Whether a user other than ours and root can put files into an open directory.
 #[must_use]
 pub fn others_can_write(dir: BorrowedFd<'_>) -> bool {
     fstat(dir).map_or(true, |s| {
@@ -105,90 +154,141 @@ pub fn others_can_write(dir: BorrowedFd<'_>) -> bool {
     })
 }
 
-/// Whether what is in an open file, which was found in this directory, can only have been written
-/// by us. Where others may write the directory they can move any file there, also one of ours
-/// that has come from elsewhere: there it needs the mark that it was made for this, and no other
+/// Whether a user other than ours and root can rename or remove the directories of ours in an open
+/// directory. The sticky bit forbids that to users that may write the directory, as in /tmp.
+#[must_use]
+pub fn others_can_rename(dir: BorrowedFd<'_>) -> bool {
+    /// The sticky bit.
+    const STICKY: u32 = 0o1000;
+    fstat(dir).map_or(true, |s| {
+        (s.st_uid != ids::effective_user() && s.st_uid != 0)
+            || (s.st_mode & OTHERS_WRITE != 0 && s.st_mode & STICKY == 0)
+    })
+}
+
+/// Whether no other user can have opened this file, which was found in this directory: it is ours, only
+/// we may read it, and no other user can put one of our files in its place.
+#[must_use]
+pub fn is_private(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
+    fstat(file).is_ok_and(|s| {
+        is_regular(&s) && s.st_uid == ids::effective_user() && s.st_mode & 0o077 == 0
+    }) && !others_can_write(dir)
+}
+
+/// Whether only our user (or root) can have written the content of an open file, which was found in
+/// this directory, for this place. If other users can write the directory, they can move or link
+/// one of our files from elsewhere into it. Then the file needs the mark and may have no second
 /// name.
 #[must_use]
-pub fn is_vouched(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
+pub fn is_trusted(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
     fstat(file).is_ok_and(|s| {
-        let is_ours = s.st_uid == ids::effective_user() && s.st_mode & OTHERS_WRITE == 0;
+        let is_own = s.st_uid == ids::effective_user() && s.st_mode & OTHERS_WRITE == 0;
         let is_marked = s.st_mode & MARK != 0 && s.st_nlink == 1;
-        is_ordinary(&s) && is_ours && (is_marked || !others_can_write(dir))
+        is_regular(&s) && is_own && (is_marked || !others_can_write(dir))
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{AsFd as _, fd};
+    use crate::fd;
+    use crate::test_support::with_dir;
     use std::fs::{self as files, Permissions};
-    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::{PermissionsExt as _, symlink};
     use std::path::Path;
-
-    /// Makes an empty directory, gives it to a test, and removes it.
-    fn within(name: &str, test: impl FnOnce(&Path, BorrowedFd<'_>)) {
-        let name = std::format!("daemontools-guarded-{}-{name}", std::process::id());
-        let path = std::env::temp_dir().join(name);
-        files::create_dir(&path).unwrap();
-        let at = alloc::ffi::CString::new(path.as_os_str().as_bytes()).unwrap();
-        test(&path, fs::open_dir(fs::HERE, &at).unwrap().as_fd());
-        files::remove_dir_all(path).unwrap();
-    }
 
     fn set_mode(path: &Path, mode: u32) {
         files::set_permissions(path, Permissions::from_mode(mode)).unwrap();
     }
 
     #[test]
-    fn a_link_is_refused_or_replaced_and_never_followed() {
-        within("links", |path, dir| {
-            files::write(path.join("treasure"), "treasure").unwrap();
-            symlink("treasure", path.join("link")).unwrap();
+    fn a_symbolic_link_is_refused_or_replaced() {
+        with_dir("links", |path, dir| {
+            files::write(path.join("canary"), "canary").unwrap();
+            symlink("canary", path.join("link")).unwrap();
             let refused = Err(Errno::LOOP);
             for how in [Opening::READ, Opening::WRITE, Opening::APPEND, Opening::UPDATE] {
                 assert_eq!(open(dir, c"link", how).map(drop), refused, "{how:?}");
             }
-            assert_eq!(open_vouched(dir, c"link").map(drop), refused);
+            assert_eq!(open_trusted(dir, c"link").map(drop), refused);
             assert_eq!(read_start(dir, c"link", &mut [0; 8]).map(drop), refused);
             assert_eq!(read_whole(dir, c"link", 8).map(drop), refused);
             let file = create(dir, c"link").unwrap();
-            assert!(is_plain(file.as_fd()));
+            assert!(has_one_name(file.as_fd()));
             fd::write_all(file.as_fd(), b"new").unwrap();
             assert_eq!(files::read(path.join("link")).unwrap(), b"new");
-            assert_eq!(files::read(path.join("treasure")).unwrap(), b"treasure");
+            assert_eq!(files::read(path.join("canary")).unwrap(), b"canary");
             files::create_dir(path.join("directory")).unwrap();
             assert!(create(dir, c"directory").is_err());
         });
     }
 
     #[test]
-    fn what_others_can_have_made_is_not_vouched_for() {
-        within("vouched", |path, dir| {
+    fn a_file_that_another_user_could_have_made_is_not_trusted() {
+        with_dir("trusted", |path, dir| {
             let judge = |mode| {
                 set_mode(&path.join("file"), mode);
-                is_vouched(open(dir, c"file", Opening::READ).unwrap().as_fd(), dir)
+                is_trusted(open(dir, c"file", Opening::READ).unwrap().as_fd(), dir)
             };
-            drop(open_vouched(dir, c"file").unwrap());
+            drop(open_trusted(dir, c"file").unwrap());
             set_mode(path, 0o755);
             assert!(!others_can_write(dir));
+            let is_private = |mode| {
+                set_mode(&path.join("file"), mode);
+                is_private(open(dir, c"file", Opening::READ).unwrap().as_fd(), dir)
+            };
+            assert!(is_private(0o600) && !is_private(0o640) && !is_private(0o604));
             assert!([0o644, 0o600, 0o1644].into_iter().all(judge));
             assert!(![0o664, 0o646, 0o1666].into_iter().any(judge));
             for mode in [0o775, 0o757, 0o1777] {
                 set_mode(path, mode);
                 assert!(others_can_write(dir));
+                assert_eq!(others_can_rename(dir), mode != 0o1777);
                 assert!(judge(0o1644) && judge(0o1600));
                 assert!(!judge(0o644) && !judge(0o1664));
             }
-            // Another name may be the one that it was made for.
+            // The file may have been made for its other name.
             files::hard_link(path.join("file"), path.join("other")).unwrap();
             assert!(!judge(0o1644));
             let file = open(dir, c"file", Opening::READ).unwrap();
-            assert!(!is_plain(file.as_fd()) && !belongs_to(file.as_fd(), dir));
+            assert!(!has_one_name(file.as_fd()) && !belongs_to(file.as_fd(), dir));
             set_mode(path, 0o755);
             assert!(judge(0o1644) && belongs_to(file.as_fd(), dir));
-            assert!(!is_vouched(dir, dir));
+            assert!(!is_trusted(dir, dir));
+        });
+    }
+    #[test]
+    fn only_a_regular_file_is_opened() {
+        with_dir("regular", |path, dir| {
+            files::write(path.join("file"), "17\n").unwrap();
+            symlink("file", path.join("link")).unwrap();
+            fs::mkfifo(dir, c"fifo", 0o600).unwrap();
+            let fifo = open(dir, c"fifo", Opening::UPDATE).unwrap();
+            fd::write_all(fifo.as_fd(), b"1").unwrap();
+            let mut room = [0; 8];
+            assert_eq!(read_regular(dir, c"file", &mut room), Ok(&b"17\n"[..]));
+            assert_eq!(read_regular(dir, c"link", &mut room), Err(Errno::LOOP));
+            assert_eq!(read_regular(dir, c"fifo", &mut room), Err(Errno::INVAL));
+            assert_eq!(read_regular(dir, c".", &mut room), Err(Errno::INVAL));
+            assert_eq!(read_regular(dir, c"none", &mut room), Err(Errno::NOENT));
+            assert_eq!(fd::unread(fifo.as_fd()), Ok(1));
+        });
+    }
+
+    #[test]
+    fn an_own_directory_is_made_and_a_foreign_one_refused() {
+        with_dir("own", |path, dir| {
+            drop(own_directory(dir, c"new").unwrap());
+            assert_eq!(path.join("new").metadata().unwrap().permissions().mode() & 0o777, 0o711);
+            set_mode(&path.join("new"), 0o700);
+            let own = own_directory(dir, c"new").unwrap();
+            assert_eq!(fstat(&own).unwrap().st_mode & 0o777, 0o711);
+            set_mode(&path.join("new"), 0o731);
+            assert_eq!(own_directory(dir, c"new").map(drop), Err(Errno::PERM));
+            symlink("new", path.join("link")).unwrap();
+            assert!(own_directory(dir, c"link").is_err());
+            files::write(path.join("file"), "").unwrap();
+            assert_eq!(own_directory(dir, c"file").map(drop), Err(Errno::NOTDIR));
         });
     }
 }

@@ -1,9 +1,9 @@
 //! A small heap for a program with one thread.
 //!
-//! Requests are rounded up to a power of two and served from lists of freed pieces, else from a
-//! chunk of fresh memory; a page of it costs nothing until it is touched. The first chunk is part
-//! of the program, as most programs need no more. Large requests get pages of their own, which go
-//! back to the kernel. `supervise` never asks for anything.
+//! Sizes are rounded up to a power of two, a size class. A request takes a freed piece of its
+//! class, or cuts a new piece from the current chunk. The first chunk is part of the program, and
+//! most programs need no other; an untouched page of it costs nothing. A request above 32 KiB gets
+//! its own pages, which return to the kernel when freed.
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
@@ -17,23 +17,23 @@ const CHUNK: usize = 256 * 1024;
 
 /// The allocator; [`crate::start_program!`] makes it the program's.
 ///
-/// It lies apart from its first chunk, and is not all zeros, so that the linker puts it with the
-/// program's other data: into a page that is the process's own in any case.
+/// It is separate from its first chunk and not all zeros, so that the linker puts it into `.data`.
+/// There it shares a page that the process writes anyway.
 pub struct Heap {
     state: UnsafeCell<State>,
     first: &'static FirstChunk,
 }
 
-/// The memory that comes with the program, in pages of its own.
+/// A chunk of memory that is part of the program, in its own pages.
 #[repr(align(4096))]
 pub struct FirstChunk(UnsafeCell<[u8; FIRST_CHUNK]>);
 
-// SAFETY: only the heap that it belongs to touches it, and who made that has promised that there is
+// SAFETY: only the heap that owns the chunk accesses it, and the caller of `Heap::new` guarantees
 // one thread.
 unsafe impl Sync for FirstChunk {}
 
 impl FirstChunk {
-    /// Fresh memory.
+    /// An unused chunk.
     #[must_use]
     #[expect(clippy::new_without_default, reason = "made once, in a static")]
     pub const fn new() -> Self {
@@ -42,21 +42,22 @@ impl FirstChunk {
 }
 
 struct State {
+    /// The list of freed pieces of each class; each piece holds the address of the next one.
     free: [*mut u8; CLASSES],
-    /// Where the chunk goes on; null before the first one.
+    /// The unused rest of the current chunk; null before the first request.
     next: *mut u8,
+    /// The length of the rest.
     left: usize,
 }
 
-// SAFETY: who made it has promised that there is one thread, so that the state is never reached
-// from two.
+// SAFETY: the caller of `Heap::new` guarantees one thread, so no two threads access the state.
 unsafe impl Sync for Heap {}
 
 impl Heap {
     /// An empty heap.
     ///
     /// # Safety
-    /// It has to be the only one to use this chunk, and the program has to have one thread.
+    /// No other heap may use this chunk, and the program must have one thread.
     #[must_use]
     pub const unsafe fn new(first: &'static FirstChunk) -> Self {
         Self {
@@ -70,37 +71,36 @@ impl Heap {
     }
 }
 
-/// The class of a request and the size of its pieces, or `None` for one of its own pages.
+/// The class of a request and the size of its pieces; `None` if the request gets its own pages.
 fn class(layout: Layout) -> Option<(usize, usize)> {
     let size = layout.size().max(layout.align()).max(SMALLEST).next_power_of_two();
     let class = (size.trailing_zeros() - SMALLEST.trailing_zeros()) as usize;
     (class < CLASSES).then_some((class, size))
 }
 
-/// Pages from the kernel. Without them the program ends here, as nothing in it is prepared for an
-/// allocation that fails; else Rust's own message would call that a defect of ours.
+/// Maps pages. Ends the program if there are none: it does not handle a failed allocation, and the
+/// standard message would report a defect.
 fn pages(len: usize) -> *mut u8 {
     let flags = MapFlags::PRIVATE;
-    // SAFETY: a new private mapping at a place the kernel chooses touches no other memory.
+    // SAFETY: a new mapping at an address that the kernel chooses does not affect other memory.
     let got = unsafe { mmap_anonymous(null_mut(), len, ProtFlags::READ | ProtFlags::WRITE, flags) };
-    got.map_or_else(|_| crate::start::out_of_memory(), <*mut _>::cast)
+    got.map_or_else(|_| crate::fatal::out_of_memory(), <*mut _>::cast)
 }
 
-// SAFETY: pieces of a class are at least as large as the layout and aligned to their size, a
-// power of two not smaller than the alignment: chunks are cut from the front in pieces whose
-// start is rounded up to their size. A piece is on a free list or with its owner,
-// never both.
+// SAFETY: a piece is as large as its class and aligned to that size, a power of two that is at
+// least the size and the alignment of the layout. A piece is either in a free list or with its
+// owner. A piece with its own pages does not overlap other memory.
 unsafe impl GlobalAlloc for Heap {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let Some((class, size)) = class(layout) else {
-            // Alignments above a page do not occur; refuse rather than misplace.
+            // Alignments above a page do not occur. Fail instead of returning a wrong address.
             return if layout.align() > 4096 { null_mut() } else { pages(layout.size()) };
         };
-        // SAFETY: one thread, and no reference to the state outlives a call.
+        // SAFETY: there is one thread, and no reference to the state outlives a call.
         let state = unsafe { &mut *self.state.get() };
         let head = state.free[class];
         if !head.is_null() {
-            // SAFETY: a free piece holds the next one's address in its first word.
+            // SAFETY: `dealloc` wrote the address of the next piece into the first word.
             state.free[class] = unsafe { head.cast::<*mut u8>().read() };
             return head;
         }
@@ -123,14 +123,14 @@ unsafe impl GlobalAlloc for Heap {
 
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {
         let Some((class, _)) = class(layout) else {
-            // SAFETY: the pages were mapped by `alloc` for this very layout. A refusal would
-            // leave them in use, which harms nobody.
+            // SAFETY: the class of the layout shows that `pages` or `mremap` mapped these pages,
+            // and the caller no longer uses them. If the kernel refuses, they stay mapped.
             let _ = unsafe { munmap(piece.cast(), layout.size()) };
             return;
         };
-        // SAFETY: one thread, and no reference to the state outlives a call.
+        // SAFETY: there is one thread, and no reference to the state outlives a call.
         let state = unsafe { &mut *self.state.get() };
-        // SAFETY: the piece is ours again, at least 16 bytes and aligned to its size.
+        // SAFETY: the caller no longer uses the piece, which has at least 16 bytes, aligned.
         unsafe { piece.cast::<*mut u8>().write(state.free[class]) };
         state.free[class] = piece;
     }
@@ -142,19 +142,21 @@ unsafe impl GlobalAlloc for Heap {
         match (class(layout), class(new)) {
             (Some((a, _)), Some((b, _))) if a == b => piece,
             (None, None) => {
-                // SAFETY: the mapping is ours; it may move, and the caller forgets the old place.
+                // SAFETY: both classes show that the piece has its own pages. The caller no longer
+                // uses the old address.
                 let got =
                     unsafe { mremap(piece.cast(), layout.size(), new_size, MremapFlags::MAYMOVE) };
-                got.map_or_else(|_| crate::start::out_of_memory(), <*mut _>::cast)
+                got.map_or_else(|_| crate::fatal::out_of_memory(), <*mut _>::cast)
             }
             _ => {
-                // SAFETY: the layout is valid and not empty, as the caller's is.
+                // SAFETY: the caller guarantees a size that is not 0.
                 let to = unsafe { self.alloc(new) };
                 if !to.is_null() {
                     let n = layout.size().min(new_size);
-                    // SAFETY: two different pieces, both at least `n` bytes.
+                    // SAFETY: the pieces differ and have at least `n` bytes each.
                     unsafe { core::ptr::copy_nonoverlapping(piece, to, n) };
-                    // SAFETY: the caller's piece and layout.
+                    // SAFETY: the caller guarantees that `alloc` returned the piece for this
+                    // layout.
                     unsafe { self.dealloc(piece, layout) };
                 }
                 to
@@ -168,12 +170,12 @@ mod tests {
     use super::*;
     use std::vec::Vec;
 
-    /// Pieces of all sizes are taken, changed in size and given back in a disorderly way; none
-    /// may ever touch another.
+    /// Allocates, reallocates and frees pieces of all sizes in random order. Each piece is filled
+    /// with a mark of its own, so an overlap changes a mark.
     #[test]
     fn no_two_pieces_overlap() {
         static FIRST: FirstChunk = FirstChunk::new();
-        // SAFETY: nobody else names the chunk, and the heap does not leave this thread.
+        // SAFETY: no other heap uses the chunk, and the heap stays in this thread.
         let heap = unsafe { Heap::new(&FIRST) };
         let mut held: Vec<(*mut u8, Layout, u8)> = Vec::new();
         let mut random = 1_u64;
@@ -182,11 +184,11 @@ mod tests {
             (random >> 33) % below
         };
         let full = |piece: *mut u8, n: usize, mark: u8| {
-            // SAFETY: the piece is ours and has n bytes, all written.
+            // SAFETY: the test holds the piece and has written all its `n` bytes.
             let bytes = unsafe { core::slice::from_raw_parts(piece, n) };
             bytes.iter().all(|&b| b == mark)
         };
-        // Miri takes its time for every byte.
+        // Miri is slow for every byte.
         let (rounds, sizes) = if cfg!(miri) { (100, 17) } else { (20_000, 18) };
         for round in 0..rounds {
             let largest = 1 << next(sizes);
@@ -198,7 +200,7 @@ mod tests {
                     let (piece, layout, mark) =
                         held.swap_remove(usize::try_from(next(held.len() as u64)).unwrap());
                     assert!(full(piece, layout.size(), mark));
-                    // SAFETY: allocated with this layout, and forgotten here.
+                    // SAFETY: allocated with this layout, and not used any more.
                     unsafe { heap.dealloc(piece, layout) };
                 }
                 1 if !held.is_empty() => {
@@ -207,7 +209,7 @@ mod tests {
                     // SAFETY: allocated with the old layout, and the size is not zero.
                     let moved = unsafe { heap.realloc(piece, old, size) };
                     assert!(!moved.is_null() && full(moved, old.size().min(size), mark));
-                    // SAFETY: the piece has that many bytes now.
+                    // SAFETY: the piece now has `size` bytes.
                     unsafe { moved.write_bytes(mark, size) };
                     held[at] = (moved, Layout::from_size_align(size, old.align()).unwrap(), mark);
                 }
@@ -215,7 +217,7 @@ mod tests {
                     // SAFETY: the size is not zero.
                     let piece = unsafe { heap.alloc(layout) };
                     assert!(!piece.is_null() && (piece as usize).is_multiple_of(layout.align()));
-                    // SAFETY: the piece has that many bytes.
+                    // SAFETY: the piece has `size` bytes.
                     unsafe { piece.write_bytes(mark, size) };
                     held.push((piece, layout, mark));
                 }

@@ -1,8 +1,8 @@
-//! Who we are.
+//! User and group ids of this process.
 
 use crate::{Result, kernel};
 
-/// The user whose rights we have.
+/// The effective user id.
 #[must_use]
 pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
@@ -11,23 +11,23 @@ pub fn effective_user() -> u32 {
 /// Sets the supplementary groups.
 ///
 /// # Errors
-/// EPERM without privilege, EINVAL for too many.
+/// EPERM: not permitted. EINVAL: too many groups.
 pub fn set_groups(groups: &[u32]) -> Result<()> {
     kernel::setgroups(groups)
 }
 
-/// Sets the group id, for good if we are privileged.
+/// Sets the effective group id; with privilege also the real and the saved one.
 ///
 /// # Errors
-/// EPERM without privilege.
+/// EPERM: not permitted.
 pub fn set_gid(gid: u32) -> Result<()> {
     kernel::setgid(gid)
 }
 
-/// Sets the user id, for good if we are privileged.
+/// Sets the effective user id; with privilege also the real and the saved one.
 ///
 /// # Errors
-/// EPERM without privilege, EAGAIN when the user may have no more processes.
+/// EPERM: not permitted. EAGAIN: the user has too many processes.
 pub fn set_uid(uid: u32) -> Result<()> {
     kernel::setuid(uid)
 }

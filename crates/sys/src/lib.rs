@@ -1,18 +1,18 @@
-//! The kernel, as the programs of daemontools-rs see it.
+//! System calls for the programs of daemontools-rs, with a safe interface.
 //!
-//! This is the one crate with unsafe code; everything above it forbids it. It has two flavours
-//! with the same interface:
+//! This is the only crate with unsafe code; the others forbid it. It has two flavours with the same
+//! interface:
 //!
-//! * **raw** (the default, on x86_64 and aarch64): no libc at all. A process starts in our own
-//!   `_start`, costs two page faults instead of forty, and leaves every inherited descriptor,
-//!   signal disposition and limit as it found it, which a chain loader has to.
+//! * **raw** (the default on x86_64 and aarch64): no libc. The process starts in our own `_start`
+//!   and costs two page faults instead of forty. It changes no inherited descriptor, signal
+//!   disposition or limit, because a process loader passes them on.
 //! * **libc** (`--features libc`, and every other architecture): the same functions on a static
 //!   libc.
 //!
-//! What `rustix` offers safely is taken from there; `kernel` holds the few calls it leaves out.
+//! Most calls come from `rustix`; `kernel` has the few that it does not offer.
 //!
-//! The programs are single-threaded, and so is this crate: it keeps process-wide state (the
-//! arguments, the heap) without locks. Nothing here starts a thread.
+//! The programs have one thread. This crate keeps process-wide state (the arguments, the heap, the
+//! stack of a spawned child) without locks, and starts no thread.
 
 #![no_std]
 
@@ -22,6 +22,7 @@ extern crate std;
 
 pub mod clock;
 pub mod dir;
+pub mod fatal;
 pub mod fd;
 pub mod fs;
 pub mod guarded;
@@ -39,17 +40,20 @@ pub mod pidfd;
 pub mod poll;
 pub mod priority;
 pub mod privilege;
+pub mod proc_fd;
 pub mod process;
 pub mod random;
 pub mod signal;
-#[cfg(test)]
-mod standard;
 pub mod start;
+pub mod stderr;
+#[cfg(test)]
+mod test_support;
 pub mod tree;
+pub mod trusted_path;
 pub mod watch;
 
 pub use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 pub use rustix::io::Errno;
 
-/// What every call of this crate returns: the value, or the kernel's error number.
+/// The result of a call: a value, or the kernel's error number.
 pub type Result<T> = core::result::Result<T, Errno>;

@@ -4,14 +4,14 @@ use crate::{Errno, Result};
 pub use rustix::process::Resource;
 use rustix::process::{Rlimit, getrlimit, setrlimit};
 
-/// Sets the soft limit to `soft`, or to the hard limit if that is lower or `soft` is `None`. The
-/// hard limit stays as it is.
+/// Sets the soft limit to `soft`, or to the hard limit if that is lower or `soft` is `None`. Does
+/// not change the hard limit.
 ///
 /// # Errors
-/// What setrlimit says.
+/// Those of setrlimit(2).
 pub fn lower(resource: Resource, soft: Option<u64>) -> Result<()> {
     let mut limit = getrlimit(resource);
-    // `None` is "no limit" in an Rlimit.
+    // In an `Rlimit`, `None` means "no limit".
     limit.current = match (soft, limit.maximum) {
         (Some(soft), Some(hard)) => Some(soft.min(hard)),
         (Some(u64::MAX) | None, hard) => hard,
@@ -23,12 +23,12 @@ pub fn lower(resource: Resource, soft: Option<u64>) -> Result<()> {
 /// Removes both the soft and the hard limit.
 ///
 /// # Errors
-/// EPERM without privilege, if there is a hard limit.
+/// EPERM: there is a hard limit, and the process is not privileged.
 pub fn lift(resource: Resource) -> Result<()> {
     setrlimit(resource, Rlimit { current: None, maximum: None })
 }
 
-/// The limits by the kernel's numbers.
+/// The resources in the order of the kernel's numbers.
 const ALL: [Resource; 16] = [
     Resource::Cpu,
     Resource::Fsize,
@@ -48,14 +48,15 @@ const ALL: [Resource; 16] = [
     Resource::Rttime,
 ];
 
-/// Sets a limit by its number (0 to 15, as on most architectures: CPU, FSIZE, DATA, STACK, CORE,
-/// RSS, NPROC, NOFILE, MEMLOCK, AS, LOCKS, SIGPENDING, MSGQUEUE, NICE, RTPRIO, RTTIME). `None`
-/// leaves the soft or the hard one as it is, only that a soft limit is lowered with the hard one;
-/// `u64::MAX` is "no limit".
+/// Sets the limits of a resource by its number, 0 to 15 as on most architectures: CPU, FSIZE, DATA,
+/// STACK, CORE, RSS, NPROC, NOFILE, MEMLOCK, AS, LOCKS, SIGPENDING, MSGQUEUE, NICE, RTPRIO, RTTIME.
+///
+/// `None` keeps the soft or the hard limit, except that a soft limit never stays above a new hard
+/// limit. `u64::MAX` means "no limit".
 ///
 /// # Errors
-/// EPERM for a higher hard limit without privilege; EINVAL for a soft limit above the hard one, and
-/// for other numbers.
+/// EPERM: a higher hard limit without privilege. EINVAL: a soft limit above the hard one, or
+/// another number.
 pub fn set_rlimit(resource: u8, soft: Option<u64>, hard: Option<u64>) -> Result<()> {
     let resource = *ALL.get(usize::from(resource)).ok_or(Errno::INVAL)?;
     let before = getrlimit(resource);
@@ -71,12 +72,18 @@ pub fn set_rlimit(resource: u8, soft: Option<u64>, hard: Option<u64>) -> Result<
     setrlimit(resource, Rlimit { current, maximum })
 }
 
-/// The limit on the number of open files, raised for ourselves and put back for our children.
+/// The soft limit on open files: one more than the highest number that a descriptor can get.
+#[must_use]
+pub fn open_files() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
+
+/// The inherited limit on open files, while this process uses a higher one.
 #[derive(Clone, Copy)]
 pub struct OpenFiles(Rlimit);
 
 impl OpenFiles {
-    /// Raises the soft limit as far as it goes; `None` if it cannot be raised any more.
+    /// Raises the soft limit to the hard limit; `None` if it cannot be raised.
     #[must_use]
     pub fn raise() -> Option<Self> {
         let inherited = getrlimit(Resource::Nofile);
@@ -87,21 +94,22 @@ impl OpenFiles {
         setrlimit(Resource::Nofile, raised).ok().map(|()| Self(inherited))
     }
 
-    /// The soft limit that our children get.
+    /// The soft limit that children get.
     #[must_use]
     pub fn inherited(self) -> u64 {
         self.0.current.unwrap_or(u64::MAX)
     }
 
-    /// Ours was raised before this program was run in our process; children get this soft limit.
+    /// The state after an exec, if the earlier program image raised the limit: children get the
+    /// soft limit `soft`.
     #[must_use]
     pub fn raised_from(soft: u64) -> Self {
         let maximum = getrlimit(Resource::Nofile).maximum;
         Self(Rlimit { current: Some(soft).filter(|soft| *soft != u64::MAX), maximum })
     }
 
-    /// In a child, before it runs another program: the limit as we found it.
-    pub fn put_back(self) {
+    /// In a child before exec: restores the inherited limit.
+    pub fn restore(self) {
         // Lowering a limit is always allowed.
         let _ = setrlimit(Resource::Nofile, self.0);
     }
@@ -112,12 +120,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_limit_has_its_number() {
+    fn each_number_is_that_of_its_resource() {
         let text = std::fs::read_to_string("/proc/self/limits").unwrap();
         assert_eq!(text.lines().count(), 1 + ALL.len());
         #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
         assert!(ALL.iter().enumerate().all(|(number, &resource)| number == resource as usize));
-        // All but the one that the other test sets at the same time.
+        // The other test sets number 10 at the same time.
         for number in (0..16).filter(|&number| number != 10) {
             set_rlimit(number, None, None).unwrap();
         }
@@ -125,8 +133,8 @@ mod tests {
     }
 
     #[test]
-    fn each_of_the_two_can_be_set() {
-        // Nobody here locks files in the way that this was once about.
+    fn soft_and_hard_limit_can_be_set_separately() {
+        // No test depends on this limit; current kernels ignore it.
         let (number, resource) = (10, Resource::Locks);
         let is = |current, maximum| {
             assert_eq!(getrlimit(resource), Rlimit { current, maximum });

@@ -1,4 +1,4 @@
-//! Sockets that wait for somebody to come.
+//! Listening sockets.
 
 use crate::{BorrowedFd, Errno, OwnedFd, Result};
 use core::ffi::CStr;
@@ -9,16 +9,16 @@ use rustix::net::{
     socket_with, sockopt,
 };
 
-/// Where a socket can be found.
+/// The address and kind of a listening socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint<'a> {
-    /// Connections by TCP.
+    /// TCP.
     Tcp(SocketAddr),
-    /// Datagrams by UDP.
+    /// UDP.
     Udp(SocketAddr),
-    /// Connections by way of a name in the file system.
+    /// A Unix stream socket with a path.
     Unix(&'a CStr),
-    /// Datagrams by way of a name in the file system.
+    /// A Unix datagram socket with a path.
     UnixDatagram(&'a CStr),
 }
 
@@ -39,9 +39,9 @@ impl Endpoint<'_> {
         match *self {
             Self::Tcp(address) | Self::Udp(address) => Ok(address.into()),
             Self::Unix(path) | Self::UnixDatagram(path) => match path.count_bytes() {
-                // The kernel would take it for a name that is in no file system.
+                // For the kernel, an empty path is an abstract name.
                 0 => Err(Errno::NOENT),
-                // One more would fit without its NUL, but be told back longer than it was given.
+                // 108 bytes would fit without a NUL, but getsockname would return a longer path.
                 1..=107 => Ok(SocketAddrUnix::new(path)?.into()),
                 _ => Err(Errno::NAMETOOLONG),
             },
@@ -49,14 +49,15 @@ impl Endpoint<'_> {
     }
 }
 
-/// Makes a socket at this place, and lets up to `backlog` connections wait there, if there are
-/// connections. It is closed when another program is run; whoever takes connections from it waits
-/// for them. A TCP port can be taken again at once, whatever became of the connections of the
-/// socket before. A name in the file system is made with the current umask, and must not exist.
+/// Makes a socket at this endpoint; `backlog` limits the connections that wait, for stream sockets.
+///
+/// The socket is close-on-exec, and accepting from it blocks. A TCP port can be bound again at once
+/// (`SO_REUSEADDR`). A path must not exist; its permissions follow from the umask.
 ///
 /// # Errors
-/// EADDRINUSE when somebody is there (or the name exists), EADDRNOTAVAIL for an address of another
-/// machine, EACCES without the right to; ENAMETOOLONG for a path of more than 107 bytes.
+/// EADDRINUSE: another socket has the address, or the path exists. EADDRNOTAVAIL: not an address of
+/// this machine. EACCES: not permitted. ENOENT: an empty path. ENAMETOOLONG: a path of more than
+/// 107 bytes.
 pub fn listen(at: Endpoint<'_>, backlog: u32) -> Result<OwnedFd> {
     let (family, kind) = at.kind();
     let address = at.address()?;
@@ -71,46 +72,46 @@ pub fn listen(at: Endpoint<'_>, backlog: u32) -> Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Whether a descriptor, whosever it was, is a socket as [`listen`] makes it at this place: not
-/// one of the connections that came there. For port 0 it may be at any port.
+/// Whether a descriptor is a socket as [`listen`] makes it at this endpoint. A connection to the
+/// endpoint is not. Port 0 matches every port.
 #[must_use]
-pub fn is_at(fd: BorrowedFd<'_>, at: &Endpoint<'_>) -> bool {
+pub fn is_listening_at(fd: BorrowedFd<'_>, at: &Endpoint<'_>) -> bool {
     found_at(fd, at) == Ok(true)
 }
 
 fn found_at(fd: BorrowedFd<'_>, at: &Endpoint<'_>) -> Result<bool> {
     let (family, kind) = at.kind();
-    // Asked first, because names of other families need not be what we could read.
+    // First, because `rustix` may not understand the addresses of other families.
     if sockopt::socket_domain(fd)? != family || sockopt::socket_type(fd)? != kind {
         return Ok(false);
     }
-    // A connection has the same name as the socket that it came to.
+    // An accepted connection has the same local address as the listening socket.
     if kind == SocketType::STREAM && !sockopt::socket_acceptconn(fd)? {
         return Ok(false);
     }
     let found = getsockname(fd)?;
     match *at {
         Endpoint::Tcp(wanted) | Endpoint::Udp(wanted) => Ok(is_same(found.try_into()?, wanted)),
-        // Compared as bytes: a name that somebody else gave could be one that we would not.
+        // Compare the bytes: another program may have bound a path that `address` refuses.
         Endpoint::Unix(_) | Endpoint::UnixDatagram(_) => Ok(found == at.address()?),
     }
 }
 
 fn is_same(found: SocketAddr, wanted: SocketAddr) -> bool {
-    let on_same_link = match (found, wanted) {
-        // The kernel forgets the link of an address that means the same on all of them.
+    let same_scope = match (found, wanted) {
+        // The kernel returns scope 0 for an address that is not specific to a link.
         (SocketAddr::V6(found), SocketAddr::V6(wanted)) => {
             found.scope_id() == 0 || found.scope_id() == wanted.scope_id()
         }
         _ => true,
     };
-    on_same_link && found.ip() == wanted.ip() && [0, found.port()].contains(&wanted.port())
+    same_scope && found.ip() == wanted.ip() && [0, found.port()].contains(&wanted.port())
 }
 
-/// The inode of a socket, by which /proc names it.
+/// The inode of a socket, which is its name in /proc.
 ///
 /// # Errors
-/// ENOTSOCK if it is something else.
+/// ENOTSOCK: not a socket.
 pub fn socket_inode(fd: BorrowedFd<'_>) -> Result<u64> {
     let s = fstat(fd)?;
     match FileType::from_raw_mode(s.st_mode) {
@@ -123,7 +124,7 @@ pub fn socket_inode(fd: BorrowedFd<'_>) -> Result<u64> {
 mod tests {
     use super::*;
     use crate::AsFd as _;
-    use crate::standard::{borrowed, eventually, from_ours};
+    use crate::test_support::{borrow_std, eventually, into_std};
     use rustix::io::{FdFlags, fcntl_getfd};
     use std::ffi::CString;
     use std::net::{Ipv4Addr, Ipv6Addr, SocketAddrV6, TcpListener, TcpStream, UdpSocket};
@@ -145,115 +146,118 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_listened_at_and_known_again() {
+    fn is_at_recognises_a_tcp_socket() {
         let socket = listen(Endpoint::Tcp(local(0)), 5).unwrap();
         assert_eq!(fcntl_getfd(&socket), Ok(FdFlags::CLOEXEC));
-        assert!(is_at(socket.as_fd(), &Endpoint::Tcp(local(0))));
-        assert!(!is_at(socket.as_fd(), &Endpoint::Udp(local(0))));
-        assert!(!is_at(socket.as_fd(), &Endpoint::Tcp((Ipv4Addr::UNSPECIFIED, 0).into())));
-        assert!(!is_at(socket.as_fd(), &Endpoint::Tcp((Ipv6Addr::LOCALHOST, 0).into())));
-        assert!(!is_at(socket.as_fd(), &Endpoint::Unix(c"/there")));
-        let listener: TcpListener = from_ours(socket);
+        assert!(is_listening_at(socket.as_fd(), &Endpoint::Tcp(local(0))));
+        assert!(!is_listening_at(socket.as_fd(), &Endpoint::Udp(local(0))));
+        assert!(!is_listening_at(
+            socket.as_fd(),
+            &Endpoint::Tcp((Ipv4Addr::UNSPECIFIED, 0).into())
+        ));
+        assert!(!is_listening_at(socket.as_fd(), &Endpoint::Tcp((Ipv6Addr::LOCALHOST, 0).into())));
+        assert!(!is_listening_at(socket.as_fd(), &Endpoint::Unix(c"/there")));
+        let listener: TcpListener = into_std(socket);
         let at = listener.local_addr().unwrap();
         let other_port = local(at.port().wrapping_add(1).max(1));
-        assert!(is_at(borrowed(&listener), &Endpoint::Tcp(at)));
-        assert!(!is_at(borrowed(&listener), &Endpoint::Tcp(other_port)));
+        assert!(is_listening_at(borrow_std(&listener), &Endpoint::Tcp(at)));
+        assert!(!is_listening_at(borrow_std(&listener), &Endpoint::Tcp(other_port)));
         assert_eq!(listen(Endpoint::Tcp(at), 5).unwrap_err(), Errno::ADDRINUSE);
 
-        // A connection is not the socket, and does not keep the next one away.
+        // A connection is not the listening socket, and does not prevent the next bind.
         let client = TcpStream::connect(at).unwrap();
         let (connection, _) = listener.accept().unwrap();
         assert_eq!(connection.local_addr().unwrap(), at);
-        assert!(!is_at(borrowed(&connection), &Endpoint::Tcp(at)));
+        assert!(!is_listening_at(borrow_std(&connection), &Endpoint::Tcp(at)));
         drop((connection, listener, client));
         let next = eventually(|| listen(Endpoint::Tcp(at), 5).ok());
-        assert!(is_at(next.as_fd(), &Endpoint::Tcp(at)));
+        assert!(is_listening_at(next.as_fd(), &Endpoint::Tcp(at)));
     }
 
     #[test]
-    fn datagrams_come_by_udp() {
+    fn a_udp_socket_receives_datagrams() {
         let socket = listen(Endpoint::Udp(local(0)), 0).unwrap();
-        assert!(is_at(socket.as_fd(), &Endpoint::Udp(local(0))));
-        assert!(!is_at(socket.as_fd(), &Endpoint::Tcp(local(0))));
-        let theirs: UdpSocket = from_ours(socket);
-        let at = theirs.local_addr().unwrap();
-        assert!(is_at(borrowed(&theirs), &Endpoint::Udp(at)));
+        assert!(is_listening_at(socket.as_fd(), &Endpoint::Udp(local(0))));
+        assert!(!is_listening_at(socket.as_fd(), &Endpoint::Tcp(local(0))));
+        let receiver: UdpSocket = into_std(socket);
+        let at = receiver.local_addr().unwrap();
+        assert!(is_listening_at(borrow_std(&receiver), &Endpoint::Udp(at)));
         assert_eq!(listen(Endpoint::Udp(at), 0).unwrap_err(), Errno::ADDRINUSE);
         UdpSocket::bind(local(0)).unwrap().send_to(b"hello", at).unwrap();
         let mut room = [0; 10];
-        assert_eq!(theirs.recv(&mut room).unwrap(), 5);
+        assert_eq!(receiver.recv(&mut room).unwrap(), 5);
     }
 
     #[test]
-    fn the_newer_addresses_too_where_the_machine_has_them() {
+    fn ipv6_works_if_the_machine_has_it() {
         let at = Endpoint::Tcp((Ipv6Addr::LOCALHOST, 0).into());
         match listen(at, 5) {
             Ok(socket) => {
-                assert!(is_at(socket.as_fd(), &at));
+                assert!(is_listening_at(socket.as_fd(), &at));
                 let linked = SocketAddrV6::new(Ipv6Addr::LOCALHOST, 0, 0, 1);
-                assert!(is_at(socket.as_fd(), &Endpoint::Tcp(linked.into())));
-                assert!(!is_at(socket.as_fd(), &Endpoint::Tcp(local(0))));
+                assert!(is_listening_at(socket.as_fd(), &Endpoint::Tcp(linked.into())));
+                assert!(!is_listening_at(socket.as_fd(), &Endpoint::Tcp(local(0))));
             }
             Err(error) => assert!([Errno::AFNOSUPPORT, Errno::ADDRNOTAVAIL].contains(&error)),
         }
     }
 
     #[test]
-    fn a_name_in_the_file_system_is_listened_at() {
+    fn is_at_recognises_a_unix_stream_socket() {
         let path = path("stream");
         let at = Endpoint::Unix(&path);
         let socket = listen(at, 5).unwrap();
-        assert!(is_at(socket.as_fd(), &at));
-        assert!(!is_at(socket.as_fd(), &Endpoint::UnixDatagram(&path)));
-        assert!(!is_at(socket.as_fd(), &Endpoint::Unix(c"/elsewhere")));
+        assert!(is_listening_at(socket.as_fd(), &at));
+        assert!(!is_listening_at(socket.as_fd(), &Endpoint::UnixDatagram(&path)));
+        assert!(!is_listening_at(socket.as_fd(), &Endpoint::Unix(c"/elsewhere")));
         assert_eq!(listen(at, 5).unwrap_err(), Errno::ADDRINUSE);
         let client = UnixStream::connect(path.to_str().unwrap()).unwrap();
-        let (connection, _) = from_ours::<UnixListener>(socket).accept().unwrap();
-        assert!(!is_at(borrowed(&connection), &at));
-        assert!(!is_at(borrowed(&client), &at));
+        let (connection, _) = into_std::<UnixListener>(socket).accept().unwrap();
+        assert!(!is_listening_at(borrow_std(&connection), &at));
+        assert!(!is_listening_at(borrow_std(&client), &at));
         remove(&path);
     }
 
     #[test]
-    fn datagrams_come_by_a_name_in_the_file_system() {
+    fn a_unix_datagram_socket_receives_datagrams() {
         let path = path("datagram");
         let at = Endpoint::UnixDatagram(&path);
         let socket = listen(at, 5).unwrap();
-        assert!(is_at(socket.as_fd(), &at));
+        assert!(is_listening_at(socket.as_fd(), &at));
         let client = UnixDatagram::unbound().unwrap();
         client.send_to(b"hello", path.to_str().unwrap()).unwrap();
-        assert!(!is_at(borrowed(&client), &at));
+        assert!(!is_listening_at(borrow_std(&client), &at));
         let mut room = [0; 10];
-        assert_eq!(from_ours::<UnixDatagram>(socket).recv(&mut room).unwrap(), 5);
+        assert_eq!(into_std::<UnixDatagram>(socket).recv(&mut room).unwrap(), 5);
         remove(&path);
     }
 
     #[test]
-    fn a_path_has_a_length() {
+    fn paths_of_1_to_107_bytes_are_accepted() {
         assert_eq!(listen(Endpoint::Unix(c""), 5).unwrap_err(), Errno::NOENT);
         let mut long = path("long").into_bytes();
         long.resize(108, b'x');
         let too_long = CString::new(long.clone()).unwrap();
         assert_eq!(listen(Endpoint::Unix(&too_long), 5).unwrap_err(), Errno::NAMETOOLONG);
-        // Somebody else may have given it.
-        let theirs =
+        // Another program may have bound a socket to this path.
+        let foreign =
             socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None);
-        let theirs = theirs.unwrap();
-        bind(&theirs, &SocketAddrUnix::new(too_long.as_c_str()).unwrap()).unwrap();
-        rustix::net::listen(&theirs, 1).unwrap();
-        assert!(!is_at(theirs.as_fd(), &Endpoint::Unix(&too_long)));
-        assert!(!is_at(theirs.as_fd(), &Endpoint::Unix(c"/there")));
+        let foreign = foreign.unwrap();
+        bind(&foreign, &SocketAddrUnix::new(too_long.as_c_str()).unwrap()).unwrap();
+        rustix::net::listen(&foreign, 1).unwrap();
+        assert!(!is_listening_at(foreign.as_fd(), &Endpoint::Unix(&too_long)));
+        assert!(!is_listening_at(foreign.as_fd(), &Endpoint::Unix(c"/there")));
         remove(&too_long);
 
         long.pop();
         let longest = CString::new(long).unwrap();
         let socket = listen(Endpoint::Unix(&longest), 5).unwrap();
-        assert!(is_at(socket.as_fd(), &Endpoint::Unix(&longest)));
+        assert!(is_listening_at(socket.as_fd(), &Endpoint::Unix(&longest)));
         remove(&longest);
     }
 
     #[test]
-    fn sockets_have_inodes_and_are_no_files() {
+    fn socket_inode_is_the_name_in_proc() {
         let socket = listen(Endpoint::Udp(local(0)), 0).unwrap();
         let number = crate::fd::number(socket.as_fd());
         let link = std::fs::read_link(std::format!("/proc/self/fd/{number}")).unwrap();
@@ -261,6 +265,6 @@ mod tests {
         assert_eq!(link.to_str().unwrap(), std::format!("socket:[{inode}]"));
         let (read_end, _write_end) = crate::fd::pipe().unwrap();
         assert_eq!(socket_inode(read_end.as_fd()), Err(Errno::NOTSOCK));
-        assert!(!is_at(read_end.as_fd(), &Endpoint::Udp(local(0))));
+        assert!(!is_listening_at(read_end.as_fd(), &Endpoint::Udp(local(0))));
     }
 }

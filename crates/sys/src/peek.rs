@@ -1,42 +1,43 @@
-//! Looking at what is in a pipe before it is taken out.
+//! Reading from a pipe without removing the bytes, with tee(2).
 
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs};
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
 
-/// How much there shall be room for in a pipe that is looked into. What was seen stays in it until it
-/// is written, so that in a pipe that is no larger the writer would have to wait all that time.
+/// The wanted capacity of the pipe. The bytes stay in the pipe until multilog has written them, and
+/// with the default capacity the writer would wait that long.
 const ROOM: usize = 512 * 1024;
 
-/// Looks into a pipe. What was seen stays there until it is consumed, so that it outlives us.
+/// A pipe from which bytes are copied first and removed later. Bytes that are not consumed survive
+/// the death of this process.
 pub struct Peek<'a> {
     pipe: BorrowedFd<'a>,
-    /// A second pipe, which gets a copy (of references to pages, not of bytes).
+    /// A second pipe for the copy. The kernel copies references to pages, not bytes.
     copy: (OwnedFd, OwnedFd),
     null: OwnedFd,
-    /// How much there was room for before, if we have made more.
+    /// The earlier capacity, if [`Peek::new`] has raised it.
     former_room: Option<usize>,
 }
 
 impl<'a> Peek<'a> {
-    /// Prepares for it.
+    /// Opens the second pipe, and raises the capacity of both if the kernel permits it.
     ///
     /// # Errors
-    /// EMFILE and ENFILE when there are no more descriptors; without /dev/null, ENOENT.
+    /// EMFILE and ENFILE: too many descriptors. ENOENT: no /dev/null.
     pub fn new(pipe: BorrowedFd<'a>) -> Result<Self> {
         let null = fs::open_write(fs::HERE, c"/dev/null")?;
         let copy = fd::pipe()?;
         let room = fcntl_getpipe_size(pipe)?;
-        // Who has too many pages in pipes, or may not have so much in one, goes on with less.
+        // The kernel refuses above the limits on pipe pages; a smaller pipe works too.
         let grown = room < ROOM && fcntl_setpipe_size(pipe, ROOM).is_ok();
         let _ = fcntl_setpipe_size(&copy.0, ROOM);
         Ok(Self { pipe, copy, null, former_room: grown.then_some(room) })
     }
 
-    /// Copies the beginning of what is in the pipe; gives how much that is, 0 if the pipe is
-    /// empty.
+    /// Copies the first bytes in the pipe without removing them; returns their number, 0 if the
+    /// pipe is empty.
     ///
     /// # Errors
-    /// EINVAL if it is no pipe.
+    /// EINVAL: not a pipe.
     pub fn look(&self, buffer: &mut [u8]) -> Result<usize> {
         let (out, into) = &self.copy;
         let most = buffer.len();
@@ -54,26 +55,26 @@ impl<'a> Peek<'a> {
         Ok(read)
     }
 
-    /// Takes so much out of the pipe, which has to be there.
+    /// Removes `count` bytes, which must be in the pipe.
     pub fn consume(&self, mut count: usize) {
         while count > 0 {
             let flags = SpliceFlags::NONBLOCK;
             let taken = match splice(self.pipe, None, &self.null, None, count, flags) {
                 Err(Errno::INTR) => continue,
-                // It costs more, and needs less of the kernel.
-                Err(_) => self.read(count),
+                // A read costs more, but works where splice does not.
+                Err(_) => self.discard(count),
                 taken => taken,
             };
             match taken {
-                // Somebody else has taken it.
+                // Another reader has taken the bytes.
                 Ok(0) | Err(_) => return,
                 Ok(n) => count -= n.min(count),
             }
         }
     }
 
-    /// Reads of the pipe, at most so much, what nobody wants to have.
-    fn read(&self, most: usize) -> Result<usize> {
+    /// Reads and discards at most `most` bytes; returns their number.
+    fn discard(&self, most: usize) -> Result<usize> {
         let mut room = [0; 4096];
         let most = most.min(room.len());
         fd::read(self.pipe, room.get_mut(..most).unwrap_or_default())
@@ -83,7 +84,7 @@ impl<'a> Peek<'a> {
 impl Drop for Peek<'_> {
     fn drop(&mut self) {
         if let Some(room) = self.former_room {
-            // If there is more in it, it stays large.
+            // The kernel refuses if the pipe holds more than that.
             let _ = fcntl_setpipe_size(self.pipe, room);
         }
     }

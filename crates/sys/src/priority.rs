@@ -1,21 +1,21 @@
-//! How much of the machine we get when others want it too.
+//! CPU and I/O priority.
 
 use crate::{Errno, Result, kernel};
 use rustix::process::setpriority_process;
 
-/// Sets the nice value, from -20 (first) to 19 (last); what is beyond becomes one of these.
+/// Sets the nice value, from -20 (highest priority) to 19 (lowest). Values beyond are clamped.
 ///
 /// # Errors
-/// EACCES for less than it is (or than the limit allows) without privilege.
+/// EACCES: a lower value than the limit permits, without privilege.
 pub fn set_nice(nice: i32) -> Result<()> {
     setpriority_process(None, nice)
 }
 
-/// Sets the priority for input and output: the class is 1 for real time, 2 for best effort, 3 for
-/// idle, or 0 for what follows from the nice value; the level in it is from 0 (first) to 7 (last).
+/// Sets the I/O priority. `class` is 0 (follows the nice value), 1 (real time), 2 (best effort) or
+/// 3 (idle); `level` within it is from 0 (highest) to 7.
 ///
 /// # Errors
-/// EPERM for real time without privilege, EINVAL for other numbers.
+/// EPERM: real time without privilege. EINVAL: another number.
 pub fn set_io_priority(class: u8, level: u8) -> Result<()> {
     if class > 3 || level > 7 {
         return Err(Errno::INVAL);
@@ -28,8 +28,8 @@ mod tests {
     use super::*;
     use std::string::String;
 
-    /// The kernel keeps both for each thread, and this one ends with it.
-    fn apart<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    /// Runs a test in its own thread, because the kernel keeps both priorities per thread.
+    fn in_own_thread<T: Send>(test: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| scope.spawn(test).join().unwrap())
     }
 
@@ -40,8 +40,8 @@ mod tests {
     }
 
     #[test]
-    fn a_nicer_process_is_always_allowed() {
-        apart(|| {
+    fn a_lower_cpu_priority_is_always_permitted() {
+        in_own_thread(|| {
             let wanted = (nice() + 3).min(19);
             set_nice(wanted).unwrap();
             assert_eq!(nice(), wanted);
@@ -51,11 +51,11 @@ mod tests {
     }
 
     #[test]
-    fn the_idle_class_is_always_allowed() {
-        apart(|| {
+    fn the_idle_class_is_always_permitted() {
+        in_own_thread(|| {
             set_io_priority(2, 6).unwrap();
             set_io_priority(3, 0).unwrap();
-            // What comes to a child is what ionice shows.
+            // ionice shows the priority that it inherits.
             if let Ok(shown) = std::process::Command::new("ionice").output() {
                 assert_eq!(String::from_utf8(shown.stdout).unwrap().trim(), "idle");
             }

@@ -1,4 +1,4 @@
-//! Giving up what a program could be allowed.
+//! Giving up privileges for this process and its programs.
 
 use crate::{Errno, Result};
 use rustix::thread::{
@@ -6,21 +6,21 @@ use rustix::thread::{
     remove_capability_from_bounding_set, set_capabilities, set_no_new_privs,
 };
 
-/// From now on no program that we run gets more rights than we have: set-user-ID bits and the
-/// capabilities of files mean nothing to it.
+/// Sets `no_new_privs`: an exec grants no set-user-ID rights and no file capabilities.
 ///
 /// # Errors
-/// None since Linux 3.5.
+/// EINVAL: before Linux 3.5.
 pub fn no_new_privileges() -> Result<()> {
     set_no_new_privs(true)
 }
 
-/// Lets the programs that we run have these capabilities at most, whoever they run as: bit `n`
-/// stands for number `n`, and every other number that the kernel knows is dropped. We ourselves
-/// keep what we have until then.
+/// Drops every capability outside `mask` from the bounding set and from the inheritable set. Bit
+/// `n` of `mask` stands for capability number `n`. Affects the programs that this process execs;
+/// the process itself keeps its capabilities until then.
 ///
 /// # Errors
-/// EPERM without privilege, if there is anything to drop; some may have been dropped then.
+/// EPERM: a capability must be dropped and the process is not privileged; some may be dropped
+/// already.
 pub fn keep_capabilities(mask: u64) -> Result<()> {
     for number in 0..u64::BITS {
         let one = CapabilitySet::from_bits_retain(1 << number);
@@ -30,12 +30,12 @@ pub fn keep_capabilities(mask: u64) -> Result<()> {
         match capability_is_in_bounding_set(one) {
             Ok(true) => remove_capability_from_bounding_set(one)?,
             Ok(false) => {}
-            // The kernel knows neither this one nor those behind it.
+            // The kernel does not have this capability, so it has no higher one.
             Err(Errno::INVAL) => break,
             Err(other) => return Err(other),
         }
     }
-    // What is inherited comes to a program by the side of the bounding set.
+    // An exec grants inheritable capabilities without regard to the bounding set.
     let mut sets = capabilities(None)?;
     let inherited = sets.inheritable.bits();
     if inherited & !mask != 0 {
@@ -50,8 +50,8 @@ mod tests {
     use super::*;
     use std::string::{String, ToString as _};
 
-    /// The kernel keeps all of it for each thread, and this one ends with it.
-    fn apart<T: Send>(test: impl FnOnce() -> T + Send) -> T {
+    /// Runs a test in its own thread, because the kernel keeps capabilities per thread.
+    fn in_own_thread<T: Send>(test: impl FnOnce() -> T + Send) -> T {
         std::thread::scope(|scope| scope.spawn(test).join().unwrap())
     }
 
@@ -66,18 +66,18 @@ mod tests {
     }
 
     #[test]
-    fn new_privileges_are_given_up() {
-        apart(|| {
+    fn no_new_privileges_sets_the_flag() {
+        in_own_thread(|| {
             no_new_privileges().unwrap();
             assert_eq!(status("NoNewPrivs:"), "1");
         });
     }
 
     #[test]
-    fn only_what_is_kept_stays_in_the_bounding_set() {
+    fn keep_capabilities_limits_the_bounding_set() {
         const KILL: u64 = 1 << 5;
         const SETPCAP: u64 = 1 << 8;
-        apart(|| {
+        in_own_thread(|| {
             let before = set("CapBnd:");
             keep_capabilities(u64::MAX).unwrap();
             keep_capabilities(before).unwrap();
@@ -98,9 +98,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_inherited_is_dropped_too() {
+    fn keep_capabilities_limits_the_inheritable_set() {
         const KILL: u64 = 1 << 5;
-        apart(|| {
+        in_own_thread(|| {
             let mut sets = capabilities(None).unwrap();
             if sets.permitted.bits() & KILL == 0 || set("CapEff:") & 1 << 8 == 0 {
                 return;

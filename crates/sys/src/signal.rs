@@ -1,5 +1,7 @@
-//! Signals as events: taken from a descriptor, never in a handler.
+//! Signals as events that are read from a descriptor. There are no signal handlers.
 
+use crate::kernel::SI_QUEUE;
+use crate::process::Pid;
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, kernel, poll};
 use core::mem::MaybeUninit;
 use core::time::Duration;
@@ -13,7 +15,7 @@ macro_rules! signals {
 }
 
 signals! {
-    /// The terminal has gone; by custom, read the configuration again.
+    /// The terminal was closed; by convention, reload the configuration.
     HUP = SIGHUP;
     /// Ctrl-C.
     INT = SIGINT;
@@ -23,58 +25,84 @@ signals! {
     USR1 = SIGUSR1;
     /// For the program's own use.
     USR2 = SIGUSR2;
-    /// Ends a process which cannot object.
+    /// Ends a process; cannot be caught.
     KILL = SIGKILL;
-    /// A timer; by custom of multilog, start a new file.
+    /// A timer has expired; for multilog, rotate the log file.
     ALRM = SIGALRM;
-    /// Please end.
+    /// A request to end.
     TERM = SIGTERM;
     /// A child has ended.
     CHLD = SIGCHLD;
-    /// Nobody reads what we wrote.
+    /// A write to a pipe without a reader.
     PIPE = SIGPIPE;
-    /// Go on after a stop.
+    /// Continue after a stop.
     CONT = SIGCONT;
-    /// Stop without objection.
+    /// Stop; cannot be caught.
     STOP = SIGSTOP;
-    /// The terminal has another size.
+    /// The terminal has a new size.
     WINCH = SIGWINCH;
-    /// A file became too large.
+    /// A power failure; for an init of a container, stop.
+    PWR = SIGPWR;
+    /// A write beyond the limit on file size.
     XFSZ = SIGXFSZ;
 }
+
+/// RTMIN+3 as systemd and podman count, who reserve two real-time signals for the libc: by
+/// convention, a request to an init to power off.
+pub const RTMIN_3: i32 = 37;
 
 const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
 
-/// The signals which come to us as events. They are blocked in this process; a child gets the
-/// mask which we inherited by [`Signals::give_back`].
+/// Whether a signal is ignored in this process.
+#[must_use]
+pub fn is_ignored(signal: i32) -> bool {
+    kernel::is_ignored(signal)
+}
+
+/// A signal that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedSignal {
+    /// Its number.
+    pub signal: i32,
+    /// The process that sent it; `None` for the kernel and for a process outside the PID namespace.
+    pub sender: Option<Pid>,
+    /// The value that sigqueue(3) sent with it.
+    pub value: Option<i32>,
+}
+
+/// The signals that this process receives as events. They are blocked; a child restores the
+/// inherited mask with [`Signals::restore_mask`].
 pub struct Signals {
     fd: OwnedFd,
+    /// The mask of blocked signals at the start.
     inherited: u64,
-    ends_ignored: bool,
+    /// SIGCHLD was ignored at the start.
+    sigchld_ignored: bool,
 }
 
 impl Signals {
-    /// Takes over the deaths of children, the signals by which the kernel would kill us for
-    /// writing (to a pipe that nobody reads, or beyond a limit), and those of `wanted`. INT and
-    /// HUP stay ignored if they are when we start, as in the background of a shell or behind
-    /// `nohup`.
+    /// Blocks CHLD, PIPE, XFSZ and the signals of `wanted`, and receives them as events. A blocked
+    /// PIPE or XFSZ makes the write fail instead of killing this process.
+    ///
+    /// INT and HUP stay ignored if they are ignored at the start, as in the background of a shell
+    /// or under `nohup`.
     ///
     /// # Errors
-    /// EMFILE, ENFILE and ENOMEM when there are no more descriptors or memory.
+    /// EMFILE, ENFILE: too many descriptors. ENOMEM: no memory.
     pub fn take_over(wanted: &[i32]) -> Result<Self> {
-        Self::take_over_again(wanted, None)
+        Self::take_over_after_upgrade(wanted, None)
     }
 
-    /// The same in a program that goes on in the process of another, which had taken over signals
-    /// too, and had found this mask.
+    /// Does the same after a live upgrade; `mask` is the mask that the first program image in this
+    /// process inherited.
     ///
     /// # Errors
-    /// As above.
-    pub fn take_over_again(wanted: &[i32], mask: Option<u64>) -> Result<Self> {
-        let ends_ignored = kernel::is_ignored(CHLD);
-        // An ignored SIGCHLD would let children vanish unseen. Their stops are of no interest.
+    /// As for [`Signals::take_over`].
+    pub fn take_over_after_upgrade(wanted: &[i32], mask: Option<u64>) -> Result<Self> {
+        let sigchld_ignored = kernel::is_ignored(CHLD);
+        // The kernel reaps children if SIGCHLD is ignored. NOCLDSTOP: no signal when a child stops.
         kernel::default_disposition(CHLD, nr::SA_NOCLDSTOP)?;
         let mut set = bit(CHLD) | bit(PIPE) | bit(XFSZ);
         for &signal in wanted {
@@ -86,59 +114,74 @@ impl Signals {
         let found = kernel::set_mask(nr::SIG_BLOCK, set)?;
         let inherited = mask.unwrap_or(found);
         let fd = kernel::signalfd(set, nr::O_CLOEXEC | nr::O_NONBLOCK)?;
-        Ok(Self { fd, inherited, ends_ignored })
+        Ok(Self { fd, inherited, sigchld_ignored })
     }
 
-    /// The mask as we found it.
+    /// The inherited mask of blocked signals.
     #[must_use]
     pub const fn inherited_mask(&self) -> u64 {
         self.inherited
     }
 
-    /// The signals that have come, each once, without waiting.
+    /// The pending signals, each once. Does not wait.
     pub fn pending(&self) -> impl Iterator<Item = i32> {
+        self.received().map(|received| received.signal)
+    }
+
+    /// The same, with the sender and the value of each.
+    pub fn received(&self) -> impl Iterator<Item = ReceivedSignal> {
         core::iter::from_fn(|| self.next_pending())
     }
 
-    fn next_pending(&self) -> Option<i32> {
-        // struct signalfd_siginfo: 128 bytes, of which the first four are the number.
+    fn next_pending(&self) -> Option<ReceivedSignal> {
+        // struct signalfd_siginfo: 128 bytes. The first four are the number; those from 8 on the code,
+        // from 12 on the sender, from 44 on the value.
         let mut info = [MaybeUninit::<u8>::uninit(); 128];
         loop {
             match rustix::io::read(&self.fd, &mut info) {
-                Ok((&mut [a, b, c, d, ..], _)) => return Some(i32::from_ne_bytes([a, b, c, d])),
+                Ok((info, _)) => {
+                    let number =
+                        |at| info.get(at..)?.first_chunk().copied().map(i32::from_ne_bytes);
+                    let is_queued = number(8) == Some(SI_QUEUE);
+                    return Some(ReceivedSignal {
+                        signal: number(0)?,
+                        sender: number(12).and_then(Pid::new),
+                        value: number(44).filter(|_| is_queued),
+                    });
+                }
                 Err(Errno::INTR) => {}
-                Ok(_) | Err(_) => return None,
+                Err(_) => return None,
             }
         }
     }
 
-    /// In a child, before it runs another program: the mask as we found it.
-    pub fn give_back(&self) {
-        // Cannot fail with a valid operation and our own memory.
+    /// In a child before exec: restores the inherited mask of blocked signals.
+    pub fn restore_mask(&self) {
+        // Cannot fail: the operation and the pointer are valid.
         let _ = kernel::set_mask(nr::SIG_SETMASK, self.inherited);
     }
 
-    /// In a child which is to be as if we had not been there: the ends of its children as we found
-    /// them.
-    pub fn give_back_ends(&self) {
-        if self.ends_ignored {
+    /// In a child before exec: ignores SIGCHLD again if it was ignored at the start.
+    pub fn restore_sigchld(&self) {
+        if self.sigchld_ignored {
             let _ = kernel::ignore(CHLD);
         }
     }
 
-    /// To wait for, until it is readable.
+    /// The descriptor to wait for.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-/// Does something with children whose ends are to be seen, and by nobody else: they do not vanish if
-/// we have inherited that SIGCHLD is ignored, and do not stay pending if it is blocked.
-pub fn seeing_ends<T>(work: impl FnOnce() -> T) -> T {
+/// Calls `work`, which starts and reaps children, in a process loader that must leave SIGCHLD as it
+/// was. If SIGCHLD is ignored, it has its default effect meanwhile, because the kernel would reap
+/// the children. If it is blocked, none of these children leaves it pending.
+pub fn with_default_sigchld<T>(work: impl FnOnce() -> T) -> T {
     let ignored = kernel::is_ignored(CHLD);
     let pending = !ignored && is_pending(CHLD);
-    // None of these can fail for this signal. Each of them takes away one that is pending.
+    // These calls cannot fail for SIGCHLD. Each of them discards a pending SIGCHLD.
     if ignored {
         let _ = kernel::default_disposition(CHLD, 0);
     }
@@ -151,32 +194,43 @@ pub fn seeing_ends<T>(work: impl FnOnce() -> T) -> T {
     done
 }
 
-/// Whether a blocked signal has come; an unblocked one never waits.
+/// Whether a blocked signal is pending.
 fn is_pending(signal: i32) -> bool {
     let signals = kernel::signalfd(bit(signal), nr::O_CLOEXEC | nr::O_NONBLOCK);
     signals.is_ok_and(|fd| poll::readable([fd.as_fd()], Some(Duration::ZERO)) == [true])
 }
 
-/// Lets writes to a pipe without a reader fail with EPIPE instead of killing us. Programs that we
-/// run would inherit it.
+/// Ignores a signal.
+pub fn ignore(signal: i32) {
+    // Cannot fail for a signal that a process may ignore.
+    let _ = kernel::ignore(signal);
+}
+
+/// Ignores SIGPIPE: a write to a pipe without a reader fails with EPIPE. The programs that this
+/// process execs inherit that.
 pub fn ignore_broken_pipes() {
     // Cannot fail for this signal.
     let _ = kernel::ignore(PIPE);
 }
 
-/// Nothing but KILL and STOP reaches this process any more.
+/// Blocks all signals except KILL and STOP, which cannot be blocked.
 pub fn block_all() {
-    // Cannot fail with a valid operation and our own memory.
+    // Cannot fail: the operation and the pointer are valid.
     let _ = kernel::set_mask(nr::SIG_BLOCK, u64::MAX);
 }
 
-/// In a child, before it runs another program: lets it have these signals, with their default
-/// effect.
+/// Unblocks all signals in this thread.
+pub fn unblock_all() {
+    // Cannot fail: the operation and the pointer are valid.
+    let _ = kernel::set_mask(nr::SIG_SETMASK, 0);
+}
+
+/// In a child before exec: unblocks these signals and restores their default effect.
 pub fn unblock(signals: &[i32]) {
     let mut set = 0;
     for &signal in signals {
         set |= bit(signal);
-        // Cannot fail for the signals that we know.
+        // Cannot fail for a valid signal number.
         let _ = kernel::default_disposition(signal, 0);
     }
     let _ = kernel::set_mask(nr::SIG_UNBLOCK, set);

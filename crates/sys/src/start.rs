@@ -1,15 +1,15 @@
-//! From the kernel's first instruction to the program's `main`, and the panic that must not be.
+//! From the first instruction of the process to the program's `main` function.
 
 use crate::{kernel, process};
 use core::ffi::c_char;
 
 /// Makes the function `$main`, a `fn() -> i32`, the program: defines its entry point, its heap
-/// and its panic handler. Used once, in the executable.
+/// and its panic handler. The executable uses it once.
 #[macro_export]
 #[cfg(not(libc_flavour))]
 macro_rules! start_program {
     ($main:path) => {
-        /// Where the kernel starts us: no frame, the arguments on the stack.
+        /// The entry point: there is no stack frame, and the arguments are on the stack.
         #[unsafe(naked)]
         #[unsafe(no_mangle)]
         unsafe extern "C" fn _start() -> ! {
@@ -33,11 +33,11 @@ macro_rules! start_program {
         }
 
         unsafe extern "C" fn begin(stack: *const usize) -> ! {
-            // SAFETY: called once, by the code above, with the kernel's initial stack.
+            // SAFETY: `_start` alone calls this, once, with the kernel's initial stack pointer.
             unsafe { $crate::start::from_stack(stack, $main) }
         }
 
-        /// The precompiled `core` names this function; nothing ever calls it.
+        /// The precompiled `core` refers to this function; no code calls it.
         #[unsafe(no_mangle)]
         extern "C" fn _Unwind_Resume() -> ! {
             $crate::process::exit(111)
@@ -47,7 +47,7 @@ macro_rules! start_program {
     };
 }
 
-/// The same for the libc flavour, where the libc's start code calls `main`.
+/// Makes `$main` the program in the libc flavour, where the libc's start code calls `main`.
 #[macro_export]
 #[cfg(libc_flavour)]
 macro_rules! start_program {
@@ -58,7 +58,7 @@ macro_rules! start_program {
             argv: *const *const core::ffi::c_char,
             envp: *const *const core::ffi::c_char,
         ) -> i32 {
-            // SAFETY: called once, by the libc, with the program's arguments and environment.
+            // SAFETY: the libc calls `main` once, with the program's arguments and environment.
             unsafe { $crate::start::from_libc(argc, argv, envp, $main) }
         }
 
@@ -66,7 +66,7 @@ macro_rules! start_program {
     };
 }
 
-/// What both flavours need beside the entry point.
+/// Defines what both flavours need besides the entry point.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! program_parts {
@@ -74,41 +74,42 @@ macro_rules! program_parts {
         #[global_allocator]
         static HEAP: $crate::heap::Heap = {
             static FIRST: $crate::heap::FirstChunk = $crate::heap::FirstChunk::new();
-            // SAFETY: nobody else can name the chunk, and our programs have one thread.
+            // SAFETY: the chunk is visible in this block only, and the programs have one thread.
             unsafe { $crate::heap::Heap::new(&FIRST) }
         };
 
         #[panic_handler]
         fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
-            $crate::start::panicked(info)
+            $crate::fatal::panicked(info)
         }
 
-        /// The precompiled `core` names this function; nothing ever calls it.
+        /// The precompiled `core` refers to this function; no code calls it.
         #[unsafe(no_mangle)]
         extern "C" fn rust_eh_personality() {}
     };
 }
 
-/// Takes the arguments from the kernel's initial stack, and runs and ends the program.
+/// Takes the arguments from the initial stack, runs the program and ends the process.
 ///
 /// # Safety
-/// `stack` must be the initial stack pointer: the number of arguments, the arguments, NULL, the
-/// environment, NULL.
+/// `stack` must be the kernel's initial stack pointer: the number of arguments, the arguments,
+/// NULL, the environment, NULL. Call it once, before other code.
 #[doc(hidden)]
 pub unsafe fn from_stack(stack: *const usize, main: fn() -> i32) -> ! {
-    // SAFETY: the first word is the number of arguments.
+    // SAFETY: the initial stack pointer points to the number of arguments.
     let argc = unsafe { stack.read() };
     let argv = stack.wrapping_add(1).cast::<*const c_char>();
     let envp = argv.wrapping_add(argc + 1);
-    // SAFETY: the kernel's arrays are valid and NULL-terminated for the life of the process.
-    unsafe { process::remember(argc, argv, envp) };
+    // SAFETY: no other code has run, and the kernel's arrays are NULL-terminated and stay valid for
+    // the life of the process.
+    unsafe { process::set_arguments(argc, argv, envp) };
     kernel::exit(main())
 }
 
-/// The same from a libc's `main`.
+/// Runs the program with the arguments of a libc's `main`; returns its exit code.
 ///
 /// # Safety
-/// The three must be what the libc's start code hands over.
+/// The three must be the arguments of `main`. Call it once, before other code of this crate.
 #[doc(hidden)]
 pub unsafe fn from_libc(
     argc: i32,
@@ -116,47 +117,8 @@ pub unsafe fn from_libc(
     envp: *const *const c_char,
     main: fn() -> i32,
 ) -> i32 {
-    // SAFETY: the caller's promise.
-    unsafe { process::remember(usize::try_from(argc).unwrap_or(0), argv, envp) };
+    // SAFETY: the caller guarantees that this is the first call, with the libc's arrays, which stay
+    // valid for the life of the process.
+    unsafe { process::set_arguments(usize::try_from(argc).unwrap_or(0), argv, envp) };
     main()
-}
-
-/// Says that there is no memory, in the original's words, and ends the process.
-pub(crate) fn out_of_memory() -> ! {
-    let name = process::arg(0).unwrap_or_default().to_bytes();
-    let name = name.rsplit(|&c| c == b'/').next().unwrap_or_default();
-    crate::fd::write_pieces(crate::fd::stderr(), &[name, b": fatal: out of memory"], b"\n");
-    kernel::exit(111)
-}
-
-/// Says where an assertion of ours failed and ends the process. It is a defect, never an answer
-/// to bad input; the state on disk is what the last completed step left.
-pub fn panicked(info: &core::panic::PanicInfo<'_>) -> ! {
-    let mut line = [0_u8; 200];
-    let mut n = 0;
-    let mut put = |bytes: &[u8]| {
-        for &byte in bytes {
-            if let Some(place) = line.get_mut(n) {
-                *place = byte;
-                n += 1;
-            }
-        }
-    };
-    put(b"daemontools: fatal: internal error in ");
-    if let Some(place) = info.location() {
-        put(place.file().as_bytes());
-        put(b" line ");
-        let mut digits = [0_u8; 10];
-        let mut at = digits.len();
-        let mut number = place.line();
-        while at > 0 && (number > 0 || at == digits.len()) {
-            at -= 1;
-            digits[at] = b'0' + u8::try_from(number % 10).unwrap_or(0);
-            number /= 10;
-        }
-        put(&digits[at..]);
-    }
-    put(b"\n");
-    let _ = rustix::io::write(crate::fd::stderr(), &line[..n]);
-    kernel::exit(111)
 }

@@ -1,31 +1,47 @@
-//! Which process is whose child, as /proc tells. All of it may be different the next moment: who is
-//! to get a signal is first held by a descriptor, and then asked for its parent.
+//! Parents and children of processes, from /proc.
+//!
+//! An answer can be outdated at once. Before sending a signal, a caller opens a pidfd and then asks
+//! for the parent again.
 
 use crate::process::Pid;
 use crate::{AsFd as _, BorrowedFd, Errno, Result, dir, fd, fs};
 use core::ffi::CStr;
+use core::str::FromStr;
 
 /// The parent of a process.
 ///
 /// # Errors
-/// ESRCH if the process has gone, or its parent is outside our namespace of process ids (as that
-/// of process 1); what opening and reading in /proc say.
+/// ESRCH: the process has ended, or its parent is outside our PID namespace, as that of process 1.
+/// Those of opening and reading files in /proc.
 pub fn parent_of(pid: Pid) -> Result<Pid> {
     let mut path = Path::new(b"/proc/");
-    path.push_number(pid);
+    path.push_number(pid.get());
     path.push(b"/stat");
     parent_by(path.as_c_str()?)
 }
 
-/// Calls `each` for every child of a process, ended ones included that it has not reaped. While
-/// children come and go, some may be missed that are there: who needs all of them asks until there
-/// are none.
+/// Whether a process is at its end: it closes its descriptors, and becomes a zombie.
 ///
 /// # Errors
-/// ESRCH if the process has gone; what opening and reading in /proc say.
+/// As for [`parent_of`].
+pub fn is_exiting(pid: Pid) -> Result<bool> {
+    /// `PF_EXITING` in the flags of a task.
+    const EXITING: u64 = 4;
+    let mut path = Path::new(b"/proc/");
+    path.push_number(pid.get());
+    path.push(b"/stat");
+    let flags: u64 = stat_field(path.as_c_str()?, FLAGS)?;
+    Ok(flags & EXITING != 0)
+}
+
+/// Calls `each` for every child of a process, including zombies. It can miss a child while others
+/// start and end. A caller that needs all of them repeats the call until there are none.
+///
+/// # Errors
+/// ESRCH: the process has ended. Those of opening and reading files in /proc.
 pub fn children_of(pid: Pid, mut each: impl FnMut(Pid)) -> Result<()> {
     let mut path = Path::new(b"/proc/");
-    path.push_number(pid);
+    path.push_number(pid.get());
     path.push(b"/task");
     let tasks = fs::open_dir(fs::HERE, path.as_c_str()?).map_err(gone)?;
     let mut done = Ok(());
@@ -36,19 +52,22 @@ pub fn children_of(pid: Pid, mut each: impl FnMut(Pid)) -> Result<()> {
     })
     .map_err(gone)?;
     match done {
-        // The kernel was built without these files.
+        // The kernel was built without CONFIG_PROC_CHILDREN.
         Err(Errno::NOSYS) => scan_for_children_of(pid, each),
         other => other,
     }
 }
 
-/// The children that one of a process's threads has started; ENOSYS where that is not told.
+/// Calls `each` for the children that one thread of a process has started.
+///
+/// # Errors
+/// ENOSYS: the kernel has no `children` files.
 fn children_of_task(tasks: BorrowedFd<'_>, task: &CStr, each: &mut impl FnMut(Pid)) -> Result<()> {
     let mut path = Path::new(task.to_bytes());
     path.push(b"/children");
     let file = match fs::open_read(tasks, path.as_c_str()?) {
         Err(Errno::NOENT) if fs::exists(fs::HERE, c"/proc/thread-self/children")? => {
-            // The thread has ended.
+            // The kernel has these files, so the thread has ended.
             return Ok(());
         }
         Err(Errno::NOENT) => return Err(Errno::NOSYS),
@@ -61,7 +80,7 @@ fn children_of_task(tasks: BorrowedFd<'_>, task: &CStr, each: &mut impl FnMut(Pi
             Err(Errno::SRCH) => 0,
             other => other?,
         };
-        // Each number is followed by a space; one may begin in this part and end in the next.
+        // A space follows each number. A number can start in this part and end in the next.
         for &byte in part.get(..read).unwrap_or_default() {
             if byte.is_ascii_digit() {
                 number = number.wrapping_mul(10).wrapping_add(i32::from(byte - b'0'));
@@ -75,31 +94,49 @@ fn children_of_task(tasks: BorrowedFd<'_>, task: &CStr, each: &mut impl FnMut(Pi
     }
 }
 
-/// The same by asking every process for its parent.
-fn scan_for_children_of(pid: Pid, mut each: impl FnMut(Pid)) -> Result<()> {
+/// Calls `each` for every process in /proc, including zombies.
+///
+/// # Errors
+/// Those of opening and reading /proc.
+pub fn processes(mut each: impl FnMut(Pid)) -> Result<()> {
     let all = fs::open_dir(fs::HERE, c"/proc")?;
     dir::entries(all.as_fd(), |name, _| {
-        let Some(child) = number(name.to_bytes()) else { return };
-        let mut path = Path::new(b"/proc/");
-        path.push(name.to_bytes());
-        path.push(b"/stat");
-        if path.as_c_str().and_then(parent_by) == Ok(pid) {
+        if let Some(pid) = number(name.to_bytes()) {
+            each(pid);
+        }
+    })
+}
+
+/// Does the same as [`children_of`] by reading the parent of every process.
+fn scan_for_children_of(pid: Pid, mut each: impl FnMut(Pid)) -> Result<()> {
+    processes(|child| {
+        if parent_of(child) == Ok(pid) {
             each(child);
         }
     })
 }
 
-/// The parent, from a file /proc/PID/stat.
+/// Fields of `/proc/PID/stat`, counted from the name.
+const PARENT: usize = 2;
+const FLAGS: usize = 7;
+
+/// The parent, from a file `/proc/PID/stat`.
 fn parent_by(path: &CStr) -> Result<Pid> {
-    let mut room = [0; 192];
-    let text = fs::read_start(fs::HERE, path, &mut room).map_err(gone)?;
-    // The name stands in parentheses and may hold any bytes; no field behind it has one.
-    let name_end = text.iter().rposition(|&byte| byte == b')').ok_or(Errno::INVAL)?;
-    let mut fields = text.get(name_end..).unwrap_or_default().split(|&byte| byte == b' ');
-    fields.nth(2).and_then(number).ok_or(Errno::SRCH)
+    stat_field(path, PARENT)
 }
 
-/// /proc says in two ways that a process has gone.
+/// A field of a file `/proc/PID/stat`.
+fn stat_field<T: FromStr>(path: &CStr, field: usize) -> Result<T> {
+    let mut room = [0; 192];
+    let text = fs::read_start(fs::HERE, path, &mut room).map_err(gone)?;
+    // The name is in parentheses and may contain any byte, so look for the last parenthesis.
+    let name_end = text.iter().rposition(|&byte| byte == b')').ok_or(Errno::INVAL)?;
+    let mut fields = text.get(name_end..).unwrap_or_default().split(|&byte| byte == b' ');
+    let digits = fields.nth(field).and_then(|digits| str::from_utf8(digits).ok());
+    digits.and_then(|digits| digits.parse().ok()).ok_or(Errno::SRCH)
+}
+
+/// ESRCH for both errors with which /proc reports an ended process.
 fn gone(error: Errno) -> Errno {
     if error == Errno::NOENT { Errno::SRCH } else { error }
 }
@@ -109,20 +146,20 @@ fn number(digits: &[u8]) -> Option<Pid> {
 }
 
 /// A path in /proc.
-struct Path {
+pub(crate) struct Path {
     bytes: [u8; 40],
     length: usize,
 }
 
 impl Path {
-    fn new(start: &[u8]) -> Self {
+    pub(crate) fn new(start: &[u8]) -> Self {
         let mut new = Self { bytes: [0; 40], length: 0 };
         new.push(start);
         new
     }
 
-    /// What does not fit, with a NUL behind it, is noticed by [`Path::as_c_str`].
-    fn push(&mut self, bytes: &[u8]) {
+    /// Appends bytes. [`Path::as_c_str`] fails if they do not fit with a final NUL.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
         let end = self.length + bytes.len();
         if let Some(place) = self.bytes.get_mut(self.length..end) {
             place.copy_from_slice(bytes);
@@ -130,13 +167,13 @@ impl Path {
         self.length = end;
     }
 
-    fn push_number(&mut self, pid: Pid) {
-        // The kernel's number of a group: nobody's.
-        if pid.is_negative() {
+    pub(crate) fn push_number(&mut self, number: i32) {
+        // Never the number of a process or descriptor; the path then does not exist.
+        if number.is_negative() {
             self.push(b"-");
         }
         let mut digits = [0; 10];
-        let mut rest = pid.get().unsigned_abs();
+        let mut rest = number.unsigned_abs();
         let mut length = 0;
         for place in digits.iter_mut().rev() {
             *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
@@ -149,7 +186,7 @@ impl Path {
         self.push(digits.get(10 - length..).unwrap_or_default());
     }
 
-    fn as_c_str(&self) -> Result<&CStr> {
+    pub(crate) fn as_c_str(&self) -> Result<&CStr> {
         let path = self.bytes.get(..=self.length).ok_or(Errno::NAMETOOLONG)?;
         CStr::from_bytes_with_nul(path).map_err(|_| Errno::NAMETOOLONG)
     }
@@ -161,7 +198,7 @@ mod tests {
     use std::process::{Child, Command};
     use std::vec::Vec;
 
-    fn sleeper() -> (Child, Pid) {
+    fn start_sleep() -> (Child, Pid) {
         let child = Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = Pid::new(child.id().try_into().unwrap()).unwrap();
         (child, pid)
@@ -185,10 +222,10 @@ mod tests {
     }
 
     #[test]
-    fn a_child_knows_its_parent_and_the_parent_its_children() {
+    fn parent_and_children_agree() {
         let us = crate::process::id();
-        let (child, pid) = sleeper();
-        let (other, other_pid) = std::thread::spawn(sleeper).join().unwrap();
+        let (child, pid) = start_sleep();
+        let (other, other_pid) = std::thread::spawn(start_sleep).join().unwrap();
         assert_eq!(parent_of(pid), Ok(us));
         assert_eq!(
             parent_of(us),
@@ -207,11 +244,11 @@ mod tests {
     }
 
     #[test]
-    fn many_children_are_more_than_one_part() {
+    fn many_children_are_read_in_several_parts() {
         let script = "i=0; while [ $i -lt 80 ]; do sleep 1000 & i=$((i+1)); done; exec sleep 1000";
         let mut shell = Command::new("sh").args(["-c", script]).spawn().unwrap();
         let pid = Pid::new(shell.id().try_into().unwrap()).unwrap();
-        crate::standard::eventually(|| (children(pid).len() == 80).then_some(()));
+        crate::test_support::eventually(|| (children(pid).len() == 80).then_some(()));
         let mut found = children(pid);
         found.sort();
         assert_eq!(found.len(), 80);
@@ -227,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn the_name_of_a_process_may_be_anything() {
+    fn a_process_name_may_contain_parentheses() {
         let directory = std::env::temp_dir();
         let odd = directory.join(std::format!(") R 1 (\n{}", std::process::id()));
         std::os::unix::fs::symlink("/bin/sleep", &odd).unwrap();
@@ -240,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn process_1_has_no_parent_that_we_see() {
+    fn process_1_has_no_visible_parent() {
         assert_eq!(parent_of(Pid::new(1).unwrap()), Err(Errno::SRCH));
         assert_eq!(parent_of(Pid::new(-1).unwrap()), Err(Errno::SRCH));
         assert_eq!(parent_of(Pid::MIN), Err(Errno::SRCH));

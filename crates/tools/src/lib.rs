@@ -1,115 +1,82 @@
-//! The programs, one file each, and what they share.
+//! The programs of daemontools-rs, and the code that they share.
 //!
-//! A program parses its arguments, opens what it needs, and then waits for events, asks
-//! `daemontools-core` what they mean, and performs the answer through `daemontools-sys`.
-//! None of them has a thread or a signal handler, and none names `std`.
+//! A program parses its arguments, opens its files, and waits for events. `daemontools-core` decides
+//! what follows from an event, and the program performs it through `daemontools-sys`. No program has
+//! a thread or a signal handler, and none uses `std`.
 
 #![no_std]
 #![forbid(unsafe_code)]
 
 extern crate alloc;
 
-mod accounts;
-mod boot_log;
-mod chain;
-mod children;
-mod diag;
-mod envdir;
-mod envfile;
-mod envini;
-mod environment;
-mod envuidgid;
-mod fghack;
-mod gate;
-mod holder;
-mod identity;
-mod multilog;
-mod options;
-mod paths;
-mod pgrphack;
-mod readproctitle;
-mod records;
-mod setlock;
-mod setuidgid;
-mod setuser;
-mod softlimit;
-mod state_dir;
+mod common;
+mod control;
+mod loaders;
+mod logging;
+mod package;
 mod supervise;
-mod svc;
-mod svok;
+mod survive;
 mod svscan;
-mod svscanboot;
-mod svstat;
-mod svup;
-mod tai64n;
-mod tai64nlocal;
-mod takeover;
-mod time;
-mod upgrade;
-mod wait;
 
+use common::unsent;
+use daemontools_core::programs::Program;
 use daemontools_sys::process;
 
-/// A program: the name it is called by, and what it does; the result is its exit code.
-type Program = (&'static [u8], fn() -> i32);
-
-/// The programs by name.
-const PROGRAMS: &[Program] = &[
-    (b"envdir", envdir::main),
-    (b"envfile", envfile::main),
-    (b"envini", envini::main),
-    (b"envuidgid", envuidgid::main),
-    (b"fghack", fghack::main),
-    (b"multilog", multilog::main),
-    (b"pgrphack", pgrphack::main),
-    (b"readproctitle", readproctitle::main),
-    (b"setlock", setlock::main),
-    (b"setuidgid", setuidgid::main),
-    (b"setuser", setuser::main),
-    (b"softlimit", softlimit::main),
-    (b"supervise", supervise::main),
-    (b"svc", svc::main),
-    (b"svok", svok::main),
-    (b"svscan", svscan::main),
-    (b"svscanboot", svscanboot::main),
-    (b"svstat", svstat::main),
-    (b"svup", svup::main),
-    (b"tai64n", tai64n::main),
-    (b"tai64nlocal", tai64nlocal::main),
-];
-
-/// Runs the program that we were called as, and returns its exit code.
+/// The function that runs a program and returns its exit code.
 ///
-/// That is the name of the link which was executed: argument 0 can be anything. It counts where
-/// the link's name says nothing, as behind `/proc/self/exe`.
+/// A pointer keeps the programs out of one shared stack frame, which each of them would pay for.
+fn entry(program: Program) -> fn() -> i32 {
+    match program {
+        Program::Envdir => loaders::envdir::main,
+        Program::Envfile => loaders::envfile::main,
+        Program::Envini => loaders::envini::main,
+        Program::Envuidgid => loaders::envuidgid::main,
+        Program::Fghack => loaders::fghack::main,
+        Program::Multilog => logging::multilog::main,
+        Program::Pgrphack => loaders::pgrphack::main,
+        Program::Readproctitle => logging::readproctitle::main,
+        Program::Setlock => loaders::setlock::main,
+        Program::Setuidgid => loaders::setuidgid::main,
+        Program::Setuser => loaders::setuser::main,
+        Program::Softlimit => loaders::softlimit::main,
+        Program::Supervise => supervise::main,
+        Program::Svc => control::svc::main,
+        Program::Svok => control::svok::main,
+        Program::Svscan => svscan::main,
+        Program::Svscanboot => svscan::svscanboot::main,
+        Program::Svstat => control::svstat::main,
+        Program::Svup => control::svup::main,
+        Program::Tai64n => logging::tai64n::main,
+        Program::Tai64nlocal => logging::tai64nlocal::main,
+    }
+}
+
+/// Runs the program with our name, and returns its exit code.
+///
+/// Our name is the name of the link that was executed, because callers can set argument 0 to any
+/// text. Argument 0 counts if the link is no program, as with `/proc/self/exe`.
 #[must_use]
 pub fn main() -> i32 {
     let executed =
         process::executed_path().map_or(&b""[..], |path| last_component(path.to_bytes()));
-    let named = |name: &[u8]| PROGRAMS.iter().find(|(program, _)| *program == name);
-    match named(executed).or_else(|| named(program_name())) {
-        Some((_, run)) => run(),
-        None => list(),
+    match Program::named(executed).or_else(|| Program::named(program_name())) {
+        Some(program) => package::answer(program).unwrap_or_else(|| run(program)),
+        None => package::main(),
     }
 }
 
-/// The last component of argument 0, as the option parser shows it.
+/// Runs a program, and returns its exit code.
+fn run(program: Program) -> i32 {
+    let code = entry(program)();
+    unsent::finish();
+    code
+}
+
+/// The last component of argument 0, which messages about options begin with.
 fn program_name() -> &'static [u8] {
     last_component(process::arg(0).unwrap_or_default().to_bytes())
 }
 
 fn last_component(path: &[u8]) -> &[u8] {
     path.rsplit(|&c| c == b'/').next().unwrap_or_default()
-}
-
-/// Called as something else: prints the names which an installation links to this file, for
-/// `install` to read.
-fn list() -> i32 {
-    for (name, _) in PROGRAMS {
-        let line = [name, &b"\n"[..]].concat();
-        if daemontools_sys::fd::write_all(daemontools_sys::fd::stdout(), &line).is_err() {
-            return 111;
-        }
-    }
-    0
 }

@@ -1,4 +1,4 @@
-//! The executable: every command name is a link to it.
+//! The executable. Every program is a link to it.
 #![no_std]
 #![no_main]
 #![forbid(unsafe_code)]

@@ -1,5 +1,6 @@
 //! Running programs.
 
+use crate::caller::unblock_signals;
 use crate::process;
 use crate::tree::Tree;
 use crate::wait::DEADLINE;
@@ -208,6 +209,7 @@ impl<'t> Cmd<'t> {
         }
         let child = {
             let _making = making();
+            unblock_signals();
             command.spawn()
         };
         // The command holds the descriptors it was given; a test waiting for

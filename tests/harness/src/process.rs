@@ -8,6 +8,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 fn file(pid: u32, name: &str) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}/{name}"))
@@ -165,4 +167,59 @@ pub fn signal(pid: u32, signal: Signal) {
     // The only other error is a lack of permission, and then the test's own
     // condition will not come true.
     let _ = kill_process(pid, signal);
+}
+
+/// A line of `/proc/PID/status`, without its name.
+#[must_use]
+pub fn status_line(pid: u32, name: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// A line of `/proc/PID/smaps_rollup`: the memory of this kind that the process has, in KiB.
+///
+/// # Panics
+///
+/// If there is no such process, or no such line.
+#[must_use]
+#[track_caller]
+pub fn memory(pid: u32, kind: &str) -> u32 {
+    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
+    let line = rollup.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':'));
+    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok()).expect("a number")
+}
+
+/// How often the process has gone to sleep; it was woken as often.
+///
+/// # Panics
+///
+/// If there is no such process.
+#[must_use]
+#[track_caller]
+pub fn sleeps(pid: u32) -> u64 {
+    let line = status_line(pid, "voluntary_ctxt_switches").expect("the process is there");
+    line.parse().expect("a number")
+}
+
+/// Asserts that none of the processes wakes up in the given time. First waits until they have
+/// finished earlier work.
+///
+/// # Panics
+///
+/// If one wakes up.
+#[track_caller]
+pub fn assert_idle(pids: &[u32], time: Duration) {
+    let counts = || pids.iter().map(|&pid| sleeps(pid)).collect::<Vec<_>>();
+    // A command may still be in a FIFO, and the kernel counts a sleep when it ends.
+    let mut before = counts();
+    wait_until("earlier work is done", DEADLINE, || {
+        thread::sleep(Duration::from_millis(100));
+        let settled = before == counts();
+        before = counts();
+        settled
+    });
+    // The absence of wake-ups has no condition to wait for.
+    thread::sleep(time);
+    assert_eq!(counts(), before, "wake-ups of {pids:?}");
 }

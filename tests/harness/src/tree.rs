@@ -1,11 +1,11 @@
 //! Temporary trees.
 
+use crate::caller::temporary_dir;
 use crate::command::{Cmd, Process, making};
 use crate::process;
 use crate::wait::{DEADLINE, wait_for, wait_until};
 use crate::{Signal, Status, Suite, note};
 use rustix::fs::{CWD, Mode, OFlags};
-use std::env;
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -44,8 +44,7 @@ impl Tree {
     pub fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let suite = Suite::get();
-        let base =
-            env::temp_dir().canonicalize().expect("there is a directory for temporary files");
+        let base = temporary_dir();
         let root = loop {
             let number = NEXT.fetch_add(1, Ordering::Relaxed);
             let root = base.join(format!("dt-{}-{number}", std::process::id()));
@@ -108,6 +107,16 @@ impl Tree {
     #[track_caller]
     pub fn script(&self, name: impl AsRef<Path>, content: impl AsRef<[u8]>) -> PathBuf {
         self.write_mode(name, content, 0o755)
+    }
+
+    /// Copies a program of the system. No other thread starts a process meanwhile, which would keep
+    /// the copy open for writing, and so busy.
+    #[track_caller]
+    pub fn copy_program(&self, from: impl AsRef<Path>, name: impl AsRef<Path>) -> PathBuf {
+        let path = self.parent_of(name);
+        let _making = making();
+        fs::copy(from, &path).expect("copy a program");
+        path
     }
 
     #[track_caller]

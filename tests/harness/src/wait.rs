@@ -1,5 +1,7 @@
 //! Waiting for something to become true.
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::io::PipeWriter;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,4 +41,19 @@ pub fn wait_for<T>(what: &str, deadline: Duration, mut probe: impl FnMut() -> Op
         thread::sleep(pause);
         pause = (pause * 5 / 4).min(Duration::from_millis(30));
     }
+}
+
+/// Waits until no process has the reader of a pipe. To drop it is not enough: a child that another test
+/// starts at this moment has all descriptors of this process, until its exec.
+///
+/// # Panics
+///
+/// If a process keeps it.
+#[track_caller]
+pub fn wait_without_reader(writer: &PipeWriter) {
+    wait_until("the pipe has no reader", DEADLINE, || {
+        let mut polled = [PollFd::new(writer, PollFlags::OUT)];
+        poll(&mut polled, Some(&Timespec::default())).expect("poll");
+        polled[0].revents().contains(PollFlags::ERR)
+    });
 }

@@ -1,72 +1,55 @@
-//! What only ours does. The tests say it, a file per program; here is what they share.
+//! Fixtures of the system tests, which state the behaviour that only our programs have. Each file or
+//! folder in `tests/` is one subject.
 
-use harness::{Cmd, DEADLINE, Process, Status, Suite, Tree, process, skip, wait_for, wait_until};
+pub use harness::process::{assert_idle, memory, sleeps, status_line};
+pub use harness::{finished_files, whole_log};
+
+pub mod counter;
+pub use harness::random;
+pub mod random_kills;
+
+use harness::{
+    Cmd, DEADLINE, Process, Status, Suite, Tree, original, process, skip, wait_for, wait_until,
+};
 use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Resource, getrlimit};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
-use std::env;
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-/// What happens at once, happens within this time even if other tests have the processors. The
-/// original would need five seconds, or the rest of its deaf second.
+/// Upper bound for an event that has no reason to wait, on a busy machine. The original would need
+/// five seconds, or the rest of the second in which it ignores commands.
 pub const PROMPT: Duration = Duration::from_secs(2);
 
-/// A tree in which our programs are run.
+/// A tree in which our programs run.
 ///
 /// # Panics
 ///
-/// If the original's are to be tested: it does not do what is stated here.
+/// If the original is under test: these tests state what only ours does.
 #[must_use]
 pub fn tree() -> Tree {
     assert!(
         !Suite::get().is_original(),
-        "these tests state what only our programs do: build them, and let DAEMONTOOLS_UNDER_TEST \
-         name the directory of the executables"
+        "these tests state what only our programs do: unset DAEMONTOOLS_UNDER_TEST"
     );
     Tree::new()
 }
 
-/// The directory of the original's programs, beside which ours are tested.
+/// A program of the original, to run in a tree of ours.
 ///
 /// # Panics
 ///
-/// If they are not there. A test never passes because there was nothing to test with.
-#[must_use]
-pub fn original() -> PathBuf {
-    let named = env::var_os("DAEMONTOOLS_ORIGINAL").filter(|dir| !dir.is_empty());
-    let dir = named.map_or_else(|| PathBuf::from("target/original/usr/bin"), PathBuf::from);
-    let dir = workspace().join(dir);
-    assert!(
-        dir.join("supervise").is_file(),
-        "the original's programs are not in {}: run the script tests/original, or set \
-         DAEMONTOOLS_ORIGINAL to a directory holding them",
-        dir.display()
-    );
-    dir.canonicalize().expect("a directory which exists has a full name")
-}
-
-/// A program of the original's, to be run in a tree of ours.
-///
-/// # Panics
-///
-/// As [`original`].
-pub fn theirs<'t>(tree: &'t Tree, name: &str) -> Cmd<'t> {
+/// As [`harness::original`].
+pub fn original_program<'t>(tree: &'t Tree, name: &str) -> Cmd<'t> {
     let path = original().join(name);
     tree.cmd(path.to_str().expect("a name in ASCII")).arg0(name)
 }
 
-/// The top of the workspace.
-#[must_use]
-pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// How long ago the process of a status came or went.
+/// The time since the service of a status started or ended.
 #[must_use]
 pub fn age(status: &Status) -> Duration {
     SystemTime::now().duration_since(status.time()).unwrap_or_default()
@@ -79,24 +62,24 @@ pub fn age(status: &Status) -> Duration {
 /// If the second is not the later one.
 #[must_use]
 #[track_caller]
-pub fn between(first: &Status, second: &Status) -> Duration {
+pub fn time_between(first: &Status, second: &Status) -> Duration {
     second.time().duration_since(first.time()).expect("the labels are in order")
 }
 
-/// Waits until the service runs for longer than a second, so that it may be started again at once.
+/// Waits until the service has run for more than a second, so that its restart has no delay.
 #[track_caller]
 pub fn wait_settled(tree: &Tree, dir: impl AsRef<Path>) -> u32 {
     let old = |s: &Status| s.pid() != 0 && age(s) > Duration::from_millis(1100);
     tree.wait_status(dir, "has run for a second", old).pid()
 }
 
-/// Waits, but not long, until the process has ended and its parent has taken note of that.
+/// Waits briefly until the process has ended and its parent has reaped it.
 #[track_caller]
 pub fn wait_reaped(pid: u32) {
     wait_until(&format!("process {pid} is reaped"), PROMPT, || process::state(pid).is_none());
 }
 
-/// Waits until all of these processes run no longer.
+/// Waits until all of these processes have ended.
 #[track_caller]
 pub fn wait_all_gone(pids: &[u32]) {
     for &pid in pids {
@@ -104,49 +87,16 @@ pub fn wait_all_gone(pids: &[u32]) {
     }
 }
 
-/// The process below `parent` with exactly these arguments, once there is one.
+/// Waits for a descendant of `parent` with exactly these arguments, and returns it.
 #[track_caller]
 #[must_use]
-pub fn find_below(parent: u32, arguments: &[&str]) -> u32 {
+pub fn wait_descendant(parent: u32, arguments: &[&str]) -> u32 {
     wait_for(&format!("a process {arguments:?}"), DEADLINE, || {
         process::descendants(parent).into_iter().find(|&pid| process::arguments(pid) == arguments)
     })
 }
 
-/// A line of `/proc/PID/status`, without its name.
-#[must_use]
-pub fn status_line(pid: u32, name: &str) -> Option<String> {
-    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    Some(line.trim().to_owned())
-}
-
-/// A line of `/proc/PID/smaps_rollup`, in KiB: what the process has of this kind of memory.
-///
-/// # Panics
-///
-/// If there is no such process, or no such line.
-#[must_use]
-#[track_caller]
-pub fn memory(pid: u32, kind: &str) -> u32 {
-    let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).expect("its memory");
-    let line = rollup.lines().find_map(|line| line.strip_prefix(kind)?.strip_prefix(':'));
-    line.and_then(|rest| rest.trim().strip_suffix(" kB")?.parse().ok()).expect("a number")
-}
-
-/// How often the process has gone to sleep, which is as often as it was woken.
-///
-/// # Panics
-///
-/// If there is no such process.
-#[must_use]
-#[track_caller]
-pub fn sleeps(pid: u32) -> u64 {
-    let line = status_line(pid, "voluntary_ctxt_switches").expect("the process is there");
-    line.parse().expect("a number")
-}
-
-/// The processor time the process has used, in ticks of a hundredth of a second.
+/// The processor time of the process, in ticks of a hundredth of a second.
 ///
 /// # Panics
 ///
@@ -160,33 +110,11 @@ pub fn ticks(pid: u32) -> u64 {
     after.split_whitespace().skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum()
 }
 
-/// Asserts that none of the processes wakes up in the given time, once they have done what they
-/// were told before.
+/// Asserts that the process uses little processor time.
 ///
 /// # Panics
 ///
-/// If one does.
-#[track_caller]
-pub fn assert_idle(pids: &[u32], time: Duration) {
-    let look = || pids.iter().map(|&pid| sleeps(pid)).collect::<Vec<_>>();
-    // What they were just told may still be on its way, and a sleep is counted when it ends.
-    let mut before = look();
-    wait_until("what was asked for is done", DEADLINE, || {
-        thread::sleep(Duration::from_millis(100));
-        let settled = before == look();
-        before = look();
-        settled
-    });
-    // The only way to see that nothing happens.
-    thread::sleep(time);
-    assert_eq!(look(), before, "wake-ups of {pids:?}");
-}
-
-/// Asserts that the process hardly uses the processor in the given time.
-///
-/// # Panics
-///
-/// If it uses a quarter of it or more.
+/// If it uses a quarter of the given time or more.
 #[track_caller]
 pub fn assert_calm(pid: u32, time: Duration) {
     let before = ticks(pid);
@@ -195,19 +123,8 @@ pub fn assert_calm(pid: u32, time: Duration) {
     assert!(used < time / 4, "process {pid} used {} ms", used.as_millis());
 }
 
-/// Whether programs can be run under strace, which is said where they cannot.
-#[must_use]
-#[track_caller]
-pub fn strace_works(tree: &Tree) -> bool {
-    let works = tree.sh("exec strace -o trial true").run().code == Some(0);
-    if !works {
-        skip("strace is needed, and does not work here");
-    }
-    works
-}
-
-/// The wrapper which gives a program a namespace for mounts of its own, in which it is root. `None`
-/// where that is not to be had, which is said.
+/// A wrapper that gives a program its own mount namespace, in which it is root. `None` where the
+/// system refuses that; then a skip is reported.
 #[must_use]
 pub fn namespace(tree: &Tree) -> Option<[&'static str; 3]> {
     let wrapper = ["unshare", "--map-root-user", "--mount"];
@@ -220,9 +137,9 @@ pub fn namespace(tree: &Tree) -> Option<[&'static str; 3]> {
     None
 }
 
-/// The limit of processes which an ordinary user may go up to.
+/// The hard limit of processes.
 #[must_use]
-pub fn most_processes() -> String {
+pub fn hard_process_limit() -> String {
     getrlimit(Resource::Nproc).maximum.map_or("unlimited".into(), |limit| limit.to_string())
 }
 
@@ -232,26 +149,39 @@ pub fn count(text: &str, needle: &str) -> usize {
     text.lines().filter(|line| line.contains(needle)).count()
 }
 
-/// Asserts that a program ended with exit code 0.
+/// Waits until a program ends, and asserts exit code 0.
 ///
 /// # Panics
 ///
-/// If it ended otherwise, or does not end.
+/// If it ends in another way, or does not end.
 #[track_caller]
-pub fn leaves(process: Process) {
+pub fn assert_exit_0(process: Process) {
     let output = process.wait();
     assert_eq!(output.code, Some(0), "{output}");
 }
 
-/// Ends the service and its supervise in the orderly way.
+/// The notify socket of a service, as its process has it in the environment.
+#[must_use]
+#[track_caller]
+pub fn notify_socket(tree: &Tree, dir: &str) -> String {
+    wait_for("the service has a notify socket", DEADLINE, || {
+        let pid = tree.status(dir)?.pid();
+        let found = process::environment(pid).into_iter().find_map(|variable| {
+            Some(variable.to_str()?.strip_prefix("NOTIFY_SOCKET=")?.to_owned())
+        });
+        found.filter(|_| pid != 0)
+    })
+}
+
+/// Ends a service and its supervise by `svc -dx`.
 ///
 /// # Panics
 ///
-/// If they do not end so.
+/// If supervise does not exit 0.
 #[track_caller]
-pub fn finish(tree: &Tree, supervise: Process, dir: &str) {
+pub fn stop_supervise(tree: &Tree, supervise: Process, dir: &str) {
     tree.svc("-dx", dir);
-    leaves(supervise);
+    assert_exit_0(supervise);
 }
 
 /// The user's side of a terminal.
@@ -259,11 +189,11 @@ pub fn finish(tree: &Tree, supervise: Process, dir: &str) {
 pub struct Terminal(File);
 
 impl Terminal {
-    /// Makes one, and the program's side of it.
+    /// Opens a pseudo-terminal. Returns the user's side and the program's side.
     ///
     /// # Panics
     ///
-    /// If there are none.
+    /// If the system has none.
     #[must_use]
     pub fn open() -> (Self, OwnedFd) {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
@@ -276,7 +206,7 @@ impl Terminal {
         (Self(user.into()), program)
     }
 
-    /// Types something.
+    /// Writes the bytes of keys.
     ///
     /// # Panics
     ///
@@ -285,23 +215,104 @@ impl Terminal {
         self.0.write_all(bytes).expect("write to the terminal");
     }
 
-    /// What has appeared since the last call.
+    /// The output since the last call.
     pub fn shows(&mut self) -> String {
         let mut found = Vec::new();
-        // It ends with "would block", or with an error when nobody is left at the other side.
+        // Ends with "would block", or with EIO when the program's side is closed.
         let _ = self.0.read_to_end(&mut found);
         String::from_utf8_lossy(&found).into_owned()
     }
 }
 
-/// Opens a FIFO for writing, as an `echo` that never ends.
+/// Opens a FIFO for writing.
 ///
 /// # Panics
 ///
-/// If nobody reads it.
+/// If the FIFO has no reader.
 #[must_use]
 #[track_caller]
-pub fn writer(path: &Path) -> File {
+pub fn open_for_writing(path: &Path) -> File {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     rustix::fs::open(path, flags, Mode::empty()).expect("open a FIFO for writing").into()
+}
+
+/// Kills a program, and waits until it is reaped. Its children survive.
+#[track_caller]
+pub fn kill(process: Process) {
+    let output = process.kill();
+    assert_eq!(output.signal, Some(9), "{output}");
+}
+
+/// Kills a supervise, and starts the next one.
+#[track_caller]
+#[must_use]
+pub fn replace_supervise(tree: &Tree, supervise: Process, dir: &str) -> Process {
+    supervise.kill();
+    tree.wait_unsupervised(dir);
+    tree.supervise(dir)
+}
+
+/// The value of a key in `supervise/state`.
+#[must_use]
+pub fn state(tree: &Tree, dir: &str, key: &str) -> Option<String> {
+    let text = tree.text(format!("{dir}/supervise/state"));
+    text.lines().find_map(|line| Some(line.strip_prefix(key)?.strip_prefix('=')?.to_owned()))
+}
+
+/// Waits until a key in `supervise/state` has this value.
+///
+/// # Panics
+///
+/// If it never has; the message shows the last value.
+#[track_caller]
+pub fn wait_state(tree: &Tree, dir: &str, key: &str, value: &str) {
+    let mut last = None;
+    let start = Instant::now();
+    while last.as_deref() != Some(value) {
+        assert!(
+            start.elapsed() < DEADLINE,
+            "waited for {dir}: {key} is {value}, but it is {last:?}"
+        );
+        thread::sleep(Duration::from_millis(5));
+        last = state(tree, dir, key);
+    }
+}
+
+/// Waits until the service is in this phase.
+#[track_caller]
+pub fn wait_phase(tree: &Tree, dir: &str, phase: &str) {
+    wait_state(tree, dir, "phase", phase);
+}
+
+/// Shell commands that append the time at which their process was made to `times`, in hundredths of a
+/// second.
+pub const STAMP: &str =
+    "read -r stat </proc/$$/stat\nset -- ${stat##*)}\nshift 19\necho \"$1\" >>times\n";
+
+/// Makes a service that writes the numbers up to 500 at its start and those up to 1000 after TERM,
+/// and a logger. Both write to the file `order` when they end.
+pub fn thousand_lines_service(tree: &Tree, dir: &str) {
+    tree.service(
+        dir,
+        "#!/bin/sh\ntrap 'seq 501 1000; echo stop >>order; exit' TERM\nmkfifo idle\n\
+         exec 8<>idle\nseq 500\necho $$ >>started\nwhile :; do read -r line <&8; done\n",
+    );
+    tree.service(
+        format!("{dir}/log"),
+        "#!/bin/sh\necho $$ >>started\nwhile read -r line; do echo \"$line\"; done >>logged\n\
+         echo end of log >>../order\n",
+    );
+}
+
+/// Asserts that such a service ended before its logger, which ran once and got all lines.
+///
+/// # Panics
+///
+/// If not.
+#[track_caller]
+pub fn assert_thousand_lines(tree: &Tree, dir: &str) {
+    assert_eq!(tree.text(format!("{dir}/order")), "stop\nend of log\n", "{dir}");
+    let wanted: String = (1..=1000).map(|number: u32| format!("{number}\n")).collect();
+    assert_eq!(tree.text(format!("{dir}/log/logged")), wanted, "{dir}");
+    assert_eq!(tree.wait_lines(format!("{dir}/log/started"), 1).len(), 1, "{dir}");
 }

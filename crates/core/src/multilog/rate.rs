@@ -1,49 +1,48 @@
-//! A limit of lines a second, which says how many it kept back.
+//! The limit of lines a second of an output directory.
 
-use crate::tai::Tai64n;
+use crate::time::tai::Tai64n;
 
-/// The lines of one second of the clock.
+/// Counts the lines of one second of the clock, and the lines dropped since the last report.
 #[derive(Clone, Copy, Debug)]
-pub struct Limiter {
-    most: u64,
+pub struct RateLimiter {
+    limit: u64,
     second: u64,
-    passed: u64,
+    admitted: u64,
     dropped: u64,
 }
 
-impl Limiter {
-    /// A limiter that lets so many lines of each second pass.
+impl RateLimiter {
+    /// Creates a limiter that admits `limit` lines in each second.
     #[must_use]
-    pub const fn new(most: u64) -> Self {
-        Self { most, second: 0, passed: 0, dropped: 0 }
+    pub const fn new(limit: u64) -> Self {
+        Self { limit, second: 0, admitted: 0, dropped: 0 }
     }
 
-    /// Whether a line passes now.
+    /// Counts a line; returns whether the limit admits it.
     pub const fn admits(&mut self, now: Tai64n) -> bool {
         if now.seconds != self.second {
             self.second = now.seconds;
-            self.passed = 0;
+            self.admitted = 0;
         }
-        if self.passed < self.most {
-            self.passed += 1;
+        if self.admitted < self.limit {
+            self.admitted += 1;
             return true;
         }
         self.dropped += 1;
         false
     }
 
-    /// How many lines were kept back since this was asked the last time, if there are any and
-    /// their second is over.
+    /// Takes the number of dropped lines, if there are any and their second is over.
     pub fn take_dropped(&mut self, now: Tai64n) -> Option<u64> {
-        if now.seconds == self.second { None } else { self.take_rest() }
+        if now.seconds == self.second { None } else { self.take_all_dropped() }
     }
 
-    /// The same, although the second is not over.
-    pub fn take_rest(&mut self) -> Option<u64> {
+    /// Takes the number of dropped lines, if there are any.
+    pub fn take_all_dropped(&mut self) -> Option<u64> {
         Some(core::mem::take(&mut self.dropped)).filter(|dropped| *dropped > 0)
     }
 
-    /// Whether there is something to be said.
+    /// Whether there are dropped lines to report.
     #[must_use]
     pub const fn has_dropped(&self) -> bool {
         self.dropped > 0
@@ -55,9 +54,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_much_is_counted_and_told_when_its_second_is_over() {
+    fn dropped_lines_are_counted_and_reported_after_their_second() {
         let at = |seconds| Tai64n { seconds, nanoseconds: 5 };
-        let mut limiter = Limiter::new(2);
+        let mut limiter = RateLimiter::new(2);
         let admitted: [bool; 4] = core::array::from_fn(|_| limiter.admits(at(7)));
         assert_eq!(admitted, [true, true, false, false]);
         assert_eq!(limiter.take_dropped(at(7)), None);
@@ -66,8 +65,8 @@ mod tests {
         assert_eq!(limiter.take_dropped(at(9)), None);
         assert!(limiter.admits(at(9)));
         assert!(limiter.admits(at(9)) && !limiter.admits(at(9)));
-        assert_eq!((limiter.take_rest(), limiter.take_rest()), (Some(1), None));
-        // A clock that goes back begins a new second as well.
+        assert_eq!((limiter.take_all_dropped(), limiter.take_all_dropped()), (Some(1), None));
+        // A clock that goes back begins a new second too.
         assert!(limiter.admits(at(3)) && limiter.admits(at(3)) && !limiter.admits(at(3)));
         assert_eq!(limiter.take_dropped(at(2)), Some(1));
     }

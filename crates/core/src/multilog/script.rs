@@ -1,80 +1,81 @@
-//! The script: what multilog's arguments say.
+//! The script: the actions and settings in multilog's arguments.
 
 use alloc::vec::Vec;
 
-/// Smallest limit of a file's size.
+/// The smallest maximum size of a file, in bytes.
 pub const SMALLEST_SIZE: u64 = 4096;
 
-/// The limit without `s`.
+/// The maximum size of a file without the action `s`, in bytes.
 pub const DEFAULT_SIZE: u64 = 99_999;
 
-/// The number of files in a directory without `n`.
+/// The maximum number of files without the action `n`.
 pub const DEFAULT_FILES: u64 = 10;
 
-/// The smallest number of files in a directory.
+/// The smallest maximum number of files.
 pub const FEWEST_FILES: u64 = 2;
 
-/// What stands before each line. Asked for by the first argument.
+/// The stamp before each line. The first argument selects it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stamp {
-    /// Nothing.
+    /// No stamp.
     #[default]
     None,
     /// `t`: a TAI64N label.
     Tai64n,
-    /// `T`, daemontools-encore's: seconds since 1970 with microseconds, as accustamp writes them.
+    /// `T`, from daemontools-encore: seconds since 1970 with microseconds, as accustamp(1) writes.
     Seconds,
-    /// `I`: date and time of day in UTC, as ISO 8601 has them, with microseconds.
+    /// `I`: date and time in UTC with microseconds, in the format of ISO 8601.
     Date,
 }
 
-/// How patterns are read.
+/// The syntax of patterns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Language {
-    /// The original's: see [`super::pattern::Progress`].
+pub enum Syntax {
+    /// The original's syntax: see [`super::pattern::SimpleMatcher`].
     Simple,
-    /// fnmatch's: see [`super::pattern::shell_matches`].
+    /// The syntax of fnmatch(3): see [`super::pattern::shell_matches`].
     Shell,
 }
 
-/// What is done with a line, in the script's order.
+/// One action of the script.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action<'a> {
-    /// `-`: a selected line that matches is no longer selected.
-    Deselect(Language, &'a [u8]),
-    /// `+`: a line that is not selected and matches is selected.
-    Select(Language, &'a [u8]),
-    /// `e`: copy it to stderr, if it is selected.
+pub enum ScriptAction<'a> {
+    /// `-`: deselect a selected line that matches.
+    Deselect(Syntax, &'a [u8]),
+    /// `+`: select a deselected line that matches.
+    Select(Syntax, &'a [u8]),
+    /// `e`: copy a selected line to standard error.
     Stderr,
-    /// `=`: show it in the status file of this number, if it is selected.
+    /// `=`: show a selected line in the status file with this number.
     Status(usize),
-    /// Write it to the log directory of this number, if it is selected.
+    /// `.` or `/`: append a selected line to the output directory with this number.
     Directory(usize),
 }
 
-/// A log directory.
+/// The name and the settings of an output directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Settings<'a> {
-    /// Its name, as given.
+pub struct DirectorySettings<'a> {
+    /// The name, as given.
     pub name: &'a [u8],
-    /// The largest size of a file, in bytes.
+    /// The maximum size of a file in bytes.
     pub size: u64,
-    /// How many files there are at most: one in use, the others old.
+    /// The maximum number of files: `current` and the old files.
     pub files: u64,
-    /// How many bytes the old files may have together.
+    /// The maximum total size of the old files in bytes.
     pub total: Option<u64>,
-    /// After how many seconds a new file is begun, in step with the clock: 3600 is on the hour.
+    /// The period after which a new file begins, in seconds. Periods start at multiples of their
+    /// length since 1970: 3600 is every full hour.
     pub period: Option<u64>,
-    /// How many lines a second are written; the others are counted.
+    /// The maximum number of lines a second; the directory counts the others.
     pub rate: Option<u64>,
-    /// What the names of files that were finished in order end with.
+    /// The code in the names of complete files.
     pub code: &'a [u8],
-    /// The command that old files go through.
+    /// The command that processes full files.
     pub processor: Option<&'a [u8]>,
 }
 
-impl<'a> Settings<'a> {
-    /// What holds for a directory if nothing else was said.
+impl<'a> DirectorySettings<'a> {
+    /// The default settings.
     #[must_use]
     pub const fn default_for(name: &'a [u8]) -> Self {
         Self {
@@ -90,50 +91,61 @@ impl<'a> Settings<'a> {
     }
 }
 
-/// Why a number is not taken as it stands.
+/// The reason why another number replaces the number in an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wrong {
-    /// It is less than the smallest one.
+pub enum NumberError {
+    /// The number is below the minimum.
     TooSmall,
-    /// It is more than can be counted.
+    /// The number exceeds 64 bits.
     TooLarge,
-    /// Something follows it.
-    NoNumber,
+    /// Other text follows the digits.
+    NotANumber,
 }
 
-/// A number of an argument which is not taken as it stands.
+/// A number that another one replaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Changed<'a> {
+pub struct ReplacedNumber<'a> {
     /// The argument.
     pub arg: &'a [u8],
-    /// Why.
-    pub why: Wrong,
-    /// What is taken instead.
-    pub taken: u64,
+    /// The reason.
+    pub error: NumberError,
+    /// The number in use.
+    pub used: u64,
+}
+
+/// The reason why the parser ignores an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// No action begins with this byte.
+    Unknown,
+    /// A stamp after the first argument.
+    LateStamp,
 }
 
 /// A whole script.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Script<'a> {
-    /// What stands before each line.
+pub struct LogScript<'a> {
+    /// The stamp before each line.
     pub stamp: Stamp,
-    /// What is done with each line.
-    pub actions: Vec<Action<'a>>,
-    /// The status files.
+    /// The actions, in the order of the arguments.
+    pub actions: Vec<ScriptAction<'a>>,
+    /// The names of the status files.
     pub statuses: Vec<&'a [u8]>,
-    /// The log directories.
-    pub directories: Vec<Settings<'a>>,
-    /// Numbers that could not be taken as they stand.
-    pub changed: Vec<Changed<'a>>,
+    /// The output directories.
+    pub directories: Vec<DirectorySettings<'a>>,
+    /// The numbers that others replace.
+    pub replaced_numbers: Vec<ReplacedNumber<'a>>,
+    /// The arguments that have no effect, except empty ones.
+    pub ignored: Vec<(&'a [u8], Ignored)>,
 }
 
-impl<'a> Script<'a> {
-    /// Reads the arguments. Nothing in them is an error: what is not known is passed over, as the
-    /// original does.
+impl<'a> LogScript<'a> {
+    /// Parses the arguments. As in the original, no argument is an error: the parser ignores
+    /// unknown ones, and lists them for a warning.
     pub fn parse(args: impl Iterator<Item = &'a [u8]>) -> Self {
-        let mut script = Script::default();
-        let mut settings = Settings::default_for(b"");
-        let mut language = Language::Simple;
+        let mut script = LogScript::default();
+        let mut settings = DirectorySettings::default_for(b"");
+        let mut syntax = Syntax::Simple;
         for (n, arg) in args.enumerate() {
             let Some((&first, rest)) = arg.split_first() else {
                 continue;
@@ -142,13 +154,13 @@ impl<'a> Script<'a> {
                 b't' if n == 0 => script.stamp = Stamp::Tai64n,
                 b'T' if n == 0 => script.stamp = Stamp::Seconds,
                 b'I' if n == 0 => script.stamp = Stamp::Date,
-                b'F' => language = Language::Shell,
-                b'S' => language = Language::Simple,
-                b'-' => script.actions.push(Action::Deselect(language, rest)),
-                b'+' => script.actions.push(Action::Select(language, rest)),
-                b'e' => script.actions.push(Action::Stderr),
+                b'F' => syntax = Syntax::Shell,
+                b'S' => syntax = Syntax::Simple,
+                b'-' => script.actions.push(ScriptAction::Deselect(syntax, rest)),
+                b'+' => script.actions.push(ScriptAction::Select(syntax, rest)),
+                b'e' => script.actions.push(ScriptAction::Stderr),
                 b'=' => {
-                    script.actions.push(Action::Status(script.statuses.len()));
+                    script.actions.push(ScriptAction::Status(script.statuses.len()));
                     script.statuses.push(rest);
                 }
                 b's' => settings.size = script.number(arg, SMALLEST_SIZE),
@@ -159,16 +171,17 @@ impl<'a> Script<'a> {
                 b'w' => settings.code = rest,
                 b'!' => settings.processor = Some(rest),
                 b'.' | b'/' => {
-                    script.actions.push(Action::Directory(script.directories.len()));
-                    script.directories.push(Settings { name: arg, ..settings });
+                    script.actions.push(ScriptAction::Directory(script.directories.len()));
+                    script.directories.push(DirectorySettings { name: arg, ..settings });
                 }
-                _ => {}
+                b't' | b'T' | b'I' => script.ignored.push((arg, Ignored::LateStamp)),
+                _ => script.ignored.push((arg, Ignored::Unknown)),
             }
         }
         script
     }
 
-    /// The number that follows the letter, at least `smallest`. Other than the original's, it
+    /// Parses the number after the letter, which is at least `smallest`. Unlike the original's, it
     /// does not wrap around.
     fn number(&mut self, arg: &'a [u8], smallest: u64) -> u64 {
         let text = arg.get(1..).unwrap_or_default();
@@ -177,34 +190,35 @@ impl<'a> Script<'a> {
             .iter()
             .take(end)
             .try_fold(0, |n: u64, c| n.checked_mul(10)?.checked_add(u64::from(c - b'0')));
-        let taken = exact.unwrap_or(u64::MAX).max(smallest);
-        let why = match exact {
-            None => Some(Wrong::TooLarge),
-            Some(number) if number < smallest => Some(Wrong::TooSmall),
-            Some(_) if end < text.len() => Some(Wrong::NoNumber),
+        let used = exact.unwrap_or(u64::MAX).max(smallest);
+        let error = match exact {
+            None => Some(NumberError::TooLarge),
+            Some(number) if number < smallest => Some(NumberError::TooSmall),
+            Some(_) if end < text.len() => Some(NumberError::NotANumber),
             Some(_) => None,
         };
-        self.changed.extend(why.map(|why| Changed { arg, why, taken }));
-        taken
+        self.replaced_numbers.extend(error.map(|error| ReplacedNumber { arg, error, used }));
+        used
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::vec;
 
-    fn parse<'a>(args: &[&'a str]) -> Script<'a> {
-        Script::parse(args.iter().map(|a| a.as_bytes()))
+    fn parse<'a>(args: &[&'a str]) -> LogScript<'a> {
+        LogScript::parse(args.iter().map(|a| a.as_bytes()))
     }
 
     #[test]
-    fn settings_are_for_later_directories() {
+    fn settings_apply_to_later_directories() {
         let script = parse(&[
             "t", "s5000", "./a", "s12k", "n1", "!cat", "wx", "c9", "a60", "R5", "/b", "n3", "n",
         ]);
         assert_eq!(script.stamp, Stamp::Tai64n);
-        let a = Settings { size: 5000, ..Settings::default_for(b"./a") };
-        let b = Settings {
+        let a = DirectorySettings { size: 5000, ..DirectorySettings::default_for(b"./a") };
+        let b = DirectorySettings {
             name: b"/b",
             size: 4096,
             files: 2,
@@ -215,51 +229,58 @@ mod tests {
             processor: Some(b"cat"),
         };
         assert_eq!(script.directories, [a, b]);
-        assert_eq!(script.actions, [Action::Directory(0), Action::Directory(1)]);
+        assert_eq!(script.actions, [ScriptAction::Directory(0), ScriptAction::Directory(1)]);
     }
 
     #[test]
-    fn what_is_not_taken_as_it_stands_is_told() {
+    fn unusable_numbers_are_replaced_and_reported() {
         let script = parse(&["s12k", "n1", "s16777216", "n10", "a", "s99999999999999999999"]);
-        let changed: Vec<_> = script.changed.iter().map(|c| (c.arg, c.why, c.taken)).collect();
-        let small = Wrong::TooSmall;
+        let replaced: Vec<_> =
+            script.replaced_numbers.iter().map(|n| (n.arg, n.error, n.used)).collect();
+        let small = NumberError::TooSmall;
         assert_eq!(
-            changed,
+            replaced,
             [
                 (&b"s12k"[..], small, 4096),
                 (b"n1", small, 2),
                 (b"a", small, 1),
-                (b"s99999999999999999999", Wrong::TooLarge, u64::MAX),
+                (b"s99999999999999999999", NumberError::TooLarge, u64::MAX),
             ]
         );
         let script = parse(&["s5000k", "c 9", "n18446744073709551615", "n18446744073709551616"]);
-        let changed: Vec<_> = script.changed.iter().map(|c| (c.why, c.taken)).collect();
-        let expected = [(Wrong::NoNumber, 5000), (Wrong::NoNumber, 0), (Wrong::TooLarge, u64::MAX)];
-        assert_eq!(changed, expected);
+        let replaced: Vec<_> = script.replaced_numbers.iter().map(|n| (n.error, n.used)).collect();
+        let expected = [
+            (NumberError::NotANumber, 5000),
+            (NumberError::NotANumber, 0),
+            (NumberError::TooLarge, u64::MAX),
+        ];
+        assert_eq!(replaced, expected);
     }
 
     #[test]
-    fn a_stamp_is_asked_for_by_the_first_word_only() {
+    fn only_the_first_argument_selects_a_stamp() {
         assert_eq!(parse(&["test"]).stamp, Stamp::Tai64n);
         assert_eq!(parse(&["T"]).stamp, Stamp::Seconds);
         assert_eq!(parse(&["I"]).stamp, Stamp::Date);
         assert_eq!(parse(&["", "t"]).stamp, Stamp::None);
-        assert_eq!(parse(&["", "x", "Q9"]), Script::default());
+        let ignored: Vec<(&[u8], Ignored)> =
+            vec![(b"x", Ignored::Unknown), (b"Q9", Ignored::Unknown), (b"t", Ignored::LateStamp)];
+        assert_eq!(parse(&["", "x", "Q9", "t"]), LogScript { ignored, ..LogScript::default() });
     }
 
     #[test]
-    fn everything_else_keeps_its_place() {
+    fn actions_keep_their_order() {
         let script = parse(&["-*", "+a*", "e", "=s", "F", "-", "S", "+", "=t"]);
         assert_eq!(
             script.actions,
             [
-                Action::Deselect(Language::Simple, b"*"),
-                Action::Select(Language::Simple, b"a*"),
-                Action::Stderr,
-                Action::Status(0),
-                Action::Deselect(Language::Shell, b""),
-                Action::Select(Language::Simple, b""),
-                Action::Status(1),
+                ScriptAction::Deselect(Syntax::Simple, b"*"),
+                ScriptAction::Select(Syntax::Simple, b"a*"),
+                ScriptAction::Stderr,
+                ScriptAction::Status(0),
+                ScriptAction::Deselect(Syntax::Shell, b""),
+                ScriptAction::Select(Syntax::Simple, b""),
+                ScriptAction::Status(1),
             ]
         );
         assert_eq!(script.statuses, [b"s", b"t"]);

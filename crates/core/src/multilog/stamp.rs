@@ -1,25 +1,25 @@
-//! What stands before each line.
+//! The text of the stamp before each line.
 
 use super::script::Stamp;
-use crate::decimal::Decimal;
-use crate::tai::Tai64n;
-use crate::zone::Date;
+use crate::text::decimal::Decimal;
+use crate::time::calendar::Date;
+use crate::time::tai::Tai64n;
 
-/// The longest stamp, with room for any year.
-const LONGEST: usize = 48;
+/// Size of the buffer: the longest stamp, with any year, fits.
+const CAPACITY: usize = 48;
 
-/// A stamp as text, with the space behind it.
+/// The text of a stamp, with the space after it.
 #[derive(Clone, Copy, Debug)]
 pub struct StampText {
-    bytes: [u8; LONGEST],
+    bytes: [u8; CAPACITY],
     length: usize,
 }
 
 impl StampText {
-    /// The stamp of a moment.
+    /// Formats a moment.
     #[must_use]
     pub fn new(stamp: Stamp, moment: Tai64n) -> Self {
-        let mut text = Self { bytes: [0; LONGEST], length: 0 };
+        let mut text = Self { bytes: [0; CAPACITY], length: 0 };
         match stamp {
             Stamp::None => {}
             Stamp::Tai64n => text.push(&moment.stamp()),
@@ -43,7 +43,7 @@ impl StampText {
         }
     }
 
-    /// A number with leading zeros.
+    /// Appends a number with leading zeros.
     fn push_padded(&mut self, number: u64, digits: usize) {
         let number = Decimal::new(number);
         for _ in number.as_bytes().len()..digits {
@@ -52,7 +52,7 @@ impl StampText {
         self.push(number.as_bytes());
     }
 
-    /// accustamp's: `1795257900.123456 `.
+    /// Appends the format of accustamp(1): `1795257900.123456 `.
     fn push_seconds(&mut self, moment: Tai64n) {
         let seconds = moment.to_unix();
         if seconds < 0 {
@@ -64,7 +64,7 @@ impl StampText {
         self.push(b" ");
     }
 
-    /// `2026-11-21T10:45:00.123456Z `.
+    /// Appends `2026-11-21T10:45:00.123456Z `.
     fn push_date(&mut self, moment: Tai64n) {
         let seconds = moment.to_unix();
         let Date { year, month, day } = Date::of_day(seconds.div_euclid(86400));
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_each() {
+    fn each_stamp_has_its_format() {
         assert_eq!(text(Stamp::None, 7, 5), "");
         assert_eq!(text(Stamp::Tai64n, 0, 500), "@400000000000000a000001f4 ");
         assert_eq!(text(Stamp::Seconds, 1_795_257_900, 12_345_678), "1795257900.012345 ");
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn no_moment_is_too_far_away() {
+    fn the_most_distant_moments_fit() {
         for seconds in [i64::MIN, i64::MAX, 0x7fff_ffff_ffff] {
             for stamp in [Stamp::Seconds, Stamp::Date] {
                 assert!(text(stamp, seconds, u32::MAX).ends_with(' '));

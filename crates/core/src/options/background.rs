@@ -1,24 +1,24 @@
-//! `background`: programs that put themselves there.
+//! `background`: services that put themselves into the background.
 
-use super::text;
+use super::syntax;
 use alloc::ffi::CString;
 
-/// How the process of a service is found that its `run` leaves behind.
+/// How supervise finds the process of a service whose `run` exits and leaves it running.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Background {
-    /// `follow`: it is what is left of what `run` has started.
+    /// `follow`: the service is the process that remains of those that `run` started.
     Follow,
-    /// `pid-file PATH`: its number is in this file, whose path is absolute or begins in the
+    /// `pid-file PATH`: the file holds the process id. The path is absolute, or relative to the
     /// service directory.
     PidFile(CString),
 }
 
-pub(super) const RIGHT: &str = "follow, or pid-file and a path, as in pid-file /run/name.pid";
+pub(super) const EXPECTED: &str = "follow, or pid-file and a path, as in pid-file /run/name.pid";
 
 pub(super) fn parse(line: &[u8]) -> Option<Background> {
-    match text::head(line) {
+    match syntax::first_word(line) {
         (b"follow", b"") => Some(Background::Follow),
-        // No path of the kernel's is longer than 4095 bytes.
+        // PATH_MAX is 4096 bytes with the NUL.
         (b"pid-file", path) if !path.is_empty() && path.len() <= 4095 => {
             CString::new(path).ok().map(Background::PidFile)
         }

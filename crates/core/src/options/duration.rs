@@ -1,12 +1,12 @@
-//! Times, as in `5000`, `5s`, `2h`.
+//! Times in option files, as in `5000`, `5s`, `2h`.
 
-use crate::decimal;
+use crate::text::decimal;
 use core::time::Duration;
 
-/// What a time is, where it may be any.
-pub(super) const RIGHT: &str = "a time in milliseconds, or with ms, s, m or h, as in 5000 or 5s";
+/// The description of a time without bounds.
+pub(super) const EXPECTED: &str = "a time in milliseconds, or with ms, s, m or h, as in 5000 or 5s";
 
-/// A time. A plain number is milliseconds, as in s6's files.
+/// A number with a unit. Without one it is milliseconds, as in the files of s6.
 pub(super) fn parse(text: &[u8]) -> Option<Duration> {
     let digits = text.iter().take_while(|c| c.is_ascii_digit()).count();
     let (number, unit) = text.split_at(digits);
@@ -20,12 +20,12 @@ pub(super) fn parse(text: &[u8]) -> Option<Duration> {
     Some(Duration::from_millis(decimal::parse(number)?.checked_mul(millis)?))
 }
 
-/// A time after which something happens again and again: not so short that it never ends.
-pub(super) fn noticeable(text: &[u8]) -> Option<Duration> {
+/// The time between repeated events: at least 10 ms, so that they do not keep the processor busy.
+pub(super) fn repeatable(text: &[u8]) -> Option<Duration> {
     parse(text).filter(|time| *time >= Duration::from_millis(10))
 }
 
-/// The custom that 0 means no limit of time.
+/// A timeout; 0 means none.
 pub(super) fn unless_zero(time: Duration) -> Option<Duration> {
     (!time.is_zero()).then_some(time)
 }

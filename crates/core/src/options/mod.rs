@@ -1,294 +1,230 @@
-//! What a service directory asks for beyond `run`: the small files in it.
+//! Option files: the small files of a service directory that change supervise's behaviour.
 //!
-//! Each of them is optional, and each holds one thing: a number, a word, a list of lines. They are
-//! read before every start; what they say holds from that start on. Without any, all is as under
-//! daemontools 0.76.
+//! Every option file is optional, and holds one thing: a number, a word, or a list of lines.
+//! supervise reads them before every start of the service. Without option files it behaves like
+//! daemontools 0.76. Their parsed form is [`ServiceOptions`]; service-directory(5) describes them.
 
 mod background;
+mod command;
 mod duration;
-mod file;
+mod essential;
 mod listen;
-mod mistake;
+mod lookalike;
 mod needs;
-mod resources;
-mod restart;
-mod text;
+mod option_error;
+mod option_file;
+mod personality;
+mod readiness;
+mod resource_limits;
+mod restart_delay;
+mod restart_limit;
+mod stop;
+mod syntax;
 
 pub use background::Background;
-pub use file::File;
-pub use listen::{Address, Listen};
-pub use mistake::Mistake;
-pub use needs::{Death, Need, find_cycle};
-pub use resources::{CpuShare, Priority, Resources, Rlimit};
-pub use restart::{Limit, Restart};
+pub use essential::Essential;
+pub use listen::{ListenAddress, ListenSocket};
+pub use lookalike::Lookalike;
+pub use needs::{Dependency, OnDeath, find_cycle};
+pub use option_error::OptionError;
+pub use option_file::OptionFile;
+pub use personality::Personality;
+pub use readiness::{HealthCheck, ReadinessOptions};
+pub use resource_limits::{CpuQuota, IoPriority, ResourceLimits, Rlimit};
+pub use restart_delay::RestartDelay;
+pub use restart_limit::RestartLimit;
+pub use stop::StopPolicy;
 
-use crate::command::Signal;
-use crate::decimal;
+use crate::state_dir::control::{Scope, Signal};
+use crate::text::decimal;
+use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ops::RangeInclusive;
 use core::time::Duration;
 
-/// Whose customs a service directory follows, where names may be there by accident or where the
-/// members of the family disagree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Personality {
-    /// The original: `run`, `down`, `log/`.
-    #[default]
-    Daemontools,
-    /// daemontools-encore: `start`, `stop`, `notify`, a file `log`, exit code 100, sessions.
-    Encore,
-    /// s6: `finish` with s6's arguments, exit code 125, sessions.
-    S6,
-    /// runit: `finish` with runit's arguments, `check`, `control/`.
-    Runit,
-}
-
-impl Personality {
-    /// The personality of this name.
-    #[must_use]
-    pub fn named(name: &[u8]) -> Option<Self> {
-        Some(match name {
-            b"daemontools" => Self::Daemontools,
-            b"encore" => Self::Encore,
-            b"s6" => Self::S6,
-            b"runit" => Self::Runit,
-            _ => return None,
-        })
-    }
-}
-
-/// How a service is stopped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// What it is sent first, before CONT.
-    pub signal: Signal,
-    /// After what time KILL follows, if it does.
-    pub timeout: Option<Duration>,
-    /// Who gets the signals.
-    pub reach: Reach,
-    /// Whether KILL goes to the process group, although the first signal may not (s6).
-    pub kill_group: bool,
-}
-
-/// Who is meant when a service is stopped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Reach {
-    /// The process alone.
-    #[default]
-    Process,
-    /// Its process group.
-    Group,
-    /// The process, and, when it has ended, whatever it has left behind.
-    Tree,
-}
-
-/// How a service says that it is ready to serve. All of these may be there; the first word counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Ready {
-    /// By a newline on this descriptor.
-    pub descriptor: Option<u16>,
-    /// By `READY=1` on a socket, as under systemd.
-    pub socket: bool,
-    /// How long it may take; then the service is started again.
-    pub timeout: Option<Duration>,
-}
-
-/// How often `./check` is run, and what follows from it. Its first success says that the service
-/// is ready.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// From the end of one check to the next.
-    pub interval: Duration,
-    /// How long one may take.
-    pub timeout: Duration,
-    /// After how many failures, one after the other, the service is started again.
-    pub failures: u32,
-}
-
-/// All of it.
+/// The service options: the parsed form of all option files of a service directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    /// `personality`.
+pub struct ServiceOptions {
+    /// `personality`
     pub personality: Option<Personality>,
-    /// `down-signal`, `timeout-kill`, `stop-scope`, `flag-timeout-killpg`.
-    pub stop: Stop,
-    /// `timeout-finish`: after what time `finish` is killed, if it is.
+    /// `down-signal`, `timeout-kill`, `stop-scope`, `flag-timeout-killpg`
+    pub stop: StopPolicy,
+    /// `timeout-finish`: the time after which `finish` is killed; `None` is never.
     pub finish_timeout: Option<Duration>,
-    /// `notification-fd`, `notify-socket`, `timeout-ready`.
-    pub ready: Ready,
-    /// `timeout-watchdog`: how long the service may be silent on the socket.
+    /// `notification-fd`, `notify-socket`, `timeout-ready`
+    pub ready: ReadinessOptions,
+    /// `timeout-watchdog`: the longest time between two messages of the service on the socket.
     pub watchdog: Option<Duration>,
-    /// `check-interval`: none without that file.
+    /// `check-interval`: `None` without that file.
     pub check_interval: Option<Duration>,
-    /// `timeout-check`.
+    /// `timeout-check`
     pub check_timeout: Duration,
-    /// `check-failures`.
+    /// `check-failures`
     pub check_failures: u32,
-    /// `restart-delay`, if there is one.
-    pub restart: Option<Restart>,
-    /// `restart-limit`.
-    pub limit: Option<Limit>,
-    /// `max-death-tally`: how many deaths are kept in the list.
-    pub tally: Option<u16>,
-    /// `lock-fd`: on which descriptor the service holds a lock.
+    /// `restart-delay`: `None` without that file.
+    pub restart_delay: Option<RestartDelay>,
+    /// `restart-limit`
+    pub restart_limit: Option<RestartLimit>,
+    /// `max-death-tally`: how many deaths `death_tally` keeps.
+    pub max_death_tally: Option<u16>,
+    /// `lock-fd`: the descriptor on which the service holds a lock.
     pub lock_descriptor: Option<u16>,
-    /// `background`.
+    /// `background`
     pub background: Option<Background>,
-    /// `needs`.
-    pub needs: Vec<Need>,
-    /// `listen`.
-    pub listen: Vec<Listen>,
-    /// `listen-on-demand`: the service is started by the first connection.
+    /// `command`: the program and its arguments in the place of `run`.
+    pub command: Option<Vec<CString>>,
+    /// `essential`: the end of the service ends its svscan.
+    pub essential: Option<Essential>,
+    /// `needs`
+    pub needs: Vec<Dependency>,
+    /// `listen`
+    pub listen: Vec<ListenSocket>,
+    /// `listen-on-demand`: the first connection starts the service.
     pub on_demand: bool,
-    /// `resource-limits`.
-    pub resources: Resources,
+    /// `resource-limits`
+    pub resources: ResourceLimits,
     /// `no-setsid` (encore), `nosetsid` (s6): no session of its own, where the personality
-    /// would give one.
+    /// would start one.
     pub no_session: bool,
 }
 
-impl Default for Options {
-    /// As under daemontools 0.76.
+impl Default for ServiceOptions {
+    /// The behaviour of daemontools 0.76.
     fn default() -> Self {
         Self {
             personality: None,
-            stop: Stop {
+            stop: StopPolicy {
                 signal: Signal::Term,
                 timeout: None,
-                reach: Reach::Process,
+                scope: Scope::Process,
                 kill_group: false,
             },
             finish_timeout: Some(Duration::from_secs(5)),
-            ready: Ready::default(),
+            ready: ReadinessOptions::default(),
             watchdog: None,
             check_interval: None,
             check_timeout: Duration::from_secs(5),
             check_failures: 3,
-            restart: None,
-            limit: None,
-            tally: None,
+            restart_delay: None,
+            restart_limit: None,
+            max_death_tally: None,
             lock_descriptor: None,
             background: None,
+            command: None,
+            essential: None,
             needs: Vec::new(),
             listen: Vec::new(),
             on_demand: false,
-            resources: Resources::default(),
+            resources: ResourceLimits::default(),
             no_session: false,
         }
     }
 }
 
-impl Options {
-    /// Takes what `file` says, in place of what an earlier reading of it said.
+impl ServiceOptions {
+    /// Parses the content of an option file, and replaces what an earlier content set.
     ///
-    /// `listen`, `needs`, `resource-limits` and `restart-delay` have lines, of which empty ones
-    /// and those that begin with `#` mean nothing. Of flags it counts that they are there. All
-    /// others hold one value, which is the first line without blanks at both ends.
+    /// `listen`, `needs`, `resource-limits` and `restart-delay` consist of lines; empty lines and
+    /// lines that begin with `#` are skipped. Each line of `command` is an argument. A flag is set by the existence of its file; `notify-socket` is
+    /// one that may contain a word. All other files hold one value: their first line without blanks at both ends.
     ///
     /// # Errors
-    /// The first mistake in it. Then nothing of it is taken.
-    pub fn read(&mut self, file: File, text: &[u8]) -> Result<(), Mistake> {
-        let time = |parse: fn(&[u8]) -> Option<Duration>, right| value(file, text, parse, right);
-        let limit = || time(duration::parse, duration::RIGHT).map(duration::unless_zero);
-        let number = |range, right| value(file, text, |text| number(text, range), right);
+    /// The first mistake in the file. Then the options are unchanged.
+    pub fn read(&mut self, file: OptionFile, text: &[u8]) -> Result<(), OptionError> {
+        let time =
+            |parse: fn(&[u8]) -> Option<Duration>, expected| value(file, text, parse, expected);
+        let limit = || time(duration::parse, duration::EXPECTED).map(duration::unless_zero);
+        let number = |range, expected| value(file, text, |text| number(text, range), expected);
         match file {
-            File::Background => {
-                self.background = Some(value(file, text, background::parse, background::RIGHT)?);
+            OptionFile::Background => {
+                self.background = Some(value(file, text, background::parse, background::EXPECTED)?);
             }
-            File::CheckFailures => {
+            OptionFile::CheckFailures => {
                 let failures = number(1..=u16::MAX, "a number from 1 to 65535, as in 3")?;
                 self.check_failures = failures.into();
             }
-            File::CheckInterval => {
+            OptionFile::CheckInterval => {
                 self.check_interval =
-                    Some(time(duration::noticeable, "a time of at least 10 ms, as in 30s")?);
+                    Some(time(duration::repeatable, "a time of at least 10 ms, as in 30s")?);
             }
-            File::DownSignal => {
-                let right = "the name or number of a signal, as in HUP or 1";
-                self.stop.signal = value(file, text, signal, right)?;
+            OptionFile::Command => self.command = Some(command::parse(text)?),
+            OptionFile::DownSignal => {
+                self.stop.signal = value(file, text, stop::signal, stop::SIGNAL_EXPECTED)?;
             }
-            File::FlagTimeoutKillpg => self.stop.kill_group = true,
-            File::Listen => self.listen = listen::parse(text)?,
-            File::ListenOnDemand => self.on_demand = true,
-            File::LockFd => {
-                let right = "the number of a descriptor from 3 to 65535, as in 9";
-                self.lock_descriptor = Some(number(3..=u16::MAX, right)?);
+            OptionFile::Essential => {
+                self.essential = Some(value(file, text, essential::parse, essential::EXPECTED)?);
             }
-            File::MaxDeathTally => {
-                self.tally = Some(number(0..=MOST_DEATHS, "a number from 0 to 4096, as in 100")?);
+            OptionFile::FlagTimeoutKillpg => self.stop.kill_group = true,
+            OptionFile::Listen => self.listen = listen::parse(text)?,
+            OptionFile::ListenOnDemand => self.on_demand = true,
+            OptionFile::LockFd => {
+                let expected = "the number of a descriptor from 3 to 65535, as in 9";
+                self.lock_descriptor = Some(number(3..=u16::MAX, expected)?);
             }
-            File::Needs => self.needs = needs::parse(text)?,
-            File::NoSetsid => self.no_session = true,
-            File::NotificationFd => {
-                let right = "the number of a descriptor from 1 to 65535, as in 3";
-                self.ready.descriptor = Some(number(1..=u16::MAX, right)?);
+            OptionFile::MaxDeathTally => {
+                self.max_death_tally =
+                    Some(number(0..=MOST_DEATHS, "a number from 0 to 4096, as in 100")?);
             }
-            File::NotifySocket => self.ready.socket = true,
-            File::Personality => {
-                let right = "daemontools, encore, s6 or runit, as in s6";
-                self.personality = Some(value(file, text, Personality::named, right)?);
+            OptionFile::Needs => self.needs = needs::parse(text)?,
+            OptionFile::NoSetsid | OptionFile::Nosetsid => self.no_session = true,
+            OptionFile::NotificationFd => {
+                let expected = "the number of a descriptor from 1 to 65535, as in 3";
+                self.ready.descriptor = Some(number(1..=u16::MAX, expected)?);
             }
-            File::ResourceLimits => self.resources = resources::parse(text)?,
-            File::RestartDelay => self.restart = Some(restart::parse(text)?),
-            File::RestartLimit => {
-                self.limit = Some(value(file, text, Limit::parse, restart::LIMIT_RIGHT)?);
+            OptionFile::NotifySocket => {
+                self.ready.socket = true;
+                self.ready.abstract_socket = syntax::value(text) == b"abstract";
             }
-            File::StopScope => {
-                let right = "process, group or tree, as in group";
-                self.stop.reach = value(file, text, reach, right)?;
+            OptionFile::Personality => {
+                self.personality =
+                    Some(value(file, text, Personality::named, personality::EXPECTED)?);
             }
-            File::TimeoutCheck => {
+            OptionFile::ResourceLimits => self.resources = resource_limits::parse(text)?,
+            OptionFile::RestartDelay => self.restart_delay = Some(restart_delay::parse(text)?),
+            OptionFile::RestartLimit => {
+                self.restart_limit =
+                    Some(value(file, text, RestartLimit::parse, restart_limit::EXPECTED)?);
+            }
+            OptionFile::StopScope => {
+                self.stop.scope = value(file, text, stop::scope, stop::SCOPE_EXPECTED)?;
+            }
+            OptionFile::TimeoutCheck => {
                 self.check_timeout =
-                    time(duration::noticeable, "a time of at least 10 ms, as in 5s")?;
+                    time(duration::repeatable, "a time of at least 10 ms, as in 5s")?;
             }
-            File::TimeoutFinish => self.finish_timeout = limit()?,
-            File::TimeoutKill => self.stop.timeout = limit()?,
-            File::TimeoutReady => self.ready.timeout = limit()?,
-            File::TimeoutWatchdog => self.watchdog = limit()?,
+            OptionFile::TimeoutFinish => self.finish_timeout = limit()?,
+            OptionFile::TimeoutKill => self.stop.timeout = limit()?,
+            OptionFile::TimeoutReady => self.ready.timeout = limit()?,
+            OptionFile::TimeoutWatchdog => self.watchdog = limit()?,
         }
         Ok(())
     }
 
-    /// How `./check` is to be run, if it is.
+    /// The health check, if `check-interval` asks for one.
     #[must_use]
-    pub fn check(&self) -> Option<Check> {
+    pub fn check(&self) -> Option<HealthCheck> {
         let (timeout, failures) = (self.check_timeout, self.check_failures);
-        self.check_interval.map(|interval| Check { interval, timeout, failures })
+        self.check_interval.map(|interval| HealthCheck { interval, timeout, failures })
     }
 }
 
-/// How many deaths can be remembered.
+/// The largest `max-death-tally`, and the largest number of deaths of a `restart-limit`.
 const MOST_DEATHS: u16 = 4096;
 
-/// The value of a file that holds one.
+/// Parses a file that holds one value.
 fn value<T>(
-    file: File,
+    file: OptionFile,
     text: &[u8],
     parse: impl FnOnce(&[u8]) -> Option<T>,
-    right: &'static str,
-) -> Result<T, Mistake> {
-    let line = text::first(text);
-    parse(line).ok_or_else(|| Mistake::new(file, 1, (line, right)))
+    expected: &'static str,
+) -> Result<T, OptionError> {
+    let found = syntax::value(text);
+    parse(found).ok_or_else(|| OptionError::new(file, 1, (found, expected)))
 }
 
+/// A decimal number in a range.
 fn number(text: &[u8], range: RangeInclusive<u16>) -> Option<u16> {
     u16::try_from(decimal::parse(text)?).ok().filter(|n| range.contains(n))
-}
-
-fn signal(text: &[u8]) -> Option<Signal> {
-    match decimal::parse(text) {
-        Some(number) => Signal::from_number(u8::try_from(number).ok()?),
-        None => Signal::from_name(text),
-    }
-}
-
-fn reach(text: &[u8]) -> Option<Reach> {
-    Some(match text {
-        b"process" => Reach::Process,
-        b"group" => Reach::Group,
-        b"tree" => Reach::Tree,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

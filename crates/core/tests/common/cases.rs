@@ -1,10 +1,10 @@
-//! Which cases a property is tried with.
+//! The random cases of a property.
 
 use proptest::prelude::ProptestConfig;
 use proptest::test_runner::RngSeed;
 
-/// The same cases every time, so that a failure is about the code; others are tried with
-/// PROPTEST_RNG_SEED, and more or fewer than `cases` with PROPTEST_CASES.
+/// The same cases every time, so that a new failure comes from a change of the code.
+/// PROPTEST_RNG_SEED selects others, PROPTEST_CASES another number than `cases`.
 pub(crate) fn config(cases: u32) -> ProptestConfig {
     let mut config = ProptestConfig { failure_persistence: None, ..ProptestConfig::default() };
     if std::env::var_os("PROPTEST_RNG_SEED").is_none() {

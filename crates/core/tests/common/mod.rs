@@ -1,13 +1,13 @@
-//! What the tests of the supervise machine share: a clock, effects in words, and stories.
+//! Shared by the tests of the supervise machine: a clock, effects in words, and stories.
 
-use daemontools_core::command::{Decoder, Scope};
-use daemontools_core::status::Want;
-use daemontools_core::supervise::{Effect, Event, Machine, Script, State};
-use daemontools_core::tai::Tai64n;
+use daemontools_core::state_dir::control::{Decoder, Scope};
+use daemontools_core::state_dir::status::Want;
+use daemontools_core::supervise::{Effect, Event, Machine, Report, Script, State};
+use daemontools_core::time::tai::Tai64n;
 use daemontools_core::time::{Instant, Now};
 use daemontools_core::{Ended, Pid};
 
-/// The same moment on both clocks.
+/// So many milliseconds after the start, on both clocks.
 pub(crate) fn at(ms: u64) -> Now {
     let seconds = i64::try_from(ms / 1000).expect("a small time");
     let nanoseconds = u32::try_from(ms % 1000).expect("less than a second") * 1_000_000;
@@ -23,37 +23,37 @@ pub(crate) fn pid(n: i32) -> Pid {
 
 pub(crate) const EXITED: Event = Event::Ended(Ended::Exited(111));
 
-/// The commands for some bytes, in one message.
+/// The commands of one message.
 pub(crate) fn commands(bytes: &[u8]) -> Vec<Event> {
     let mut decoder = Decoder::default();
     let decoded = bytes.iter().filter_map(|&byte| decoder.feed(byte));
     decoded.map(|(_, command, scope)| Event::Command(command, scope)).collect()
 }
 
-/// What a machine does, when a look at the service directory is always answered at once: it asks
-/// for nothing new.
+/// The effects of a step. `Prepare` is answered at once, without a new policy.
 pub(crate) fn step(machine: &mut Machine, event: Event, now: Now) -> Vec<Effect> {
-    let mut done: Vec<Effect> = machine.step(event, now).collect();
-    if let Some(at) = done.iter().position(|&effect| effect == Effect::Prepare) {
-        done.splice(at..=at, machine.step(Event::Prepared, now));
+    let mut effects: Vec<Effect> = machine.step(event, now).collect();
+    if let Some(at) = effects.iter().position(|&effect| effect == Effect::Prepare) {
+        effects.splice(at..=at, machine.step(Event::Prepared, now));
     }
-    done
+    effects
 }
 
-/// Effects in words: signals by their names, with `+` if they are for the group.
-pub(crate) fn said(effects: impl IntoIterator<Item = Effect>) -> String {
+/// Effects in words: signals by their names, with `+` for the group and `*` for the tree.
+pub(crate) fn in_words(effects: impl IntoIterator<Item = Effect>) -> String {
     let words: Vec<String> = effects
         .into_iter()
         .map(|effect| match effect {
             Effect::Spawn(Script::Run) => "spawn".into(),
             Effect::Spawn(script) => format!("{script:?}").to_lowercase(),
             Effect::Prepare => "prepare".into(),
-            Effect::Check => "check".into(),
+            Effect::StartCheck => "check".into(),
             Effect::StopCheck => "stop-check".into(),
             Effect::Sweep(signal) => format!("sweep-{signal:?}").to_uppercase(),
             Effect::Publish => "publish".into(),
+            Effect::Report(report) => report_in_words(report),
             Effect::Exit => "exit".into(),
-            Effect::Signal(_, signal, scope) => {
+            Effect::Signal { signal, scope, .. } => {
                 let scope = match scope {
                     Scope::Process => "",
                     Scope::Group => "+",
@@ -66,20 +66,31 @@ pub(crate) fn said(effects: impl IntoIterator<Item = Effect>) -> String {
     words.join(" ")
 }
 
-/// Where the machine is and what is wanted, in the letters of svc.
-pub(crate) fn whereabouts(machine: &Machine) -> String {
+/// A decision in words.
+fn report_in_words(report: Report) -> String {
+    match report {
+        Report::Stopped(reason) => format!("report-{}", reason.word()),
+        Report::Failed(reason) => format!("report-failed-{}", reason.word()),
+        Report::Killed(..) => "report-kill".into(),
+        Report::QuickExits(exits) => format!("report-exits-{exits}"),
+        Report::Delayed(delay) => format!("report-delay-{}", delay.as_millis()),
+    }
+}
+
+/// The state of the machine, and what is wanted in the letters of svc.
+pub(crate) fn shown_state(machine: &Machine) -> String {
     let record = machine.record();
     let state = match machine.state() {
         State::Down => "down",
         State::Waiting { .. } => "waiting",
         State::Preparing => "preparing",
         State::Spawning(Script::Run) => "spawning",
-        State::Spawning(_) => "spawning aside",
+        State::Spawning(_) => "spawning a script",
         State::Failed => "failed",
         State::Blocked => "blocked",
-        State::Aside { script: Script::Start, .. } => "start",
-        State::Aside { script: Script::Stop, .. } => "stop",
-        State::Aside { .. } => "finish",
+        State::RunningScript { script: Script::Start, .. } => "start",
+        State::RunningScript { script: Script::Stop, .. } => "stop",
+        State::RunningScript { .. } => "finish",
         State::Started => "started",
         State::Sweeping => "sweeping",
         State::Up { paused: false, .. } => "up",
@@ -91,7 +102,7 @@ pub(crate) fn whereabouts(machine: &Machine) -> String {
         Want::Down => "d",
         Want::Once => "o",
     };
-    // The record tells no other story than the state.
+    // The record agrees with the state. While `finish` runs, it has no process.
     if state != "finish" {
         assert_eq!(record.pid, machine.pid().map_or(0, |pid| pid.get().cast_unsigned()));
     }
@@ -100,7 +111,7 @@ pub(crate) fn whereabouts(machine: &Machine) -> String {
     format!("{state} {want}")
 }
 
-/// A machine, and the clock it goes by.
+/// A machine with its clock, whose steps a test tells one after the other.
 pub(crate) struct Story {
     pub(crate) machine: Machine,
     pub(crate) ms: u64,
@@ -108,7 +119,7 @@ pub(crate) struct Story {
 }
 
 impl Story {
-    /// A machine which has just begun.
+    /// A machine before its first event.
     pub(crate) fn new(normally_up: bool) -> Self {
         Self { machine: Machine::new(normally_up, at(0)), ms: 0, next_pid: 100 }
     }
@@ -119,7 +130,7 @@ impl Story {
     }
 
     pub(crate) fn event(&mut self, event: Event) -> String {
-        said(step(&mut self.machine, event, at(self.ms)))
+        in_words(step(&mut self.machine, event, at(self.ms)))
     }
 
     pub(crate) fn spawned(&mut self) -> String {
@@ -127,14 +138,14 @@ impl Story {
         self.event(Event::Spawned(pid(self.next_pid)))
     }
 
-    /// What one message does; commands are separated by `;`.
+    /// The effects of one message; those of its commands are separated by `;`.
     pub(crate) fn svc(&mut self, bytes: &[u8]) -> String {
         let done: Vec<String> = commands(bytes).into_iter().map(|c| self.event(c)).collect();
         done.join("; ")
     }
 
-    pub(crate) fn whereabouts(&self) -> String {
-        whereabouts(&self.machine)
+    pub(crate) fn shown_state(&self) -> String {
+        shown_state(&self.machine)
     }
 
     pub(crate) fn due(&self) -> Option<u64> {

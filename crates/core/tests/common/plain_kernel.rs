@@ -1,57 +1,57 @@
-//! A small kernel around the supervise machine of a service that asks for nothing: it forks, kills,
-//! also the supervise, and lets time pass; and the rules which hold whatever happens. Properties and
-//! the fuzzer drive it.
+//! A small kernel around the supervise machine of a service without options. It forks, kills the
+//! service and the supervisor, lets time pass, and checks the rules that hold after every event.
+//! Properties and the fuzzer drive it.
 
 use crate::common::{at, pid, step};
-use daemontools_core::command::{Command, Scope};
-use daemontools_core::identity::{self, Directory, Place, Process};
-use daemontools_core::status::{Record, Want};
+use daemontools_core::state_dir::control::{Command, Scope};
+use daemontools_core::state_dir::process_record::{self, DirectoryId, Place, ProcessIdentity};
+use daemontools_core::state_dir::status::{StatusRecord, Want};
 use daemontools_core::supervise::{
-    Effect, Event, Kept, LONGEST_FORK_PAUSE, Machine, Script, State,
+    Effect, Event, MAX_FORK_PAUSE, Machine, Report, SavedState, Script, State, resume,
 };
 use daemontools_core::{Ended, Pid};
 use std::time::Duration;
 
-/// One thing that happens.
+/// One action.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
     Command(u8, Scope),
-    /// The process dies, if there is one.
+    /// The process ends, if there is one.
     Die(Ended),
-    /// Its death is noticed.
+    /// Its end is reaped.
     Reap,
-    /// Time passes; ticks come when they are due, or not at all.
+    /// Time passes, with ticks at the deadlines or without.
     Pass {
         ms: u64,
         ticking: bool,
     },
-    /// A tick for no reason.
+    /// A tick at any time.
     Tick,
-    /// From now on forks work or fail.
+    /// From now on forks succeed or fail.
     Forks(bool),
-    /// From now on forks are answered at once or only by [`Act::Answer`].
+    /// From now on forks are answered by [`Act::Answer`] only, or at once.
     Slow(bool),
     Answer,
-    /// The supervise is killed, and another one begins.
+    /// The supervisor is killed, and the next one begins.
     KillSupervise,
 }
 
-/// What the machine lives in, and what we know about it without asking the machine.
+/// The environment of the machine, and what it knows without the machine.
 pub(crate) struct Kernel {
     pub(crate) machine: Machine,
     pub(crate) ms: u64,
     forks: bool,
     slow: bool,
     next_pid: i32,
-    /// The process which is not reaped, and how it ended, if it did.
+    /// The process that is not reaped, and how it ended if it has.
     child: Option<(Pid, Option<Ended>)>,
-    /// A fork was asked for and not answered.
-    asked: bool,
+    /// A fork was requested and not answered.
+    fork_pending: bool,
     pub(crate) last_start: Option<u64>,
-    /// What the last of `u`, `d`, `o` was.
+    /// The last of `u`, `d` and `o`.
     want: Want,
-    /// `u` or `o` was said, and no process was started since.
-    owed: bool,
+    /// `u` or `o` came, and no process has started since.
+    start_pending: bool,
     pub(crate) leaving: bool,
     exits: u32,
     normally_up: bool,
@@ -66,10 +66,10 @@ impl Kernel {
             slow: false,
             next_pid: 0,
             child: None,
-            asked: false,
+            fork_pending: false,
             last_start: None,
             want: if normally_up { Want::Up } else { Want::Down },
-            owed: normally_up,
+            start_pending: normally_up,
             leaving: false,
             exits: 0,
             normally_up,
@@ -78,15 +78,18 @@ impl Kernel {
         kernel
     }
 
-    /// Gives the machine an event, and does what it says.
+    /// Gives the machine an event, and performs its effects.
     fn event(&mut self, event: Event) {
         let before = self.snapshot();
         let gone = self.machine.state() == State::Gone;
         let effects: Vec<Effect> = step(&mut self.machine, event, at(self.ms));
-        assert!(!gone || effects.is_empty(), "gone, and yet {effects:?}");
-        assert!(!gone || self.snapshot() == before, "gone, and yet changed by {event:?}");
+        assert!(!gone || effects.is_empty(), "effects after the exit: {effects:?}");
+        assert!(!gone || self.snapshot() == before, "{event:?} changes the state after the exit");
         if self.snapshot() != before {
-            assert!(effects.contains(&Effect::Publish), "{event:?} changes {before:?} silently");
+            assert!(
+                effects.contains(&Effect::Publish),
+                "{event:?} changes {before:?} without a publish"
+            );
         }
         let spawns = effects.iter().filter(|&&effect| effect == Effect::Spawn(Script::Run)).count();
         assert!(spawns <= 1, "{effects:?}");
@@ -94,38 +97,42 @@ impl Kernel {
             match effect {
                 Effect::Spawn(Script::Run) => {
                     assert_eq!(self.child, None, "a second process");
-                    assert!(!self.asked, "a second fork");
+                    assert!(!self.fork_pending, "a second fork");
                     if let Some(last) = self.last_start {
                         assert!(self.ms - last >= 1000, "starts at {last} and {}", self.ms);
                     }
-                    self.asked = true;
+                    self.fork_pending = true;
                 }
-                Effect::Signal(pid, _, _) => {
-                    assert_eq!(self.child.map(|(child, _)| child), Some(pid), "a stranger is hit");
+                Effect::Signal { pid, .. } => {
+                    assert_eq!(
+                        self.child.map(|(child, _)| child),
+                        Some(pid),
+                        "a signal to another process"
+                    );
                 }
-                Effect::Publish => {}
+                Effect::Publish | Effect::Report(Report::QuickExits(_)) => {}
                 Effect::Exit => self.exits += 1,
-                other => panic!("{other:?} without a policy that asks for it"),
+                other => panic!("{other:?} under the original's policy"),
             }
         }
-        if self.asked && !self.slow {
+        if self.fork_pending && !self.slow {
             self.answer();
         }
     }
 
-    fn snapshot(&self) -> Record {
+    fn snapshot(&self) -> StatusRecord {
         self.machine.record()
     }
 
     fn answer(&mut self) {
-        if !std::mem::take(&mut self.asked) {
+        if !std::mem::take(&mut self.fork_pending) {
             return;
         }
         if self.forks {
             self.next_pid += 1;
             self.child = Some((pid(self.next_pid), None));
             self.last_start = Some(self.ms);
-            self.owed = false;
+            self.start_pending = false;
             self.event(Event::Spawned(pid(self.next_pid)));
         } else {
             self.event(Event::SpawnFailed);
@@ -135,24 +142,25 @@ impl Kernel {
     fn reap(&mut self) {
         if let Some((_, Some(how))) = self.child {
             self.child = None;
-            self.owed = self.want == Want::Up;
+            self.start_pending = self.want == Want::Up;
             self.event(Event::Ended(how));
         }
     }
 
-    /// What is on disk is all that the next supervise knows: the last record, and the process that
-    /// was started last. The record is as new as can be: what is asked for after the last wait is
-    /// lost with the supervise.
+    /// The next supervisor knows the files only: the last status, and the process that started last.
+    /// The status is current: commands after the last wait are lost with the supervisor.
     fn kill_supervise(&mut self) {
-        // The kernel either has made the process or has not.
+        // The kernel has forked by now, or has failed to.
         self.answer();
         if self.machine.state() == State::Gone {
             return;
         }
-        let directory = Directory { device: (0, 0), inode: 0, born: 0 };
-        let place = Place { boot: [b'0'; identity::BOOT_LEN], namespace: 0, init: 0, directory };
-        let process = self.last_start.map(|ms| Process { pid: pid(self.next_pid), start: ms / 10 });
-        let record = identity::Record {
+        let directory = DirectoryId { device: (0, 0), inode: 0, born: 0 };
+        let place =
+            Place { boot: [b'0'; process_record::BOOT_LEN], namespace: 0, init: 0, directory };
+        let process =
+            self.last_start.map(|ms| ProcessIdentity { pid: pid(self.next_pid), start: ms / 10 });
+        let record = process_record::Record {
             place,
             leaving: self.machine.is_leaving(),
             process,
@@ -160,15 +168,15 @@ impl Kernel {
             end: None,
         };
         let status = self.machine.record();
-        // Somebody else reaps it.
+        // Another process reaps it.
         self.child.take_if(|(_, ended)| ended.is_some());
-        let lives = self.child.is_some();
+        let alive = self.child.is_some();
         let since_boot = Duration::from_millis(self.ms);
-        self.machine = identity::succeed(
+        self.machine = resume(
             &record,
-            lives,
+            alive,
             Some(status),
-            Kept::default(),
+            SavedState::default(),
             self.normally_up,
             at(self.ms),
             since_boot,
@@ -178,14 +186,18 @@ impl Kernel {
             self.want = if self.normally_up { Want::Up } else { Want::Down };
             self.leaving = false;
         }
-        if lives {
-            assert_eq!(now, Record { want: self.want, ..status }, "noticed");
+        if alive {
+            assert_eq!(
+                now,
+                StatusRecord { want: self.want, ..status },
+                "the adoption changes the record"
+            );
         } else {
             assert_eq!((now.pid, now.want), (0, self.want));
         }
-        self.owed = !lives && self.want == Want::Up;
-        // One that left in order leaves no distance to keep.
-        if record.leaving && !lives {
+        self.start_pending = !alive && self.want == Want::Up;
+        // After a supervisor that was leaving, the second between starts is not kept.
+        if record.leaving && !alive {
             self.last_start = None;
         }
         self.event(Event::Begin);
@@ -196,7 +208,7 @@ impl Kernel {
         if let Some(due) = self.machine.deadline() {
             let now = at(self.ms).instant;
             assert!(due > now, "still due after a tick");
-            assert!(due <= now + LONGEST_FORK_PAUSE, "due in the far future");
+            assert!(due <= now + MAX_FORK_PAUSE, "due in the far future");
         }
     }
 
@@ -207,9 +219,13 @@ impl Kernel {
                 let gone = self.machine.state() == State::Gone;
                 match command {
                     _ if gone => {}
-                    Command::Up => (self.want, self.owed) = (Want::Up, self.child.is_none()),
-                    Command::Down => (self.want, self.owed) = (Want::Down, false),
-                    Command::Once => (self.want, self.owed) = (Want::Once, self.child.is_none()),
+                    Command::Up => {
+                        (self.want, self.start_pending) = (Want::Up, self.child.is_none())
+                    }
+                    Command::Down => (self.want, self.start_pending) = (Want::Down, false),
+                    Command::Once => {
+                        (self.want, self.start_pending) = (Want::Once, self.child.is_none())
+                    }
                     Command::Exit => self.leaving = true,
                     Command::Pause | Command::Continue | Command::Signal(_) => {}
                 }
@@ -241,17 +257,22 @@ impl Kernel {
         self.check();
     }
 
-    /// What holds after everything that can happen.
+    /// Checks the rules that hold after every action.
     pub(crate) fn check(&self) {
         let state = self.machine.state();
         assert_eq!(self.machine.pid(), self.child.map(|(pid, _)| pid));
-        assert_eq!(state == State::Spawning(Script::Run), self.asked);
+        assert_eq!(state == State::Spawning(Script::Run), self.fork_pending);
         assert_eq!(self.machine.record().want, self.want);
-        let dead = self.child.is_none() && !self.asked;
+        let dead = self.child.is_none() && !self.fork_pending;
         assert_eq!(state == State::Gone, self.leaving && dead, "{state:?}");
         assert_eq!(self.exits, u32::from(state == State::Gone));
         if dead && state != State::Gone {
-            assert_eq!(self.machine.deadline().is_some(), self.owed, "{state:?} {:?}", self.want);
+            assert_eq!(
+                self.machine.deadline().is_some(),
+                self.start_pending,
+                "{state:?} {:?}",
+                self.want
+            );
         } else {
             assert_eq!(self.machine.deadline(), None);
         }

@@ -1,35 +1,36 @@
-//! A small kernel around the supervise machine where a service directory asks for more than the
-//! original gives, and the rules which hold whatever happens. Properties and the fuzzer drive it.
+//! A small kernel around the supervise machine under any policy. It forks, ends processes, answers
+//! checks, lets time pass, and checks the rules that hold after every event. Properties and the fuzzer
+//! drive it.
 
-use crate::common::{at, pid, whereabouts};
+use crate::common::{at, pid, shown_state};
 use daemontools_core::Ended;
 use daemontools_core::Pid;
-use daemontools_core::command::{Command, Scope};
-use daemontools_core::detail::{Phase, Reason};
-use daemontools_core::status::{Record, Want};
-use daemontools_core::supervise::{Effect, Event, Machine, Policy, Script, State, Word};
+use daemontools_core::state_dir::control::{Command, Scope};
+use daemontools_core::state_dir::phase::{Phase, Reason};
+use daemontools_core::state_dir::status::{StatusRecord, Want};
+use daemontools_core::supervise::{Effect, Event, Machine, Notification, Policy, Script, State};
 
-/// One thing that happens.
+/// One action.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Act {
     Command(u8, Scope),
-    /// The process dies, if there is one, and is reaped.
+    /// The process ends, if there is one, and is reaped.
     Die(Ended),
-    /// What the service has left behind dies.
+    /// The leftovers of the service end.
     Sweep,
-    /// Time passes, and ticks come when they are due.
+    /// Time passes, with ticks at the deadlines.
     Pass(u64),
     Tick,
-    Say(Word),
-    /// The check answers, if one runs.
+    Notify(Notification),
+    /// The running check ends, if there is one.
     Check(bool),
     Available,
-    Bereft,
+    DependencyLost,
     Move,
-    /// From now on forks work or fail, and what is asked is answered at once or not.
+    /// From now on forks succeed or fail, and requests are answered at once or by [`Act::Answer`].
     Forks(bool),
     Slow(bool),
-    /// What a look at the service directory gives from now on.
+    /// The answer to `Prepare` from now on.
     Directory(Directory),
     Answer,
 }
@@ -41,10 +42,10 @@ pub(crate) enum Directory {
     Lacking,
 }
 
-/// What the machine lives in, and what we know about it without asking the machine.
+/// The environment of the machine, and what it knows without the machine.
 pub(crate) struct Kernel {
     pub(crate) machine: Machine,
-    /// What the service directory asks for now.
+    /// The policy of the service directory now.
     pub(crate) policy: Policy,
     directory: Directory,
     pub(crate) ms: u64,
@@ -53,13 +54,12 @@ pub(crate) struct Kernel {
     next_pid: i32,
     /// The process that is not reaped.
     child: Option<Pid>,
-    /// What was asked for and not answered.
-    looking: bool,
+    /// Requests that are not answered.
+    preparing: bool,
     spawning: Option<Script>,
     sweeping: bool,
     checking: bool,
     last_run: Option<u64>,
-    /// `u` or `o` was said in the last second, or since.
     pub(crate) leaving: bool,
     exits: u32,
 }
@@ -77,7 +77,7 @@ impl Kernel {
             slow: false,
             next_pid: 0,
             child: None,
-            looking: false,
+            preparing: false,
             spawning: None,
             sweeping: false,
             checking: false,
@@ -90,36 +90,39 @@ impl Kernel {
         kernel
     }
 
-    /// What others read.
-    fn shown(&self) -> (Record, Phase, Option<Reason>, u32) {
+    /// What other programs read.
+    fn shown(&self) -> (StatusRecord, Phase, Option<Reason>, u32) {
         let machine = &self.machine;
         (machine.record(), machine.phase(), machine.reason(), machine.failures())
     }
 
-    /// Whether it is so for a moment only.
-    fn is_between(&self) -> bool {
+    /// Whether the state lasts until the next answer only.
+    fn is_pending(&self) -> bool {
         matches!(self.machine.state(), State::Preparing | State::Spawning(_))
     }
 
-    /// Gives the machine an event, and does what it says.
+    /// Gives the machine an event, and checks its effects.
     fn event(&mut self, event: Event) {
-        let before = (self.shown(), self.is_between());
+        let before = (self.shown(), self.is_pending());
         let gone = self.machine.state() == State::Gone;
         let effects: Vec<Effect> = self.machine.step(event, at(self.ms)).collect();
-        assert!(!gone || effects.is_empty(), "gone, and yet {effects:?}");
-        assert!(!gone || self.shown() == before.0, "gone, and yet changed by {event:?}");
-        if self.shown() != before.0 && !(self.is_between() || before.1) {
-            assert!(effects.contains(&Effect::Publish), "{event:?} changes {before:?} silently");
+        assert!(!gone || effects.is_empty(), "effects after the exit: {effects:?}");
+        assert!(!gone || self.shown() == before.0, "{event:?} changes the state after the exit");
+        if self.shown() != before.0 && !(self.is_pending() || before.1) {
+            assert!(
+                effects.contains(&Effect::Publish),
+                "{event:?} changes {before:?} without a publish"
+            );
         }
         for effect in effects {
             match effect {
                 Effect::Prepare => {
-                    assert_eq!((self.child, self.spawning, self.looking), (None, None, false));
-                    self.looking = true;
+                    assert_eq!((self.child, self.spawning, self.preparing), (None, None, false));
+                    self.preparing = true;
                 }
                 Effect::Spawn(script) => {
-                    assert_eq!((self.child, self.spawning, self.looking), (None, None, false));
-                    assert!(!self.sweeping, "something is left of the last one");
+                    assert_eq!((self.child, self.spawning, self.preparing), (None, None, false));
+                    assert!(!self.sweeping, "leftovers of the last process");
                     if script == Script::Run
                         && let Some(last) = self.last_run
                     {
@@ -127,8 +130,10 @@ impl Kernel {
                     }
                     self.spawning = Some(script);
                 }
-                Effect::Signal(pid, ..) => assert_eq!(self.child, Some(pid), "a stranger is hit"),
-                Effect::Check => {
+                Effect::Signal { pid, .. } => {
+                    assert_eq!(self.child, Some(pid), "a signal to another process")
+                }
+                Effect::StartCheck => {
                     assert!(matches!(self.machine.state(), State::Up { paused: false, .. }));
                     assert!(!self.checking, "a second check");
                     self.checking = true;
@@ -138,26 +143,26 @@ impl Kernel {
                     assert_eq!(self.machine.state(), State::Sweeping);
                     self.sweeping = true;
                 }
-                Effect::Publish => {}
+                Effect::Publish | Effect::Report(_) => {}
                 Effect::Exit => self.exits += 1,
             }
         }
     }
 
-    /// Answers what is asked, as long as something is.
+    /// Answers all requests, also those that follow from an answer.
     fn settle(&mut self) {
         for _ in 0..8 {
-            if self.slow || !(self.looking || self.spawning.is_some()) {
+            if self.slow || !(self.preparing || self.spawning.is_some()) {
                 return;
             }
             self.answer();
         }
-        panic!("it asks and asks: {:?}", self.machine.state());
+        panic!("the requests do not end: {:?}", self.machine.state());
     }
 
     fn answer(&mut self) {
-        if std::mem::take(&mut self.looking) {
-            self.machine_is_told_of_directory();
+        if std::mem::take(&mut self.preparing) {
+            self.answer_prepare();
         } else if let Some(script) = self.spawning.take() {
             if !self.forks {
                 return self.event(Event::SpawnFailed);
@@ -171,21 +176,21 @@ impl Kernel {
         }
     }
 
-    fn machine_is_told_of_directory(&mut self) {
+    fn answer_prepare(&mut self) {
         if let Directory::Good = self.directory {
             self.machine.configure(self.policy, self.ms as u32);
         }
         self.event(match self.directory {
             Directory::Good => Event::Prepared,
             Directory::Refused(reason) => Event::Refused(reason),
-            Directory::Lacking => Event::Lacking,
+            Directory::Lacking => Event::Blocked,
         });
     }
 
-    /// A tick when it is due changes what is due next.
+    /// A tick at the deadline moves the deadline.
     fn tick(&mut self) {
         self.event(Event::Tick);
-        // Several things can be due at the same moment.
+        // Several timers can be due at the same time.
         for _ in 0..6 {
             let Some(_) = self.machine.deadline().filter(|due| *due <= at(self.ms).instant) else {
                 return;
@@ -218,7 +223,7 @@ impl Kernel {
                     && due <= end
                 {
                     self.ms = self.ms.max(due);
-                    // Jitter is not in whole milliseconds.
+                    // A delay with jitter is no whole number of milliseconds.
                     if self.machine.deadline().is_some_and(|due| due > at(self.ms).instant) {
                         self.ms += 1;
                     }
@@ -228,19 +233,19 @@ impl Kernel {
                 self.ms = self.ms.max(end);
             }
             Act::Tick => self.tick(),
-            Act::Say(word) => self.event(Event::Said(word)),
-            Act::Check(well) => {
+            Act::Notify(notification) => self.event(Event::Notified(notification)),
+            Act::Check(passed) => {
                 if std::mem::take(&mut self.checking) {
-                    self.event(Event::Checked(well));
+                    self.event(Event::CheckEnded { passed });
                 }
             }
-            Act::Available => self.event(Event::Available),
-            Act::Bereft => self.event(Event::Bereft),
+            Act::Available => self.event(Event::Unblocked),
+            Act::DependencyLost => self.event(Event::DependencyLost),
             Act::Move => {
                 if matches!(self.machine.state(), State::Up { .. }) {
                     self.next_pid += 1;
                     self.child = Some(pid(self.next_pid));
-                    self.event(Event::Moved(pid(self.next_pid)));
+                    self.event(Event::MainPidChanged(pid(self.next_pid)));
                 }
             }
             Act::Forks(work) => self.forks = work,
@@ -252,31 +257,31 @@ impl Kernel {
         self.check();
     }
 
-    /// What holds after everything that can happen.
+    /// Checks the rules that hold after every action.
     pub(crate) fn check(&self) {
         let state = self.machine.state();
         let want = self.machine.record().want;
         assert_eq!(self.machine.pid(), self.child);
-        assert_eq!(state == State::Preparing, self.looking);
+        assert_eq!(state == State::Preparing, self.preparing);
         assert_eq!(matches!(state, State::Spawning(_)), self.spawning.is_some());
         assert_eq!(state == State::Sweeping, self.sweeping);
         assert_eq!(self.exits, u32::from(state == State::Gone));
-        let asked = self.looking || self.spawning.is_some();
-        let busy = self.child.is_some() || asked || self.sweeping;
+        let pending = self.preparing || self.spawning.is_some();
+        let busy = self.child.is_some() || pending || self.sweeping;
         if want == Want::Up && state != State::Gone {
             let waits = self.machine.deadline().is_some() || state == State::Blocked;
-            assert!(busy || waits, "{state:?}, and wanted up");
+            assert!(busy || waits, "{state:?}, although wanted up");
         }
         if self.leaving {
-            assert!(busy || state == State::Gone, "{state:?}, and to leave");
+            assert!(busy || state == State::Gone, "{state:?}, although leaving");
         }
         if state == State::Failed {
-            assert!(self.machine.reason().is_some(), "it failed for no reason");
+            assert!(self.machine.reason().is_some(), "it failed without a reason");
             assert_eq!(want, Want::Down);
         }
         if self.checking {
             assert!(matches!(state, State::Up { paused: false, .. }), "{state:?} checked");
         }
-        whereabouts(&self.machine);
+        shown_state(&self.machine);
     }
 }

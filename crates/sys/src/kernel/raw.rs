@@ -1,6 +1,6 @@
-//! The raw flavour: one instruction into the kernel, no libc.
+//! The raw flavour: system calls without a libc.
 
-use super::{Control, RawSigset, Received};
+use super::types::{ControlBuffer, QueuedSignal, RawSigset, Received};
 use crate::{BorrowedFd, Errno, OwnedFd, Result, fd};
 use core::arch::asm;
 use core::ffi::{c_char, c_int};
@@ -8,16 +8,16 @@ use core::ptr::null_mut;
 use linux_raw_sys::{general as nr, net};
 use rustix::fd::FromRawFd as _;
 
-/// Performs system call `n` and returns the kernel's word: a value, or a negated error number.
+/// Performs system call `n` on x86_64; returns a value or a negated error number.
 ///
 /// # Safety
-/// The arguments must be what the call demands: the kernel reads and writes through pointers.
+/// The arguments must be those that the call demands; the kernel reads and writes through pointers.
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
 unsafe fn syscall(n: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let ret: isize;
-    // SAFETY: the x86_64 convention: number in rax, arguments in rdi rsi rdx r10 r8, the kernel
-    // clobbers rax rcx r11 and no stack. The caller answers for the arguments.
+    // SAFETY: the x86_64 convention: number in rax, arguments in rdi rsi rdx r10 r8; the kernel
+    // clobbers rax, rcx and r11 and no stack. The caller guarantees the arguments.
     unsafe {
         asm!("syscall",
             inlateout("rax") n as isize => ret,
@@ -27,15 +27,16 @@ unsafe fn syscall(n: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> i
     ret
 }
 
-/// The same on aarch64.
+/// Performs system call `n` on aarch64; returns a value or a negated error number.
 ///
 /// # Safety
-/// As above.
+/// The arguments must be those that the call demands; the kernel reads and writes through pointers.
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
 unsafe fn syscall(n: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let ret: isize;
-    // SAFETY: the aarch64 convention: number in x8, arguments in x0 to x4, the result in x0.
+    // SAFETY: the aarch64 convention: number in x8, arguments in x0 to x4, result in x0. The caller
+    // guarantees the arguments.
     unsafe {
         asm!("svc 0",
             in("x8") n as usize,
@@ -58,21 +59,21 @@ fn check(ret: isize) -> Result<usize> {
 /// Ends the process.
 pub(crate) fn exit(code: c_int) -> ! {
     loop {
-        // SAFETY: exit_group takes a number and does not return; the loop is for the type.
+        // SAFETY: the call takes no pointer. It does not return; the loop is for the type.
         unsafe { syscall(nr::__NR_exit_group, code as usize, 0, 0, 0, 0) };
     }
 }
 
-/// A copy of this process: 0 in the child, its pid in the parent.
+/// Forks; returns 0 in the child and its pid in the parent.
 pub(crate) fn fork() -> Result<i32> {
     let flags = nr::SIGCHLD as usize;
-    // SAFETY: clone without a stack and without CLONE_VM is fork: the child goes on from here
-    // with its own copy of all memory. There are no threads whose locks it could inherit.
+    // SAFETY: clone without a stack and without CLONE_VM is fork: the child continues here with its
+    // own copy of all memory. There is one thread, so no other thread can hold a lock.
     let ret = unsafe { syscall(nr::__NR_clone, flags, 0, 0, 0, 0) };
     check(ret).map(|pid| i32::try_from(pid).unwrap_or(0))
 }
 
-/// Replaces the program; returns only on failure.
+/// Replaces the program; returns only if that failed.
 ///
 /// # Safety
 /// `path` must be NUL-terminated; `argv` and `envp` must be NULL-terminated arrays of
@@ -82,111 +83,145 @@ pub(crate) unsafe fn execve(
     argv: *const *const c_char,
     envp: *const *const c_char,
 ) -> Errno {
-    // SAFETY: the caller guarantees the shape of the three.
+    // SAFETY: the caller guarantees terminated strings and arrays.
     let ret =
         unsafe { syscall(nr::__NR_execve, path as usize, argv as usize, envp as usize, 0, 0) };
     check(ret).err().unwrap_or(Errno::NOSYS)
 }
 
-/// Sets the disposition of a signal to the default, with the given flags.
+/// Sets the disposition of a signal to the default, with these `SA_` flags.
 pub(crate) fn default_disposition(signal: c_int, flags: u32) -> Result<()> {
     set_action(signal, 0, flags)
 }
 
-/// Makes a signal ignored.
+/// Sets the disposition of a signal to "ignore".
 pub(crate) fn ignore(signal: c_int) -> Result<()> {
     set_action(signal, 1, 0)
 }
 
-/// `handler` is 0 for the default and 1 to ignore.
+/// Sets the disposition of a signal; `handler` is 0 for the default and 1 for "ignore".
 fn set_action(signal: c_int, handler: usize, flags: u32) -> Result<()> {
-    // struct sigaction of the kernel: handler, flags, restorer, mask. Without a handler of ours the
-    // last two are not used.
+    // The kernel's struct sigaction: handler, flags, restorer, mask. The kernel uses the last two
+    // only for a handler function.
     let action: [usize; 4] = [handler, flags as usize, 0, 0];
-    // SAFETY: `action` is as large as the kernel's struct and lives during the call; no old
-    // action is asked for; 8 is the size of the kernel's signal set.
+    // SAFETY: `action` has the size of the kernel's struct and outlives the call. The pointer for
+    // the old action is NULL, and 8 is the size of the kernel's signal set.
     let ret = unsafe {
         syscall(nr::__NR_rt_sigaction, signal as usize, action.as_ptr() as usize, 0, 8, 0)
     };
     check(ret).map(drop)
 }
 
-/// Sets the mask of blocked signals and returns the one before.
+/// Changes the mask of blocked signals; returns the previous mask.
 pub(crate) fn set_mask(how: u32, set: RawSigset) -> Result<RawSigset> {
     let mut old: RawSigset = 0;
     let set: *const RawSigset = &raw const set;
-    // SAFETY: both sets are 8 bytes, as the size argument says, and live during the call.
+    // SAFETY: both sets have 8 bytes, as the size argument says, and outlive the call.
     let ret = unsafe {
         syscall(nr::__NR_rt_sigprocmask, how as usize, set as usize, (&raw mut old) as usize, 8, 0)
     };
     check(ret).map(|_| old)
 }
 
-/// A descriptor from which the signals of `set` are read; `flags` are those of signalfd4.
+/// Makes a signalfd for `set`; `flags` are those of signalfd4.
 pub(crate) fn signalfd(set: RawSigset, flags: u32) -> Result<OwnedFd> {
     let set: *const RawSigset = &raw const set;
-    // SAFETY: -1 asks for a new descriptor; the set is 8 bytes and lives during the call.
+    // SAFETY: the set has 8 bytes and outlives the call; -1 asks for a new descriptor.
     let ret =
         unsafe { syscall(nr::__NR_signalfd4, usize::MAX, set as usize, 8, flags as usize, 0) };
     let fd = i32::try_from(check(ret)?).map_err(|_| Errno::BADF)?;
-    // SAFETY: the kernel has just made the descriptor, and nobody else knows it.
+    // SAFETY: the kernel has just made the descriptor, so it has no other owner.
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
 /// Whether a signal is ignored in this process.
 pub(crate) fn is_ignored(signal: c_int) -> bool {
     let mut action = [0_usize; 4];
-    // SAFETY: no new action; the old one is written to `action`, which is as large as the
-    // kernel's struct; 8 is the size of the kernel's signal set.
+    // SAFETY: the kernel writes the old action to `action`, which has the size of its struct. The
+    // pointer for a new action is NULL, and 8 is the size of the kernel's signal set.
     let ret = unsafe {
         syscall(nr::__NR_rt_sigaction, signal as usize, 0, action.as_mut_ptr() as usize, 8, 0)
     };
     ret == 0 && action[0] == 1
 }
 
-/// Seconds and nanoseconds of a clock.
+/// Reads a clock; returns seconds and nanoseconds.
 pub(crate) fn clock(id: u32) -> (i64, i64) {
     let mut time: [i64; 2] = [0, 0];
-    // SAFETY: a timespec is two 64-bit words here, and lives during the call. The clocks we name
-    // always exist, so that there is no error to look at.
+    // SAFETY: a timespec has two 64-bit words here, and `time` outlives the call. The clocks that
+    // this crate uses always exist, so the call cannot fail.
     unsafe { syscall(nr::__NR_clock_gettime, id as usize, time.as_mut_ptr() as usize, 0, 0, 0) };
     (time[0], time[1])
 }
 
 /// Sets the supplementary groups.
 pub(crate) fn setgroups(groups: &[u32]) -> Result<()> {
-    // SAFETY: pointer and length are those of the slice.
+    // SAFETY: length and pointer are those of the slice.
     let ret =
         unsafe { syscall(nr::__NR_setgroups, groups.len(), groups.as_ptr() as usize, 0, 0, 0) };
     check(ret).map(drop)
 }
 
-/// Sets real, effective and saved group id (or only the effective one without privilege).
+/// Sets the real, effective and saved group id; without privilege only the effective one.
 pub(crate) fn setgid(gid: u32) -> Result<()> {
-    // SAFETY: takes a number.
+    // SAFETY: the call takes no pointer.
     check(unsafe { syscall(nr::__NR_setgid, gid as usize, 0, 0, 0, 0) }).map(drop)
 }
 
-/// Sets real, effective and saved user id (or only the effective one without privilege).
+/// Sets the real, effective and saved user id; without privilege only the effective one.
 pub(crate) fn setuid(uid: u32) -> Result<()> {
-    // SAFETY: takes a number.
+    // SAFETY: the call takes no pointer.
     check(unsafe { syscall(nr::__NR_setuid, uid as usize, 0, 0, 0, 0) }).map(drop)
 }
 
-/// Sets the priority of this process's input and output, class and level in one number.
+/// The process group of a process; 0 if its leader is outside the PID namespace.
+pub(crate) fn group_of(pid: c_int) -> Result<c_int> {
+    // SAFETY: the call takes no pointer.
+    let ret = unsafe { syscall(nr::__NR_getpgid, pid as usize, 0, 0, 0, 0) };
+    check(ret).map(|group| c_int::try_from(group).unwrap_or(0))
+}
+
+/// The session of a process; 0 if its leader is outside the PID namespace.
+pub(crate) fn session_of(pid: c_int) -> Result<c_int> {
+    // SAFETY: the call takes no pointer.
+    let ret = unsafe { syscall(nr::__NR_getsid, pid as usize, 0, 0, 0, 0) };
+    check(ret).map(|session| c_int::try_from(session).unwrap_or(0))
+}
+
+/// Sends a signal to every process that this one may signal, except itself and process 1.
+pub(crate) fn signal_all(signal: c_int) -> Result<()> {
+    // SAFETY: the call takes no pointer.
+    check(unsafe { syscall(nr::__NR_kill, usize::MAX, signal as usize, 0, 0, 0) }).map(drop)
+}
+
+/// Sends a signal with its information to the process of a pidfd.
+pub(crate) fn queue_signal(
+    process: BorrowedFd<'_>,
+    signal: c_int,
+    info: &QueuedSignal,
+) -> Result<()> {
+    let (process, info) = (fd::number(process) as usize, &raw const *info as usize);
+    // SAFETY: `info` has the layout and the size of the kernel's `siginfo_t`, which it only reads.
+    let ret = unsafe { syscall(nr::__NR_pidfd_send_signal, process, signal as usize, info, 0, 0) };
+    check(ret).map(drop)
+}
+
+/// Sets the I/O priority of this process; `priority` combines class and level.
 pub(crate) fn set_io_priority(priority: c_int) -> Result<()> {
     /// `IOPRIO_WHO_PROCESS`
     const PROCESS: usize = 1;
-    // SAFETY: takes numbers; process 0 is ourselves.
+    // SAFETY: the call takes no pointer. Process 0 is this process.
     let ret = unsafe { syscall(nr::__NR_ioprio_set, PROCESS, 0, priority as usize, 0, 0) };
     check(ret).map(drop)
 }
 
-/// Receives a message from a socket, and what comes beside it, without waiting.
-pub(crate) fn receive(
+/// Receives a message and its control messages from a socket, without waiting. `more` are further
+/// flags.
+pub(crate) fn receive<const N: usize>(
     socket: BorrowedFd<'_>,
     room: &mut [u8],
-    control: &mut Control,
+    control: &mut ControlBuffer<N>,
+    more: u32,
 ) -> Result<Received> {
     let mut bytes = nr::iovec { iov_base: room.as_mut_ptr().cast(), iov_len: room.len() as _ };
     let mut message = net::msghdr {
@@ -198,10 +233,10 @@ pub(crate) fn receive(
         msg_controllen: control.0.len(),
         msg_flags: 0,
     };
-    let flags = (net::MSG_CMSG_CLOEXEC | net::MSG_DONTWAIT) as usize;
+    let flags = (net::MSG_CMSG_CLOEXEC | net::MSG_DONTWAIT | more) as usize;
     let message_at: *mut net::msghdr = &raw mut message;
-    // SAFETY: the message names one vector and the control room with their lengths, of which the
-    // kernel fills no more; all of it lives during the call.
+    // SAFETY: the message has one vector and the control buffer, each with its length, and the
+    // kernel writes no more than that. All of it outlives the call.
     let ret = unsafe {
         let fd = fd::number(socket) as usize;
         syscall(nr::__NR_recvmsg, fd, message_at as usize, flags, 0, 0)
@@ -210,29 +245,38 @@ pub(crate) fn receive(
     Ok(Received { length, control: message.msg_controllen, flags: message.msg_flags })
 }
 
-/// In a child that [`vfork`] has made with our descriptors: gives it a table of its own, with a copy
-/// of those below `first` and nothing else.
+/// Closes every descriptor from `first` on.
+pub(crate) fn close_from(first: c_int) -> Result<()> {
+    let (first, last) = (first.unsigned_abs() as usize, c_int::MAX as usize);
+    // SAFETY: the call takes no pointer.
+    check(unsafe { syscall(nr::__NR_close_range, first, last, 0, 0, 0) }).map(drop)
+}
+
+/// In a child that shares the parent's descriptors after [`vfork`]: gives the child its own table
+/// with copies of the descriptors below `first`.
 pub(crate) fn keep_descriptors_below(first: c_int) -> Result<()> {
     /// `CLOSE_RANGE_UNSHARE`.
     const OWN_TABLE: usize = 2;
     let (first, last) = (first.unsigned_abs() as usize, c_int::MAX as usize);
-    // SAFETY: takes numbers; what is closed is closed in this child's copy only.
+    // SAFETY: the call takes no pointer. With the flag, it closes only in the child's own table.
     let ret = unsafe { syscall(nr::__NR_close_range, first, last, OWN_TABLE, 0, 0) };
     if check(ret).is_ok() {
         return Ok(());
     }
-    // Before Linux 5.9: a copy of all of them. SAFETY: takes a flag; the copy has the same numbers.
+    // Before Linux 5.9 the child gets copies of all descriptors.
+    // SAFETY: the call takes no pointer, and the copies have the same numbers.
     let ret = unsafe { syscall(nr::__NR_unshare, nr::CLONE_FILES as usize, 0, 0, 0, 0) };
     check(ret).map(drop)
 }
 
-/// Runs `entry(argument)` in a child which shares our memory, on a stack of its own; we sleep
-/// until it has replaced its program or ended. Returns the child's pid. With `same_descriptors` it
-/// shares these too, until it calls [`keep_descriptors_below`].
+/// Runs `entry(argument)` in a child that shares our memory and has its own stack; returns the
+/// child's pid. This process sleeps until the child execs or ends. With `same_descriptors` the
+/// child also shares the descriptors, until it calls [`keep_descriptors_below`].
 ///
 /// # Safety
-/// `stack_top` must be the 16-byte aligned end of memory that nobody else uses and that is large
-/// enough for `entry`; `entry` must not return and must not unwind.
+/// `stack_top` must be the end, aligned to 16, of memory that is large enough for `entry` and that
+/// no other code uses meanwhile. `entry` must accept `argument`, must not return and must not
+/// unwind.
 pub(crate) unsafe fn vfork(
     stack_top: *mut u8,
     entry: unsafe extern "C" fn(*mut u8) -> !,
@@ -242,9 +286,9 @@ pub(crate) unsafe fn vfork(
     let files = if same_descriptors { nr::CLONE_FILES } else { 0 };
     let flags = (nr::CLONE_VM | nr::CLONE_VFORK | nr::SIGCHLD | files) as usize;
     let ret: isize;
-    // SAFETY: the parent only sees a system call. The child starts behind it with the given stack
-    // and all other registers as they were, and at once calls `entry`, which does not return, so
-    // that it never touches a frame of ours.
+    // SAFETY: for the parent this is a system call. The child continues after it on its own stack
+    // with the other registers unchanged, and calls `entry`, which does not return. So the child
+    // does not touch a frame of the parent.
     #[cfg(target_arch = "x86_64")]
     unsafe {
         asm!(
@@ -262,7 +306,7 @@ pub(crate) unsafe fn vfork(
             lateout("rcx") _, lateout("r11") _,
         );
     }
-    // SAFETY: as above.
+    // SAFETY: as on x86_64.
     #[cfg(target_arch = "aarch64")]
     unsafe {
         asm!(

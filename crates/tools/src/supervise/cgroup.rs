@@ -1,87 +1,99 @@
-//! The control group of a service: whoever the service has started is in it, wherever it has put
-//! itself, and it can be counted, limited and killed as a whole.
+//! The control group of a service: all processes that the service has started, whatever session or
+//! parent they have. The group is counted, limited and killed as a whole.
 //!
-//! It is made below our own group, or below the one that DAEMONTOOLS_CGROUP names: a directory in a
-//! cgroup2 file system, which only there can have groups with limits if nobody is in it itself.
+//! It is made below the group of the supervisor, or below the one that DAEMONTOOLS_CGROUP names, in
+//! a cgroup2 file system. There a group that has processes itself cannot have child groups with limits.
+//!
+//! The named directory may be delegated to another user. That user could put a link or a plain
+//! directory in the place of a group, or make a group and move processes of other services into it.
+//! So nothing is written before the group is known to be the kernel's and made by our user: only its
+//! owner and root can then move processes into it.
 
-use crate::paths::{PATH_MAX, join};
+use crate::common::paths::{PATH_MAX, join};
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
-use daemontools_core::decimal::{self, Decimal};
-use daemontools_core::options::Resources;
+use daemontools_core::options::ResourceLimits;
+use daemontools_core::text::decimal::{self, Decimal};
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fs, process};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fs, process};
 
 const VARIABLE: &str = "DAEMONTOOLS_CGROUP";
 
-/// Where systemd and others mount it, alone or beside the first version.
+/// Where cgroup2 is mounted: alone, or beside cgroup version 1.
 const MOUNTS: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
 
-/// More than any list of processes that we may have to read at once.
-const LARGEST: usize = 1 << 20;
+/// The largest list of processes that is read: more than all process ids of a machine.
+const PROCS_LIMIT: usize = 1 << 26;
 
-/// So many processes of a group are held at once, each with a descriptor.
-const HELD_AT_ONCE: usize = 64;
+/// How many processes are signalled in one turn; each needs a descriptor.
+const HANDLES_PER_TURN: usize = 64;
 
-/// A group, which exists.
+/// An existing group.
 pub(super) struct Cgroup {
+    /// The group in which it was made.
+    base: OwnedFd,
+    name: CString,
     dir: OwnedFd,
     path: CString,
-    /// It is the kernel that says who is in it.
-    is_kernels: bool,
 }
 
-/// What could not be done with a group, and why.
-pub(super) struct Trouble(pub(super) &'static str, pub(super) Errno);
+/// A limit that could not be set.
+pub(super) struct LimitError {
+    pub(super) file: &'static str,
+    pub(super) error: Errno,
+}
 
 impl Cgroup {
-    /// Makes the group of a service, or finds the one that was made before. `name` is what people
-    /// call the service, and `inode` tells it from others of that name.
+    /// Opens the group of a service, and makes it if it is missing. `inode` distinguishes services
+    /// of the same `name`.
     ///
     /// # Errors
-    /// Where there is no cgroup2, or no right to make groups in it.
+    /// ENOENT without cgroup2, EOPNOTSUPP for a directory elsewhere, EACCES without the right to make
+    /// groups, EPERM for a group of another user that has processes, and the other errors of mkdir(2)
+    /// and open(2).
     pub(super) fn of(name: &[u8], inode: u64) -> Result<Self> {
         let base = match process::env(VARIABLE).filter(|path| !path.is_empty()) {
             Some(path) => path.to_bytes().to_vec(),
             None => own()?,
         };
         let name = name.rsplit(|&c| c == b'/').find(|part| !part.is_empty()).unwrap_or_default();
-        // A name of 255 bytes has no room for a number.
+        // The whole name, with the number, may have 255 bytes.
         let name = name.get(..200).unwrap_or(name);
-        let path = [&base, &b"/"[..], name, b".", Decimal::new(inode).as_bytes()].concat();
-        let path = CString::new(path).map_err(|_| Errno::INVAL)?;
-        match fs::mkdir(fs::HERE, &path, 0o755) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(error) => return Err(error),
+        let name = [name, b".", Decimal::new(inode).as_bytes()].concat();
+        let string = |bytes| CString::new(bytes).map_err(|_| Errno::INVAL);
+        let path = string([&base, &b"/"[..], &name].concat())?;
+        let (base, name) = (string(base)?, string(name)?);
+        let base = fs::reach_dir(fs::HERE, &base)?;
+        if !fs::is_cgroup(base.as_fd()) {
+            return Err(Errno::OPNOTSUPP);
         }
-        let dir = fs::reach_dir(fs::HERE, &path)?;
-        let is_kernels = fs::is_cgroup(dir.as_fd());
-        Ok(Self { dir, path, is_kernels })
+        let dir = make(base.as_fd(), &name)?;
+        Ok(Self { base, name, dir, path })
     }
 
-    /// Where it is.
+    /// The path of the group.
     pub(super) fn path(&self) -> &[u8] {
         self.path.to_bytes()
     }
 
-    /// Puts this process into it.
+    /// Moves this process into the group.
     ///
     /// # Errors
-    /// What writing says; EAGAIN when it has as many processes as it may.
+    /// EAGAIN when the group has as many processes as its limit, and the other errors of write(2).
     pub(super) fn enter(&self) -> Result<()> {
         self.write(c"cgroup.procs", b"0")
     }
 
-    /// Limits all processes of the group together.
+    /// Sets the limits of the group.
     ///
     /// # Errors
-    /// The file that could not be written, and why.
-    pub(super) fn limit(&self, resources: &Resources) -> core::result::Result<(), Trouble> {
+    /// The first limit that could not be set.
+    pub(super) fn limit(&self, resources: &ResourceLimits) -> core::result::Result<(), LimitError> {
         let number = |value: u64| Decimal::new(value).as_bytes().to_vec();
         let (memory, pids) = (resources.memory.map(number), resources.pids.map(number));
-        // So many of 100,000 microseconds.
+        // cpu.max: microseconds of processor time in each period of 100,000.
         let cpu = resources.cpu.map(|share| {
             let micros = Decimal::new(u64::from(share.0) * 1000);
             [micros.as_bytes(), b" 100000"].concat()
@@ -93,42 +105,52 @@ impl Cgroup {
         ];
         for (shown, file, controller, value) in wanted {
             let Some(value) = value else {
-                // What an earlier start has set; where nothing was, there need not be a file.
+                // An earlier start may have set it. Without the controller there is no file.
                 let _ = self.write(file, b"max");
                 continue;
             };
-            // It may be enabled already, or by others only; what counts is the limit.
+            // The controller may be enabled already, or only another user may enable it. The write
+            // of the limit tells.
             let _ = self.write(c"../cgroup.subtree_control", controller);
-            self.write(file, &value).map_err(|error| Trouble(shown, error))?;
+            self.write(file, &value).map_err(|error| LimitError { file: shown, error })?;
         }
         Ok(())
     }
 
-    /// The processes in it; none if anybody else than the kernel can say that.
+    /// How many of its processes the kernel has killed because their memory was used up
+    /// (`memory.events`, see cgroups(7)); 0 without the controller.
+    pub(super) fn out_of_memory_kills(&self) -> u64 {
+        let mut room = [0; 512];
+        let text = fs::read_start(self.dir.as_fd(), c"memory.events", &mut room);
+        let mut lines = text.unwrap_or_default().split(|&c| c == b'\n');
+        lines.find_map(|line| decimal::parse(line.strip_prefix(b"oom_kill ")?)).unwrap_or(0)
+    }
+
+    /// The processes of the group.
     pub(super) fn processes(&self) -> Vec<Pid> {
-        if !self.is_kernels {
-            return Vec::new();
-        }
-        let text = fs::read_whole(self.dir.as_fd(), c"cgroup.procs", LARGEST).unwrap_or_default();
+        let text =
+            fs::read_whole(self.dir.as_fd(), c"cgroup.procs", PROCS_LIMIT).unwrap_or_default();
         let numbers = text.split(|&c| c == b'\n').filter_map(decimal::parse);
         numbers.filter_map(|number| Pid::new(i32::try_from(number).ok()?)).collect()
     }
 
-    /// Sends a signal to each of them but this one. Each is taken hold of, and then looked for
-    /// again: by then its number could be that of a stranger.
+    /// Sends a signal to each process of the group except one.
+    ///
+    /// A number can pass to a foreign process before its handle is open. So the list is read again
+    /// after that: a number that is still listed has a right handle.
     pub(super) fn signal_each(&self, except: Pid, signal: i32) {
-        for part in self.processes().chunks(HELD_AT_ONCE) {
-            let held = part.iter().filter(|pid| **pid != except);
-            let held = held.filter_map(|pid| Some((pid, Handle::open(*pid).ok()??)));
-            let held: Vec<(&Pid, Handle)> = held.collect();
+        for part in self.processes().chunks(HANDLES_PER_TURN) {
+            let handles = part.iter().filter(|pid| **pid != except);
+            let handles = handles.filter_map(|pid| Some((pid, Handle::open(*pid).ok()??)));
+            let handles: Vec<(&Pid, Handle)> = handles.collect();
             let still = self.processes();
-            for (_, handle) in held.iter().filter(|(pid, _)| still.contains(pid)) {
+            for (_, handle) in handles.iter().filter(|(pid, _)| still.contains(pid)) {
                 let _ = handle.signal(signal);
             }
         }
     }
 
-    /// Kills all of them at once.
+    /// Kills the whole group at once.
     ///
     /// # Errors
     /// ENOENT before Linux 5.14.
@@ -136,9 +158,18 @@ impl Cgroup {
         self.write(c"cgroup.kill", b"1")
     }
 
-    /// Removes it, unless there is somebody in it.
+    /// Thaws the group. Returns whether it was frozen: then its processes would notice no signal but
+    /// KILL.
+    pub(super) fn thaw(&self) -> bool {
+        let mut room = [0; 8];
+        let state = fs::read_start(self.dir.as_fd(), c"cgroup.freeze", &mut room);
+        state.is_ok_and(|state| state.starts_with(b"1"))
+            && self.write(c"cgroup.freeze", b"0").is_ok()
+    }
+
+    /// Removes the group, unless it has processes.
     pub(super) fn remove(&self) {
-        let _ = fs::rmdir(fs::HERE, &self.path);
+        let _ = fs::rmdir(self.base.as_fd(), &self.name);
     }
 
     fn write(&self, file: &CStr, bytes: &[u8]) -> Result<()> {
@@ -146,7 +177,28 @@ impl Cgroup {
     }
 }
 
-/// The path of our own group.
+/// Makes and opens a group, or opens one of our user.
+fn make(base: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    match fs::mkdir(base, name, 0o755) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error),
+    }
+    let open = || {
+        let dir = fs::reach_real_dir(base, name)?;
+        let is_right = fs::is_cgroup(dir.as_fd()) && fs::is_own(dir.as_fd());
+        if is_right { Ok(dir) } else { Err(Errno::PERM) }
+    };
+    let opened = open();
+    if opened.as_ref().err() != Some(&Errno::PERM) {
+        return opened;
+    }
+    // Another user has made it. Without processes it can be replaced.
+    fs::rmdir(base, name).map_err(|_| Errno::PERM)?;
+    fs::mkdir(base, name, 0o755)?;
+    open()
+}
+
+/// The path of the group that the supervisor is in.
 fn own() -> Result<Vec<u8>> {
     let mount = MOUNTS
         .into_iter()

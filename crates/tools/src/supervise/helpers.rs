@@ -1,0 +1,261 @@
+//! The helper scripts that run beside the service: s6's and runit's `check`, runit's `control/`,
+//! encore's `notify`. The process record does not name them.
+
+use crate::common::diag;
+use crate::common::environment::Environment;
+use crate::common::paths::place_of;
+use crate::common::unsent;
+use alloc::ffi::CString;
+use alloc::vec::Vec;
+use core::ffi::CStr;
+use daemontools_core::state_dir::control::{Command, Scope, Signal};
+use daemontools_core::state_dir::phase::Phase;
+use daemontools_core::text::decimal::Decimal;
+use daemontools_core::{Ended, Pid};
+use daemontools_sys::process::{self, Forked, Strings};
+use daemontools_sys::signal::{KILL, Signals};
+use daemontools_sys::{AsFd as _, OwnedFd, Result, fd};
+
+/// A signal that a `control/` script may send instead of supervise.
+#[derive(Clone, Copy)]
+pub(super) struct SignalRequest {
+    /// The process that was to get it.
+    pub(super) process: Pid,
+    pub(super) signal: Signal,
+    pub(super) scope: Scope,
+}
+
+/// A `control/` script that runs.
+struct ControlScript {
+    pid: Pid,
+    path: &'static CStr,
+    /// For a signal; `None` for a command, beside which the script runs.
+    request: Option<SignalRequest>,
+    /// A request that came meanwhile: the script runs once more for the last one.
+    next: Option<Option<SignalRequest>>,
+}
+
+/// What the end of a helper script means.
+pub(super) enum HelperEnd {
+    /// The check has ended; whether the service is healthy.
+    Checked(bool),
+    /// A `control/` script has ended.
+    Control {
+        /// The signal that it leaves to supervise.
+        declined: Option<SignalRequest>,
+        /// The script, and the request for which it runs once more.
+        next: Option<(&'static CStr, Option<SignalRequest>)>,
+    },
+}
+
+/// The programs that run beside the service and do not belong to its processes.
+#[derive(Default)]
+pub(super) struct Helpers {
+    check: Option<Pid>,
+    controls: Vec<ControlScript>,
+    /// encore's logger, which has a machine of its own.
+    pub(super) logger: Option<Pid>,
+    /// Scripts whose exit code is ignored.
+    others: Vec<Pid>,
+    /// Processes that discard a datagram with descriptors.
+    discarders: Vec<Pid>,
+}
+
+/// The most processes that discard a datagram at the same time. The sender decides how long one takes.
+const DISCARDER_LIMIT: usize = 8;
+
+impl Helpers {
+    /// All of them.
+    pub(super) fn pids(&self) -> Vec<Pid> {
+        let controls = self.controls.iter().map(|control| control.pid);
+        let others = self.others.iter().chain(&self.discarders).copied();
+        controls.chain(self.check).chain(self.logger).chain(others).collect()
+    }
+
+    /// A check was started.
+    pub(super) fn add_check(&mut self, script: Pid) {
+        self.check = Some(script);
+    }
+
+    /// A `control/` script was started.
+    pub(super) fn add_control(
+        &mut self,
+        pid: Pid,
+        path: &'static CStr,
+        request: Option<SignalRequest>,
+    ) {
+        self.controls.push(ControlScript { pid, path, request, next: None });
+    }
+
+    /// Whether a `control/` script runs already. Then it runs once more for this request, unless
+    /// another one follows. So a user who may write to the control FIFO starts at most one process for
+    /// each letter.
+    pub(super) fn defer_control(
+        &mut self,
+        path: &'static CStr,
+        request: Option<SignalRequest>,
+    ) -> bool {
+        let running = self.controls.iter_mut().find(|control| control.path == path);
+        running.map(|control| control.next = Some(request)).is_some()
+    }
+
+    /// A script was started whose exit code is ignored.
+    pub(super) fn add_other(&mut self, script: Pid) {
+        self.others.push(script);
+    }
+
+    /// Whether one more process may discard a datagram.
+    pub(super) fn may_discard(&self) -> bool {
+        self.discarders.len() < DISCARDER_LIMIT
+    }
+
+    /// A process was started that discards a datagram.
+    pub(super) fn add_discarder(&mut self, process: Pid) {
+        self.discarders.push(process);
+    }
+
+    /// A child has ended. Returns what that means, if it was a check or a `control/` script.
+    pub(super) fn ended(&mut self, pid: Pid, how: Ended) -> Option<HelperEnd> {
+        if self.check.take_if(|check| *check == pid).is_some() {
+            return Some(HelperEnd::Checked(how == Ended::Exited(0)));
+        }
+        self.others.retain(|other| *other != pid);
+        self.discarders.retain(|discarder| *discarder != pid);
+        let at = self.controls.iter().position(|control| control.pid == pid)?;
+        let ControlScript { path, request, next, .. } = self.controls.swap_remove(at);
+        // Exit code 0 means that the script has dealt with the signal.
+        let declined = request.filter(|_| how != Ended::Exited(0));
+        Some(HelperEnd::Control { declined, next: next.map(|request| (path, request)) })
+    }
+
+    /// Kills the check that runs. Its end then means nothing.
+    pub(super) fn stop_check(&mut self) {
+        if let Some(check) = self.check.take() {
+            // The child is not reaped, so the number is still its own.
+            let _ = process::kill_group(check, KILL);
+            self.others.push(check);
+        }
+    }
+}
+
+/// Closes a descriptor that another user's process has, or has put others into. The close can wait as
+/// long as that process likes, so a process of its own does the last one.
+pub(super) fn close_elsewhere(file: OwnedFd) {
+    let Ok((reader, writer)) = fd::pipe() else { return };
+    if let Ok(Forked::Child) = process::fork() {
+        drop(writer);
+        let done = fd::keep_until(file.as_fd(), reader.as_fd());
+        process::exit(i32::from(done.is_err()));
+    }
+    drop(file);
+    drop(writer);
+}
+
+/// Starts a helper script in a process group of its own.
+pub(super) fn start(
+    signals: &Signals,
+    dir: &CStr,
+    path: &CStr,
+    args: &[&CStr],
+    environment: Option<&Environment>,
+) -> Result<Pid> {
+    match process::fork()? {
+        Forked::Parent(pid) => Ok(pid),
+        Forked::Child => {
+            unsent::forget();
+            // Fails only for a session leader, which a new process is not.
+            let _ = process::lead_new_group();
+            signals.restore_mask();
+            let args = Strings::of(core::iter::once(path).chain(args.iter().copied()));
+            let own = Strings::own_environment();
+            let environment = environment.map_or(own, Environment::strings);
+            let error = process::exec(path, &args, &environment);
+            let name = path.to_bytes();
+            let shown = name.strip_prefix(b"./").unwrap_or(name);
+            let what = [b"unable to start ", dir.to_bytes(), b"/", shown];
+            let place = place_of(dir);
+            let code = diag::not_executed("supervise", &what, path, error, place.to_bytes());
+            unsent::finish();
+            process::exit(code)
+        }
+    }
+}
+
+/// The path of the `control/` script that may replace a signal.
+pub(super) const fn control_for_signal(signal: Signal) -> Option<&'static CStr> {
+    Some(match signal {
+        Signal::Term => c"control/t",
+        Signal::Cont => c"control/c",
+        Signal::Stop => c"control/p",
+        Signal::Hup => c"control/h",
+        Signal::Alrm => c"control/a",
+        Signal::Int => c"control/i",
+        Signal::Quit => c"control/q",
+        Signal::Usr1 => c"control/1",
+        Signal::Usr2 => c"control/2",
+        Signal::Kill => c"control/k",
+        Signal::Winch | Signal::Abrt | Signal::Other(_) => return None,
+    })
+}
+
+/// The path of the `control/` script that runs beside a command.
+pub(super) const fn control_for_command(command: Command) -> Option<&'static CStr> {
+    match command {
+        Command::Up | Command::Once => Some(c"control/u"),
+        Command::Down => Some(c"control/d"),
+        Command::Exit => Some(c"control/x"),
+        Command::Pause | Command::Continue | Command::Signal(_) => None,
+    }
+}
+
+/// The event that `notify` is called for.
+#[derive(Clone, Copy)]
+pub(super) enum Change {
+    Start,
+    Ready,
+    End(Ended),
+}
+
+/// A call of encore's `notify`.
+pub(super) struct NotifyCall {
+    /// The name of the script that has changed.
+    pub(super) script: &'static [u8],
+    pub(super) change: Change,
+    /// The process of the script.
+    pub(super) pid: Pid,
+    /// The phase at the last call, and the phase now.
+    pub(super) phases: [Phase; 2],
+}
+
+impl NotifyCall {
+    /// Starts `notify`.
+    ///
+    /// Arguments: script, event, process id, and the exit code or signal number or 0. The
+    /// environment has the same, and the phases.
+    #[inline(never)]
+    pub(super) fn start(&self, signals: &Signals, dir: &CStr) -> Result<Pid> {
+        let Self { script, change, pid, phases } = *self;
+        let (word, variable, number): (&[u8], &[u8], _) = match change {
+            Change::Start => (b"start", b"", 0),
+            Change::Ready => (b"ready", b"", 0),
+            Change::End(Ended::Unknown) => (b"exit", b"", 0),
+            Change::End(Ended::Exited(code)) => (b"exit", b"SERVICE_EXIT", code),
+            Change::End(Ended::Killed(signal)) => (b"killed", b"SERVICE_SIGNAL", signal),
+        };
+        let digits = Decimal::new(pid.get().cast_unsigned().into());
+        let number = Decimal::new(number.into());
+        let words = [script, word, digits.as_bytes(), number.as_bytes()];
+        let args: Vec<CString> = words.iter().filter_map(|word| CString::new(*word).ok()).collect();
+        let args: Vec<&CStr> = args.iter().map(AsRef::as_ref).collect();
+        let mut environment = Environment::own();
+        environment.set(b"SERVICE_EVENT", word);
+        environment.set(b"SERVICE_SCRIPT", script);
+        environment.set(b"SERVICE_PID", digits.as_bytes());
+        environment.set(b"SERVICE_OLD_STATE", phases[0].word().as_bytes());
+        environment.set(b"SERVICE_STATE", phases[1].word().as_bytes());
+        if !variable.is_empty() {
+            environment.set(variable, number.as_bytes());
+        }
+        start(signals, dir, c"./notify", &args, Some(&environment))
+    }
+}

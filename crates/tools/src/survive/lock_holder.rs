@@ -1,0 +1,226 @@
+//! Locks that keep a second supervisor, svscan or logger away, and the processes that hold them.
+//!
+//! The kernel names in /proc/locks the process that took a lock. That process may have ended, its
+//! number may belong to another one, and a child that was forked since may hold the lock. So a process
+//! counts as the holder only if its open files show the lock (/proc/PID/fdinfo).
+
+use crate::common::clock::instant;
+use crate::common::diag::{self, TEMPORARY};
+use crate::survive::process_user::is_foreign;
+use crate::survive::standing::{self, Standing};
+use alloc::vec::Vec;
+use core::time::Duration;
+use daemontools_core::Pid;
+use daemontools_core::text::decimal::Decimal;
+use daemontools_core::text::errno;
+use daemontools_core::text::proc_locks;
+use daemontools_sys::pidfd::Handle;
+use daemontools_sys::{
+    AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll, proc_fd, process,
+};
+
+/// How long to try to take a lock that another process holds.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The same for a scan directory: with the look at its holder, two seconds at most.
+const SCAN_DIR_PATIENCE: Duration = Duration::from_millis(1800);
+
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How long to read /proc/locks. Any user can make it long, and reading it takes the square of that.
+const TABLE_LIMIT: Duration = Duration::from_millis(100);
+
+/// How long to look for a holder in the open files of all processes. Any user can open many.
+const SEARCH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often to look for the svscan of a scan directory. It leaves the directory for a moment at each
+/// start of a supervise.
+const OWNER_LOOKS: u32 = 20;
+
+/// Takes a lock. Tries for two seconds before it gives up.
+///
+/// A killed process holds its locks until the kernel has closed its files, which takes a tenth of a
+/// second on a busy machine. A process that was just started by supervise or svscan shares the lock
+/// until other programs can find it: if its parent is killed meanwhile, it holds the lock alone for a
+/// moment. A logger's standby process does the same.
+///
+/// # Errors
+/// EAGAIN when another process has it; ENOLCK, and EBADF on some network file systems.
+pub(crate) fn take(file: BorrowedFd<'_>) -> Result<()> {
+    take_within(file, PATIENCE)
+}
+
+fn take_within(file: BorrowedFd<'_>, patience: Duration) -> Result<()> {
+    let mut taken = lock::try_lock(file);
+    if taken == Err(Errno::AGAIN)
+        && proc_fd::lock_taker(process::id(), file).is_ok_and(|taker| taker.is_some())
+    {
+        // A program that this process executed before has left it open.
+        proc_fd::close_inherited(file);
+        // If this process locks a file twice, waiting would not help.
+        return lock::try_lock(file);
+    }
+    let until = instant() + patience;
+    while taken == Err(Errno::AGAIN) && instant() < until {
+        poll::pause(PAUSE);
+        taken = lock::try_lock(file);
+    }
+    taken
+}
+
+/// The process that took the lock on a file, by /proc/locks.
+///
+/// `None` if it is outside the PID namespace, or in one and was reaped: the kernel leaves such locks
+/// out. The same if there are too many locks to read.
+fn taker_of(file: BorrowedFd<'_>) -> Option<Pid> {
+    let (major, minor, inode) = lock::identity(file)?;
+    let text = read_proc_locks().unwrap_or_default();
+    let same_inode = proc_locks::holders(&text).filter(|&(it, ..)| it == inode);
+    let same_inode: Vec<_> = same_inode.map(|(_, device, pid)| (device, pid)).collect();
+    if let Some(&(_, pid)) = same_inode.iter().find(|&&(device, _)| device == (major, minor)) {
+        return Some(pid);
+    }
+    // On btrfs and overlayfs stat gives each file another device than /proc/locks. Both devices have
+    // major number 0.
+    let maybe = same_inode.iter().filter(|&&((other, _), _)| major == 0 && other == 0);
+    let mut maybe = maybe.map(|&(_, pid)| pid);
+    let holds = |pid: &Pid| proc_fd::lock_taker(*pid, file) == Ok(Some(*pid));
+    maybe.clone().find(holds).or_else(|| maybe.find(|&pid| has_ended(pid)))
+}
+
+/// The text of /proc/locks, or its beginning if there is very much of it.
+fn read_proc_locks() -> Option<Vec<u8>> {
+    let table = fs::open_read(fs::HERE, c"/proc/locks").ok()?;
+    let until = instant() + TABLE_LIMIT;
+    let mut text = Vec::new();
+    let mut part = [0; 4096];
+    while let Ok(n @ 1..) = fd::read(table.as_fd(), &mut part) {
+        text.extend_from_slice(part.get(..n)?);
+        if until < instant() {
+            break;
+        }
+    }
+    Some(text)
+}
+
+fn has_ended(pid: Pid) -> bool {
+    Handle::open(pid).is_ok_and(|process| process.is_none_or(|process| process.has_ended()))
+}
+
+/// A living process that holds the lock, perhaps by inheritance, if it is found in a short time.
+fn any_holder(file: BorrowedFd<'_>) -> Option<Pid> {
+    let until = instant() + SEARCH_LIMIT;
+    let mut found = None;
+    standing::each_process(|pid| {
+        let holds = pid != process::id() && proc_fd::holds_lock(pid, file) == Ok(true);
+        found = found.or(holds.then_some(pid));
+        found.is_none() && instant() < until
+    });
+    found
+}
+
+/// The living process that took the lock and still holds it, with a handle.
+pub(crate) fn open_holder(file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+    let Some(pid) = taker_of(file) else {
+        return Standing::read().holder_here(file);
+    };
+    let handle = Handle::open(pid).ok()??;
+    // Asked after the handle is open: then the handle is that of the holder.
+    let holds = proc_fd::lock_taker(pid, file) == Ok(Some(pid));
+    (holds && !handle.has_ended()).then_some((pid, handle))
+}
+
+/// The svscan that has locked this scan directory, with a handle.
+pub(crate) fn open_svscan(scan_dir: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+    for _ in 0..OWNER_LOOKS {
+        let found = standing::owner_of(scan_dir);
+        if found.is_some() || is_free(scan_dir) {
+            return found;
+        }
+        poll::pause(PAUSE);
+    }
+    None
+}
+
+/// The process to name in a message about a lock: the one that took it, unless its number is used again.
+fn shown_holder(file: BorrowedFd<'_>) -> Option<Pid> {
+    if let Some((pid, _)) = Standing::read().holder_here(file) {
+        return Some(pid);
+    }
+    let pid = taker_of(file)?;
+    // Of a process that has ended or hides its files, the number in /proc/locks is all that is known.
+    let is_taker = proc_fd::lock_taker(pid, file).map_or(true, |taker| taker == Some(pid));
+    is_taker.then_some(pid)
+}
+
+/// Whether no process has the lock. If so, the caller has it until it closes the file.
+pub(crate) fn is_free(file: BorrowedFd<'_>) -> bool {
+    lock::try_lock(file).is_ok()
+}
+
+/// Prints that the lock cannot be taken, and which process has it; returns the exit code. `what` is
+/// the text between the program's name and the reason.
+pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno) -> i32 {
+    let pid = if error == Errno::AGAIN { shown_holder(file.as_fd()) } else { None };
+    let pid = pid.map(|pid| Decimal::new(pid.get().cast_unsigned().into()));
+    let (open, digits, close) = match &pid {
+        Some(pid) => (&b" (held by pid "[..], pid.as_bytes(), &b")"[..]),
+        None => (&b""[..], &b""[..], &b""[..]),
+    };
+    let reason = errno::text(error.raw_os_error()).as_bytes();
+    let what = what.concat();
+    diag::say(&[program.as_bytes(), b": fatal: ", &what, b": ", reason, open, digits, close]);
+    TEMPORARY
+}
+
+/// Takes the lock of the scan directory, which is the current one; `shown` is its name.
+///
+/// svscan runs without the lock in three cases: the directory cannot be opened or locked; a program
+/// that a dead svscan started has inherited the lock and keeps it; a foreign process has it. Every
+/// process that may read the directory can lock it, and must not keep svscan from running.
+///
+/// # Errors
+/// The exit code, after a message, if another svscan has it.
+pub(crate) fn lock_scan_dir(
+    program: &str,
+    shown: &[u8],
+) -> core::result::Result<Option<OwnedFd>, i32> {
+    let Ok(dir) = fs::open_dir(fs::HERE, c".") else {
+        return Ok(None);
+    };
+    if take_within(dir.as_fd(), SCAN_DIR_PATIENCE) != Err(Errno::AGAIN) {
+        return Ok(Some(dir));
+    }
+    let refused = || refuse(program, &[b"unable to lock ", shown], &dir, Errno::AGAIN);
+    if open_svscan(dir.as_fd()).is_some() {
+        return Err(refused());
+    }
+    // No svscan stands in the directory. It may have ended meanwhile.
+    if is_free(dir.as_fd()) {
+        return Ok(Some(dir));
+    }
+    let holder = match taker_of(dir.as_fd()) {
+        Some(pid) => match proc_fd::lock_taker(pid, dir.as_fd()) {
+            Ok(Some(taker)) if taker == pid => Some(pid),
+            // It cannot be examined, and is perhaps a svscan.
+            Err(_) if !has_ended(pid) && !is_foreign(pid) => return Err(refused()),
+            // It has ended: another process has inherited the lock.
+            _ => any_holder(dir.as_fd()).filter(|pid| is_foreign(*pid)),
+        },
+        None => match any_holder(dir.as_fd()) {
+            // It is outside the PID namespace, or not found in time.
+            None => return Err(refused()),
+            inherited => inherited.filter(|pid| is_foreign(*pid)),
+        },
+    };
+    if let Some(pid) = holder {
+        if !is_foreign(pid) {
+            return Err(refused());
+        }
+        let digits = Decimal::new(pid.get().cast_unsigned().into());
+        let start = [program.as_bytes(), b": warning: ignoring the lock of process "].concat();
+        diag::say(&[&start, digits.as_bytes(), b" on ", shown, b": it is another user's"]);
+    }
+    Ok(Some(dir))
+}

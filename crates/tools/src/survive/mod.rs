@@ -1,0 +1,11 @@
+//! How services survive the death of their supervisor: locks and their holders, the process record,
+//! adoption, and live upgrade.
+
+pub(crate) mod adoption;
+pub(crate) mod lock_holder;
+pub(crate) mod process_record;
+pub(crate) mod process_user;
+pub(crate) mod standing;
+pub(crate) mod startup_lock;
+pub(crate) mod status_process;
+pub(crate) mod upgrade;

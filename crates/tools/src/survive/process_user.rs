@@ -1,0 +1,26 @@
+//! Whose a process is.
+
+use crate::common::paths::of_process;
+use daemontools_core::Pid;
+use daemontools_core::text::decimal;
+use daemontools_sys::fs;
+use daemontools_sys::ids::effective_user;
+
+/// Whether a process belongs to another user, who is not root.
+pub(crate) fn is_foreign(pid: Pid) -> bool {
+    real_user(pid).is_some_and(|user| user != 0 && user != effective_user().into())
+}
+
+/// Whether a process certainly belongs to our user or to root. Such a process has our rights already.
+pub(crate) fn is_own(pid: Pid) -> bool {
+    real_user(pid).is_some_and(|user| user == 0 || user == effective_user().into())
+}
+
+/// The real user of a process, which a set-user-ID program keeps; `None` if /proc does not show it.
+fn real_user(pid: Pid) -> Option<u64> {
+    let mut room = [0; 48];
+    let path = of_process(&mut room, pid, b"status").ok()?;
+    let text = fs::read_whole(fs::HERE, path, 1 << 20).ok()?;
+    let users = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Uid:\t"))?;
+    decimal::parse(users.split(|&c| c == b'\t').next()?)
+}

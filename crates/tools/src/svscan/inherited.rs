@@ -1,0 +1,97 @@
+//! The handover of a live upgrade, on the side of the new svscan.
+
+use super::log_pipes::Ends;
+use super::message_pipe;
+use super::upgrade_request;
+use alloc::vec::Vec;
+use daemontools_core::Pid;
+use daemontools_core::handover::{Handover, Service};
+use daemontools_core::svscan::supervise_process::SuperviseRole;
+use daemontools_sys::fs::DirId;
+use daemontools_sys::limit::OpenFiles;
+use daemontools_sys::{OwnedFd, fd};
+
+/// The handover of the svscan that was this process before. Empty at a usual start.
+#[derive(Default)]
+pub(super) struct Inherited {
+    pub(super) mask: Option<u64>,
+    pub(super) lock: Option<OwnedFd>,
+    /// The read end of the pipe of messages.
+    pub(super) messages: Option<OwnedFd>,
+    /// The pipe to the process that has asked for the upgrade.
+    pub(super) answer: Option<OwnedFd>,
+    /// The child that waits or runs the command after `--`.
+    pub(super) command: Option<Pid>,
+    pub(super) open_files: Option<OpenFiles>,
+    pub(super) services: InheritedServices,
+}
+
+/// The services of the handover, until their slots have taken them.
+#[derive(Default)]
+pub(super) struct InheritedServices(Vec<InheritedService>);
+
+struct InheritedService {
+    id: DirId,
+    name: Vec<u8>,
+    /// By role: the supervise processes that are children of this process.
+    children: [Option<Pid>; 2],
+    pipe: Option<Ends>,
+}
+
+impl Inherited {
+    /// Takes the descriptors of a handover. Comes before anything is opened.
+    pub(super) fn take(handover: Handover) -> Self {
+        let take = |name| handover.descriptor(name).and_then(fd::take_inherited);
+        let (lock, messages) = (take(b"lock"), take(message_pipe::HANDOVER));
+        let answer = take(upgrade_request::HANDOVER);
+        let service = |Service { directory, children, pipe, name }| {
+            let ends = pipe.map(|ends: [i32; 2]| ends.map(fd::take_inherited));
+            let pipe = ends.and_then(|[read, write]| Some((read?, write?)));
+            InheritedService { id: to_id(directory), name, children, pipe }
+        };
+        Self {
+            mask: Some(handover.mask),
+            lock,
+            messages,
+            answer,
+            command: handover.command,
+            open_files: handover.open_files.map(OpenFiles::raised_from),
+            services: InheritedServices(handover.services.into_iter().map(service).collect()),
+        }
+    }
+}
+
+impl InheritedServices {
+    /// The name of each service in the scan directory, its directory, and whether it has a logger.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&[u8], DirId, bool)> {
+        self.0.iter().map(|service| (&service.name[..], service.id, service.pipe.is_some()))
+    }
+
+    /// Closes the pipes, and forgets the children, that no slot has taken.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+
+    /// Takes the pipe and the child that the handover has for a supervise.
+    pub(super) fn take(&mut self, id: DirId, role: SuperviseRole) -> (Option<Ends>, Option<Pid>) {
+        match self.0.iter_mut().find(|service| service.id == id) {
+            Some(service) => {
+                let child = service.children.get_mut(role as usize).and_then(Option::take);
+                (service.pipe.take(), child)
+            }
+            None => (None, None),
+        }
+    }
+}
+
+/// Device (major, minor), inode and time of birth, as the handover writes a directory.
+pub(super) fn to_numbers(id: DirId) -> [u64; 4] {
+    let (major, minor) = id.device;
+    [major.into(), minor.into(), id.inode, u64::try_from(id.born).unwrap_or(0)]
+}
+
+/// The inverse of [`to_numbers`].
+fn to_id([major, minor, inode, born]: [u64; 4]) -> DirId {
+    let part = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+    DirId { device: (part(major), part(minor)), inode, born: born.into() }
+}

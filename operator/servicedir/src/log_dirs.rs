@@ -1,0 +1,80 @@
+//! The log directories of a service: where its logger writes.
+
+use crate::{ServiceDir, regular_file};
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// The longest part of `log/run` that is read.
+const SCRIPT_LIMIT: u64 = 64 * 1024;
+
+impl ServiceDir {
+    /// The service directory of its logger, if it has one, with the same base for state directories.
+    #[must_use]
+    pub fn logger(&self) -> Option<Self> {
+        let log = self.path().join("log");
+        if !log.is_dir() {
+            return None;
+        }
+        Some(match self.base() {
+            Some(base) => Self::with_base(log, base),
+            None => Self::new(log),
+        })
+    }
+
+    /// The directories that the logger writes to: those whose `lock` it has open, or else those that
+    /// `log/run` names. Empty without a logger.
+    ///
+    /// # Errors
+    /// The errors of reading `log/run`.
+    pub fn log_dirs(&self) -> io::Result<Vec<PathBuf>> {
+        let Some(logger) = self.logger() else { return Ok(Vec::new()) };
+        let pid = logger.status().ok().flatten().and_then(|status| status.pid);
+        let mut found = pid.map(|pid| of_process(pid.get())).unwrap_or_default();
+        if found.is_empty() {
+            found = self.log_dir_candidates()?;
+            found.retain(|dir| dir.join("current").is_file());
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The paths that `log/run` names, relative to `log`. The logger may make a log directory there;
+    /// some are other files. Empty without a logger.
+    ///
+    /// # Errors
+    /// The errors of reading `log/run`.
+    pub fn log_dir_candidates(&self) -> io::Result<Vec<PathBuf>> {
+        self.logger().map_or_else(|| Ok(Vec::new()), |logger| of_script(logger.path()))
+    }
+}
+
+/// The directories of the files `lock` and `current` that a process has open.
+fn of_process(pid: u32) -> Vec<PathBuf> {
+    let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
+    let targets = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets
+        .filter(
+            |path| matches!(path.file_name(), Some(name) if name == "lock" || name == "current"),
+        )
+        .filter_map(|path| path.parent().map(Path::to_owned))
+        .filter(|dir| dir.join("current").exists())
+        .collect()
+}
+
+/// The words of `log/run` that are paths, relative to `log`.
+fn of_script(logger: &Path) -> io::Result<Vec<PathBuf>> {
+    let text = regular_file::read(&logger.join("run"), SCRIPT_LIMIT)?.unwrap_or_default();
+    let words = text.split(|byte| byte.is_ascii_whitespace());
+    let paths = words.map(|word| match word {
+        [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,
+        word => word,
+    });
+    Ok(paths
+        .filter(|word| word.starts_with(b"/") || word.starts_with(b"."))
+        .map(|word| logger.join(OsStr::from_bytes(word)))
+        .collect())
+}

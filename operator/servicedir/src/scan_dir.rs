@@ -1,0 +1,135 @@
+//! A scan directory: its services, its other entries, and the svscan that holds it.
+
+use crate::ServiceDir;
+use rustix::fs::{Mode, OFlags, fstat, major, minor, open};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::num::NonZeroU32;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// A scan directory.
+///
+/// ```no_run
+/// let services = servicedir::ScanDir::new("/service");
+/// for entry in services.entries()? {
+///     println!("{:?}: {:?}", entry.name, entry.kind);
+/// }
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ScanDir {
+    path: PathBuf,
+}
+
+/// An entry of a scan directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: OsString,
+    /// What svscan makes of it.
+    pub kind: EntryKind,
+}
+
+/// What svscan makes of an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EntryKind {
+    /// A directory: svscan starts a supervise for it.
+    Service,
+    /// A file of another kind, which svscan ignores or cannot use.
+    NotADirectory,
+    /// A link to a path that does not exist.
+    DanglingLink(PathBuf),
+    /// It cannot be examined, with the reason.
+    Unknown(io::ErrorKind),
+}
+
+impl ScanDir {
+    /// The scan directory at a path. Opens no file.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The path of the directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The service directory of a name.
+    #[must_use]
+    pub fn service(&self, name: impl AsRef<OsStr>) -> ServiceDir {
+        ServiceDir::new(self.path.join(name.as_ref()))
+    }
+
+    /// The entries, in the order of their names. Names that begin with a dot are left out, as svscan
+    /// does.
+    ///
+    /// # Errors
+    /// The errors of reading the directory.
+    pub fn entries(&self) -> io::Result<Vec<Entry>> {
+        let mut entries = Vec::new();
+        for found in fs::read_dir(&self.path)? {
+            let found = found?;
+            let name = found.file_name();
+            if name.as_bytes().starts_with(b".") {
+                continue;
+            }
+            // The type is in the directory itself: no system call for a real directory.
+            let kind = match found.file_type() {
+                Ok(kind) if kind.is_dir() => EntryKind::Service,
+                Ok(kind) if kind.is_symlink() => kind_of_link(&found.path()),
+                Ok(_) => EntryKind::NotADirectory,
+                Err(error) => EntryKind::Unknown(error.kind()),
+            };
+            entries.push(Entry { name, kind });
+        }
+        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(entries)
+    }
+
+    /// The process that holds the lock of the scan directory: its svscan. `None` without one, and
+    /// under the original's svscan, which takes no lock.
+    ///
+    /// # Errors
+    /// The errors of opening the directory and of reading /proc/locks.
+    pub fn svscan(&self) -> io::Result<Option<NonZeroU32>> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let stat = fstat(open(&self.path, flags, Mode::empty())?)?;
+        let (device, inode) = (stat.st_dev, stat.st_ino);
+        let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
+        let locks = fs::read_to_string("/proc/locks")?;
+        // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a line with -> is a waiting process.
+        let holder = locks.lines().find_map(|line| {
+            let mut words = line.split_ascii_whitespace().skip(1);
+            let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
+            (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok())?
+        });
+        Ok(holder)
+    }
+
+    /// Tells the svscan of the scan directory to stop everything in order and to exit with this code,
+    /// by `svc -H`. Returns whether svc could do that; it prints why not.
+    ///
+    /// # Errors
+    /// The error of starting `svc`.
+    pub fn halt(&self, code: u8) -> io::Result<bool> {
+        let mut svc = std::process::Command::new("svc");
+        svc.args(["-H", &code.to_string()]).arg(&self.path);
+        Ok(svc.stdin(std::process::Stdio::null()).status()?.success())
+    }
+}
+
+fn kind_of_link(path: &Path) -> EntryKind {
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => EntryKind::Service,
+        Ok(_) => EntryKind::NotADirectory,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            EntryKind::DanglingLink(fs::read_link(path).unwrap_or_default())
+        }
+        Err(error) => EntryKind::Unknown(error.kind()),
+    }
+}

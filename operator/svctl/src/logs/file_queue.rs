@@ -1,0 +1,256 @@
+//! The files of a followed directory that are still to be read, the oldest first.
+
+use super::compression::Compression;
+use super::directory::{FileId, LogDirectory, file_id, split_name};
+use super::follow_event::{FollowEvent, MissingLines};
+use super::line_assembly::{LineAssembly, LinePiece};
+use daemontools_core::time::tai::Tai64n;
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+
+/// How many finished files are held open until it is their turn: the logger may remove them.
+const MOST_HELD: usize = 8;
+
+/// How much is read of one directory before the others have their turn.
+const TURN: usize = 256 * 1024;
+
+/// The owner may execute a file that its logger has completed.
+const COMPLETE: u32 = 0o100;
+
+/// A file of the queue.
+struct QueuedFile {
+    name: OsString,
+    /// `None`: not opened yet.
+    file: Option<File>,
+    /// How much was read.
+    offset: u64,
+    /// The text of a file that a processor has compressed. It is read from the beginning.
+    text: Option<Box<dyn Read>>,
+    /// A KILL has ended the file. Its last line may have no end.
+    is_interrupted: bool,
+    /// Between this file and the one before, there may have been others.
+    is_behind_gap: bool,
+}
+
+/// The queue.
+#[derive(Default)]
+pub(crate) struct FileQueue {
+    files: VecDeque<QueuedFile>,
+    /// The last file is `current`.
+    is_live: bool,
+    lines: LineAssembly,
+}
+
+impl FileQueue {
+    pub(crate) fn len(&self) -> usize {
+        self.files.len()
+    }
+
+    /// Appends a finished file.
+    pub(crate) fn push_finished(&mut self, name: OsString, is_behind_gap: bool) {
+        self.files.push_back(QueuedFile { is_behind_gap, ..QueuedFile::new(name, None) });
+    }
+
+    /// Appends a file without a final name.
+    pub(crate) fn push_open(&mut self, name: &str, file: File, offset: u64) {
+        self.files.push_back(QueuedFile { offset, ..QueuedFile::new(name.into(), Some(file)) });
+    }
+
+    /// Whether the last file is `current`, to which the logger writes.
+    pub(crate) const fn set_live(&mut self, is_live: bool) {
+        self.is_live = is_live;
+    }
+
+    /// The file that was `current` at the last look.
+    pub(crate) fn live(&self) -> Option<&File> {
+        self.files.back().filter(|_| self.is_live)?.file.as_ref()
+    }
+
+    pub(crate) fn live_id(&self) -> io::Result<Option<FileId>> {
+        self.live().map(file_id).transpose()
+    }
+
+    /// Takes note of the final name of the file that was `current`.
+    pub(crate) fn name_live(&mut self, name: &OsStr) -> io::Result<()> {
+        if let Some(live) = self.files.back_mut().filter(|_| self.is_live)
+            && let Some(file) = &live.file
+        {
+            live.is_interrupted = is_interrupted(name, file)?;
+        }
+        Ok(())
+    }
+
+    /// Opens the next files, before the logger removes them.
+    pub(crate) fn hold(&mut self, directory: &LogDirectory) {
+        for queued in self.files.iter_mut().take(MOST_HELD) {
+            // An error is reported when it is the file's turn.
+            let _ = queued.open(directory);
+        }
+    }
+
+    /// Passes on what can be read now, and at most [`TURN`] bytes. Returns whether there is more.
+    pub(crate) fn read(
+        &mut self,
+        directory: &LogDirectory,
+        room: &mut [u8],
+        sink: &mut impl FnMut(FollowEvent<'_>),
+    ) -> io::Result<bool> {
+        let mut left = TURN;
+        while left > 0 {
+            if !self.open_first(directory, sink)? {
+                return Ok(false);
+            }
+            let is_last = self.files.len() == 1 && self.is_live;
+            let Some(first) = self.files.front_mut() else { return Ok(false) };
+            let count = match first.read(room) {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => {
+                    let name = first.name.clone();
+                    self.report_gap(MissingLines::Unreadable { name: &name, error }, sink);
+                    if is_last {
+                        return Ok(false);
+                    }
+                    self.files.pop_front();
+                    continue;
+                }
+            };
+            left = left.saturating_sub(count);
+            if count > 0 {
+                let block = room.get(..count).unwrap_or_default();
+                self.lines.add(block, &mut |piece| sink(event(piece)));
+            } else if !is_last {
+                if first.is_interrupted {
+                    self.lines.end(&mut |piece| sink(event(piece)));
+                }
+                self.files.pop_front();
+            } else if first.is_truncated()? {
+                first.offset = 0;
+                self.report_gap(MissingLines::Truncated, sink);
+            } else {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Passes on the begin of a last line that gets no end any more.
+    pub(crate) fn end_line(&mut self, sink: &mut impl FnMut(FollowEvent<'_>)) {
+        self.lines.end(&mut |piece| sink(event(piece)));
+    }
+
+    /// Opens the first file that still exists. Returns whether there is one.
+    fn open_first(
+        &mut self,
+        directory: &LogDirectory,
+        sink: &mut impl FnMut(FollowEvent<'_>),
+    ) -> io::Result<bool> {
+        let mut removed: (usize, Option<Tai64n>) = (0, None);
+        let found = loop {
+            let Some(first) = self.files.front_mut() else { break false };
+            let is_behind_gap = std::mem::take(&mut first.is_behind_gap);
+            if is_behind_gap {
+                self.report_gap(MissingLines::Unknown, sink);
+                continue;
+            }
+            match first.open(directory) {
+                Ok(true) => break true,
+                Ok(false) => {
+                    removed.0 += 1;
+                    removed.1 = split_name(first.name.as_bytes()).map(|(label, _)| label);
+                }
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                    let name = first.name.clone();
+                    self.report_gap(MissingLines::Unreadable { name: &name, error }, sink);
+                }
+                Err(error) => return Err(error),
+            }
+            self.files.pop_front();
+        };
+        if let (files @ 1.., last) = removed {
+            self.report_gap(MissingLines::Removed { files, last }, sink);
+        }
+        Ok(found)
+    }
+
+    /// No line continues behind missing lines.
+    fn report_gap(&mut self, missing: MissingLines<'_>, sink: &mut impl FnMut(FollowEvent<'_>)) {
+        self.end_line(sink);
+        sink(FollowEvent::Missing(missing));
+    }
+}
+
+impl QueuedFile {
+    const fn new(name: OsString, file: Option<File>) -> Self {
+        let (offset, text) = (0, None);
+        Self { name, file, offset, text, is_interrupted: false, is_behind_gap: false }
+    }
+
+    /// Reads on; returns 0 at the present end.
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = match (&mut self.text, &self.file) {
+            (Some(text), _) => text.read(room)?,
+            (None, Some(file)) => file.read_at(room, self.offset)?,
+            (None, None) => 0,
+        };
+        self.offset += count as u64;
+        Ok(count)
+    }
+
+    fn is_truncated(&self) -> io::Result<bool> {
+        Ok(match &self.file {
+            Some(file) => file.metadata()?.len() < self.offset,
+            None => false,
+        })
+    }
+
+    /// Opens the file, unless that was done. Returns `false` if the file is gone.
+    fn open(&mut self, directory: &LogDirectory) -> io::Result<bool> {
+        if self.file.is_some() {
+            return Ok(true);
+        }
+        let mut found = directory.open_regular(&self.name)?;
+        if found.is_none()
+            && let Some(name) = other_name(directory, &self.name)?
+        {
+            found = directory.open_regular(&name)?;
+            self.name = name;
+        }
+        if let Some(file) = &found {
+            self.is_interrupted = is_interrupted(&self.name, file)?;
+            let compression = Compression::of(file)?;
+            let text = compression.map(|compression| compression.read(file.try_clone()?));
+            self.text = text.transpose()?;
+        }
+        self.file = found;
+        Ok(self.file.is_some())
+    }
+}
+
+/// The name with another code that a file got from svlogd: `@LABEL.s` in place of `@LABEL.u`.
+fn other_name(directory: &LogDirectory, name: &OsStr) -> io::Result<Option<OsString>> {
+    let Some((label, _)) = split_name(name.as_bytes()) else { return Ok(None) };
+    let files = directory.finished_files()?;
+    let other = files.into_iter().map(|file| file.name).find(|other| {
+        split_name(other.as_bytes()).is_some_and(|(same, code)| same == label && code != b"t")
+    });
+    Ok(other)
+}
+
+/// Whether the logger was killed before it has completed this file. A file that a logger completes
+/// may end within a line, which the next file continues.
+fn is_interrupted(name: &OsStr, file: &File) -> io::Result<bool> {
+    let is_unprocessed = split_name(name.as_bytes()).is_some_and(|(_, code)| code == b"u");
+    Ok(is_unprocessed && file.metadata()?.mode() & COMPLETE == 0)
+}
+
+const fn event(piece: LinePiece<'_>) -> FollowEvent<'_> {
+    match piece {
+        LinePiece::Part(part) => FollowEvent::Part(part),
+        LinePiece::Line(line) => FollowEvent::Line(line),
+    }
+}

@@ -1,0 +1,200 @@
+//! The lines of one file, in bounded memory: a line that is longer than the buffer comes in pieces.
+
+use super::compression::Compression;
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+
+/// A line, or its beginning: a range of the buffer without the newline.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LineStart {
+    pub(crate) range: Range<usize>,
+    /// Where the line begins in the file.
+    pub(crate) offset: u64,
+    pub(crate) extent: Extent,
+}
+
+/// How much of a line is in the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// Its beginning. [`LineReader::next_piece`] has the rest.
+    Long,
+    /// The file ends without a newline: the logger may still be writing the line.
+    Unfinished,
+}
+
+enum LineSource {
+    Plain(File),
+    Stream(Box<dyn Read>),
+    Nothing,
+}
+
+/// Reads a file forward.
+pub(crate) struct LineReader {
+    source: LineSource,
+    buffer: Box<[u8]>,
+    /// The bytes of the buffer that are not consumed yet.
+    unread: Range<usize>,
+    /// Where the end of `unread` is in the file, decompressed.
+    read_to: u64,
+    /// No line begins here or later.
+    limit: u64,
+    is_at_end: bool,
+    /// The rest of a long line comes next.
+    is_in_line: bool,
+}
+
+impl LineReader {
+    pub(crate) fn new(size: usize) -> Self {
+        Self {
+            source: LineSource::Nothing,
+            buffer: vec![0; size.max(64)].into_boxed_slice(),
+            unread: 0..0,
+            read_to: 0,
+            limit: u64::MAX,
+            is_at_end: true,
+            is_in_line: false,
+        }
+    }
+
+    /// Begins with the line at `from`. Lines that begin at `limit` or later are left out.
+    pub(crate) fn begin(
+        &mut self,
+        file: File,
+        compression: Option<Compression>,
+        from: u64,
+        limit: u64,
+    ) -> io::Result<()> {
+        self.unread = 0..0;
+        self.read_to = from;
+        self.limit = limit;
+        self.is_at_end = false;
+        self.is_in_line = false;
+        self.source = match compression {
+            None => LineSource::Plain(file),
+            Some(compression) => {
+                let mut text = compression.read(file)?;
+                io::copy(&mut text.by_ref().take(from), &mut io::sink())?;
+                LineSource::Stream(text)
+            }
+        };
+        Ok(())
+    }
+
+    /// Closes the file behind its last line. The offset stays.
+    pub(crate) fn close(&mut self) {
+        self.source = LineSource::Nothing;
+    }
+
+    /// Forgets the file.
+    pub(crate) fn end(&mut self) {
+        self.source = LineSource::Nothing;
+        self.is_at_end = true;
+        self.unread = 0..0;
+    }
+
+    pub(crate) fn bytes(&self, range: Range<usize>) -> &[u8] {
+        self.buffer.get(range).unwrap_or_default()
+    }
+
+    /// What is in the buffer behind the last line.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        self.bytes(self.unread.clone())
+    }
+
+    /// Where the next line begins.
+    pub(crate) fn offset(&self) -> u64 {
+        self.read_to - self.unread.len() as u64
+    }
+
+    /// The next line; the rest of a long line before it is skipped.
+    pub(crate) fn next_line(&mut self) -> io::Result<Option<LineStart>> {
+        while self.is_in_line {
+            self.next_piece()?;
+        }
+        let mut searched = 0;
+        loop {
+            let begin = self.unread.start;
+            let offset = self.offset();
+            if offset >= self.limit {
+                return Ok(None);
+            }
+            let from = begin + searched;
+            if let Some(at) = memchr::memchr(b'\n', self.bytes(from..self.unread.end)) {
+                let end = from + at;
+                self.unread.start = end + 1;
+                return Ok(Some(LineStart { range: begin..end, offset, extent: Extent::Whole }));
+            }
+            searched = self.unread.len();
+            if searched == self.buffer.len() || (self.is_at_end && searched > 0) {
+                let range = self.unread.clone();
+                self.unread.start = range.end;
+                self.is_in_line = !self.is_at_end;
+                let extent = if self.is_at_end { Extent::Unfinished } else { Extent::Long };
+                return Ok(Some(LineStart { range, offset, extent }));
+            }
+            if self.is_at_end {
+                return Ok(None);
+            }
+            self.fill()?;
+        }
+    }
+
+    /// The next piece of a long line; `None` behind its last one.
+    pub(crate) fn next_piece(&mut self) -> io::Result<Option<Range<usize>>> {
+        if !self.is_in_line {
+            return Ok(None);
+        }
+        if self.unread.is_empty() {
+            self.fill()?;
+        }
+        let begin = self.unread.start;
+        match memchr::memchr(b'\n', self.ahead()) {
+            Some(at) => {
+                self.is_in_line = false;
+                self.unread.start = begin + at + 1;
+                Ok(Some(begin..begin + at))
+            }
+            None => {
+                let range = self.unread.clone();
+                self.unread.start = range.end;
+                self.is_in_line = !range.is_empty();
+                Ok((!range.is_empty()).then_some(range))
+            }
+        }
+    }
+
+    /// Reads behind the unread bytes, which move to the beginning of the buffer.
+    fn fill(&mut self) -> io::Result<()> {
+        self.buffer.copy_within(self.unread.clone(), 0);
+        self.unread = 0..self.unread.len();
+        let room = self.buffer.get_mut(self.unread.end..).unwrap_or_default();
+        let read = loop {
+            let read = match &mut self.source {
+                LineSource::Plain(file) => file.read_at(room, self.read_to),
+                LineSource::Stream(stream) => stream.read(room),
+                LineSource::Nothing => Ok(0),
+            };
+            match read {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                read => break read,
+            }
+        };
+        let count = read.inspect_err(|_| {
+            // The rest of the file cannot be read, and the next call must not try again.
+            self.is_at_end = true;
+            self.is_in_line = false;
+        })?;
+        self.is_at_end = count == 0;
+        self.read_to += count as u64;
+        self.unread.end += count;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "line_reader_tests.rs"]
+mod tests;

@@ -1,0 +1,206 @@
+//! The text of lines, made safe for a terminal or for JSON. A line may come in pieces.
+
+use crate::escape::escape;
+
+/// Where a text goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TextTarget {
+    /// The bytes as they are.
+    Raw,
+    /// A terminal: control characters are escaped, except for tabs.
+    Terminal,
+    /// A string of JSON. Bytes that are not UTF-8 become U+FFFD.
+    Json,
+}
+
+/// Writes lines.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LineText {
+    target: TextTarget,
+    /// The beginning of a character whose end is in the next piece.
+    pending: [u8; 4],
+    pending_length: usize,
+}
+
+impl LineText {
+    pub(crate) const fn new(target: TextTarget) -> Self {
+        Self { target, pending: [0; 4], pending_length: 0 }
+    }
+
+    /// Appends a whole line.
+    pub(crate) fn line(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        self.piece(bytes, out);
+        self.end(out);
+    }
+
+    /// Appends a piece of a line.
+    pub(crate) fn piece(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if self.target == TextTarget::Raw || (self.pending_length == 0 && self.are_plain(bytes)) {
+            out.extend_from_slice(bytes);
+        } else if self.pending_length > 0 {
+            let pending = self.pending.get(..self.pending_length).unwrap_or_default();
+            let joined = [pending, bytes].concat();
+            self.pending_length = 0;
+            self.characters(&joined, out);
+        } else {
+            self.characters(bytes, out);
+        }
+    }
+
+    /// Ends a line.
+    pub(crate) fn end(&mut self, out: &mut Vec<u8>) {
+        if self.pending_length == 0 {
+            return;
+        }
+        let pending = self.pending;
+        self.invalid(pending.get(..self.pending_length).unwrap_or_default(), out);
+        self.pending_length = 0;
+    }
+
+    /// Whether no byte needs an escape. Most lines are like that, so eight bytes are looked at at once.
+    fn are_plain(&self, bytes: &[u8]) -> bool {
+        let (words, rest) = bytes.as_chunks::<8>();
+        let is_json = self.target == TextTarget::Json;
+        words.iter().all(|word| {
+            is_plain_word(u64::from_ne_bytes(*word), is_json)
+                || word.iter().all(|&byte| self.is_plain(byte))
+        }) && rest.iter().all(|&byte| self.is_plain(byte))
+    }
+
+    const fn is_plain(&self, byte: u8) -> bool {
+        let is_printable = byte >= 0x20 && byte < 0x7f;
+        match self.target {
+            TextTarget::Json => is_printable && byte != b'"' && byte != b'\\',
+            _ => is_printable || byte == b'\t',
+        }
+    }
+
+    fn characters(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) {
+        loop {
+            let (valid, length) = match std::str::from_utf8(bytes) {
+                Ok(text) => return self.valid(text, out),
+                Err(error) => (error.valid_up_to(), error.error_len()),
+            };
+            let (text, rest) = bytes.split_at(valid);
+            self.valid(std::str::from_utf8(text).unwrap_or_default(), out);
+            let Some(length) = length else {
+                // The beginning of a character.
+                if let Some(room) = self.pending.get_mut(..rest.len()) {
+                    room.copy_from_slice(rest);
+                    self.pending_length = rest.len();
+                }
+                return;
+            };
+            let (wrong, rest) = rest.split_at(length);
+            self.invalid(wrong, out);
+            bytes = rest;
+        }
+    }
+
+    fn valid(&self, text: &str, out: &mut Vec<u8>) {
+        let mut room = [0; 4];
+        for character in text.chars() {
+            let encoded = character.encode_utf8(&mut room);
+            if let [byte] = encoded.as_bytes()
+                && self.is_plain(*byte)
+            {
+                out.push(*byte);
+                continue;
+            }
+            match self.target {
+                TextTarget::Json => match character {
+                    '"' | '\\' => out.extend_from_slice(&[b'\\', encoded.as_bytes()[0]]),
+                    '\t' => out.extend_from_slice(b"\\t"),
+                    '\r' => out.extend_from_slice(b"\\r"),
+                    _ if character.is_control() => {
+                        let escaped = format!("\\u{:04x}", u32::from(character));
+                        out.extend_from_slice(escaped.as_bytes());
+                    }
+                    _ => out.extend_from_slice(encoded.as_bytes()),
+                },
+                // Most characters are letters.
+                _ if character.is_alphanumeric() => out.extend_from_slice(encoded.as_bytes()),
+                _ => out.extend_from_slice(escape(encoded).as_bytes()),
+            }
+        }
+    }
+
+    fn invalid(&self, bytes: &[u8], out: &mut Vec<u8>) {
+        if bytes.is_empty() {
+            return;
+        }
+        if self.target == TextTarget::Json {
+            out.extend_from_slice("\u{fffd}".as_bytes());
+            return;
+        }
+        for byte in bytes {
+            out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
+        }
+    }
+}
+
+/// Whether eight bytes are printable ASCII, and no special character of JSON.
+const fn is_plain_word(word: u64, is_json: bool) -> bool {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = EACH * 0x80;
+    // The high bit of a byte that is zero, and perhaps of bytes above one.
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(EACH) & !word & HIGH
+    }
+    let below_space = word.wrapping_sub(EACH * 0x20) & !word & HIGH;
+    let mut special = (word & HIGH) | below_space | zeros(word ^ (EACH * 0x7f));
+    if is_json {
+        special |= zeros(word ^ (EACH * b'"' as u64)) | zeros(word ^ (EACH * b'\\' as u64));
+    }
+    special == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A line, in all ways of cutting it once.
+    #[track_caller]
+    fn becomes(target: TextTarget, line: &[u8], expected: &str) {
+        for cut in 0..=line.len() {
+            let mut text = LineText::new(target);
+            let mut out = Vec::new();
+            text.piece(&line[..cut], &mut out);
+            text.piece(&line[cut..], &mut out);
+            text.end(&mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_terminal_gets_no_control_characters() {
+        let line = b"a\tb \x1b[2J\0\x7f \xc3\xa9 \xe2\x80\xae \xc2\x9b \xff\xe2\x82";
+        let shown = "a\tb \\u{1b}[2J\\u{0}\\u{7f} \u{e9} \\u{202e} \\u{9b} \\xff\\xe2\\x82";
+        becomes(TextTarget::Terminal, line, shown);
+        becomes(TextTarget::Terminal, b"plain \\ \"text\"", "plain \\ \"text\"");
+    }
+
+    #[test]
+    fn every_byte_is_plain_or_not_wherever_it_is() {
+        for target in [TextTarget::Terminal, TextTarget::Json] {
+            let text = LineText::new(target);
+            for byte in 0..=u8::MAX {
+                for at in 0..19 {
+                    let mut line = *b"an ordinary message";
+                    line[at] = byte;
+                    assert_eq!(text.are_plain(&line), text.is_plain(byte), "{byte} {at}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn json_strings_are_read_back() {
+        let line = "a\tb\r\"\\ \u{1b}\u{0}\u{7f}\u{9b} \u{e9}\u{1f600}";
+        let mut out = b"\"".to_vec();
+        LineText::new(TextTarget::Json).line(line.as_bytes(), &mut out);
+        out.push(b'"');
+        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), line);
+        becomes(TextTarget::Json, b"\xff\"\xc3", "\u{fffd}\\\"\u{fffd}");
+    }
+}

@@ -1,0 +1,110 @@
+//! Texts that a line has to contain to match a regular expression. Most lines lack them, and to find a
+//! text is many times faster than to match an expression.
+
+/// Shorter texts are in too many lines.
+const SHORTEST: usize = 2;
+
+/// Texts of which every matching line has at least one; `None` if they are not known.
+pub(super) fn required_texts(pattern: &str) -> Option<Vec<String>> {
+    // Groups can be repeated, and can change the meaning of what follows.
+    if pattern.contains(['(', ')']) {
+        return None;
+    }
+    let mut texts = Vec::new();
+    let mut alternative = Alternative::default();
+    let mut characters = pattern.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '|' => texts.push(std::mem::take(&mut alternative).longest()?),
+            // The character before may be missing.
+            '*' | '?' => alternative.drop_last(),
+            '{' => {
+                alternative.drop_last();
+                characters.find(|&it| it == '}')?;
+            }
+            '+' | '.' | '^' | '$' => alternative.end_run(),
+            '[' => {
+                alternative.end_run();
+                skip_class(&mut characters)?;
+            }
+            '\\' => match characters.next()? {
+                'd' | 'D' | 's' | 'S' | 'w' | 'W' | 'b' | 'B' | 'A' | 'z' => alternative.end_run(),
+                escaped if escaped.is_ascii_punctuation() => alternative.run.push(escaped),
+                _ => return None,
+            },
+            literal => alternative.run.push(literal),
+        }
+    }
+    texts.push(alternative.longest()?);
+    Some(texts)
+}
+
+/// Skips a class of characters behind its bracket; `None` if it is not a plain one.
+fn skip_class(characters: &mut std::str::Chars<'_>) -> Option<()> {
+    let mut is_first = true;
+    loop {
+        match characters.next()? {
+            '^' if is_first => continue,
+            ']' if is_first => return None,
+            ']' => return Some(()),
+            '[' | '\\' | '&' | '~' => return None,
+            _ => is_first = false,
+        }
+    }
+}
+
+/// The literal texts of an alternative.
+#[derive(Default)]
+struct Alternative {
+    run: String,
+    longest: String,
+}
+
+impl Alternative {
+    fn end_run(&mut self) {
+        if self.run.len() > self.longest.len() {
+            std::mem::swap(&mut self.run, &mut self.longest);
+        }
+        self.run.clear();
+    }
+
+    fn drop_last(&mut self) {
+        self.run.pop();
+        self.end_run();
+    }
+
+    fn longest(mut self) -> Option<String> {
+        self.end_run();
+        (self.longest.len() >= SHORTEST).then_some(self.longest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_are_found_in_expressions() {
+        for (pattern, texts) in [
+            ("session [a-d]d3f", Some(&["session "][..])),
+            ("error|fatal", Some(&["error", "fatal"])),
+            ("colou?r", Some(&["colo"])),
+            ("ab*cde", Some(&["cde"])),
+            ("x{2,3}abc+", Some(&["abc"])),
+            ("^took \\d+ ms\\.$", Some(&["took "])),
+            ("[^]]abc", None),
+            ("[[:alpha:]]abc", None),
+            ("a|error", None),
+            (".*", None),
+            ("(?i)error", None),
+            ("(error)?", None),
+            ("\\x{41}bcd", None),
+            ("", None),
+        ] {
+            let found = required_texts(pattern);
+            let found: Option<Vec<&str>> =
+                found.as_ref().map(|texts| texts.iter().map(String::as_str).collect());
+            assert_eq!(found.as_deref(), texts, "{pattern}");
+        }
+    }
+}

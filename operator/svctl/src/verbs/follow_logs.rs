@@ -1,0 +1,200 @@
+//! `svctl logs -f`: the lines that come after those that were shown.
+
+use crate::arguments::Arguments;
+use crate::escape::escape;
+use crate::failure::{CANNOT, DONE, Failure, reason, warn};
+use crate::interrupt::Interrupt;
+use crate::logs::directory_reader::DirectoryReader;
+use crate::logs::filter::LineFilter;
+use crate::logs::follow::{FollowFrom, FollowProgress, LogFollower};
+use crate::logs::follow_event::{FollowEvent, MissingLines};
+use crate::logs::line_printer::{LineName, LinePrinter};
+use crate::logs::live_lines::LiveLines;
+use crate::logs::local_zone::LocalZone;
+use crate::logs::log_output::LogOutput;
+use crate::logs::log_source::{LogSource, find, shown};
+use crate::logs::source_watch::SourceWatch;
+use crate::logs::stamp::Tai;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What is followed.
+pub(crate) struct LogSession<'a> {
+    pub(crate) arguments: &'a Arguments,
+    pub(crate) tai: Option<Tai>,
+    pub(crate) printer: LinePrinter,
+    pub(crate) out: LogOutput,
+    /// The names of the services of the directories, in the order of their numbers.
+    names: Vec<LineName>,
+    paths: Vec<PathBuf>,
+    /// The directory of each number of the follower.
+    by_id: Vec<usize>,
+    lines: LiveLines,
+    follower: LogFollower,
+}
+
+impl<'a> LogSession<'a> {
+    pub(crate) fn new(
+        arguments: &'a Arguments,
+        tai: Option<Tai>,
+        filter: LineFilter,
+        printer: LinePrinter,
+        out: LogOutput,
+    ) -> io::Result<Self> {
+        Ok(Self {
+            arguments,
+            tai,
+            printer,
+            out,
+            names: Vec::new(),
+            paths: Vec::new(),
+            by_id: Vec::new(),
+            lines: LiveLines::new(filter, LocalZone::system()),
+            follower: LogFollower::new()?,
+        })
+    }
+
+    /// Follows a directory behind the lines that a reader has read.
+    pub(crate) fn follow_reader(&mut self, name: LineName, reader: DirectoryReader) {
+        let tai = reader.directory.tai;
+        let path = reader.directory.path().to_owned();
+        let (directory, offset) = reader.into_followed();
+        self.follow(name, &path, FollowFrom::Behind(Box::new(directory), offset), Some(tai));
+    }
+
+    /// Follows a directory from its next line on.
+    pub(crate) fn follow_next(&mut self, source: LogSource) {
+        self.follow(source.service.into(), &source.path, FollowFrom::Now, None);
+    }
+
+    fn follow(&mut self, name: LineName, path: &Path, from: FollowFrom, tai: Option<Tai>) {
+        match self.follower.add(path, from, self.tai) {
+            Ok(id) => {
+                let index = self.names.len();
+                self.names.push(name);
+                self.paths.push(path.to_owned());
+                self.by_id.resize(id + 1, usize::MAX);
+                self.by_id[id] = index;
+                let known = self.follower.directory(id).map(|directory| directory.tai);
+                self.lines.set_tai(index, tai.or(known).unwrap_or_default());
+                self.printer.set_names(&self.names);
+            }
+            Err(error) => warn(&format!("unable to follow {}: {}", shown(path), reason(&error))),
+        }
+    }
+
+    /// Looks for directories that are new.
+    fn look(&mut self) {
+        let Ok((sources, _)) = find(self.arguments) else { return };
+        for (id, index) in self.by_id.iter().enumerate() {
+            let Some(path) = self.paths.get_mut(*index) else { continue };
+            // A logger writes its last lines after its service was removed.
+            let is_gone = self.follower.directory(id).is_none();
+            if is_gone && sources.iter().all(|source| source.path != *path) {
+                self.follower.remove(id);
+                *path = PathBuf::new();
+            }
+        }
+        for LogSource { service, path, .. } in sources {
+            if !self.paths.contains(&path) {
+                self.follow(service.into(), &path, FollowFrom::Beginning, None);
+            }
+        }
+    }
+
+    /// Prints what comes, until Ctrl-C.
+    pub(crate) fn run(mut self) -> Result<u8, Failure> {
+        let failure = |error: &io::Error| Failure::system("follow the logs", error);
+        let interrupt = Interrupt::new().map_err(|error| failure(&error))?;
+        let watch = SourceWatch::new().map_err(|error| failure(&error))?;
+        watch.renew(self.arguments);
+        self.look();
+        loop {
+            while self.read().map_err(|error| failure(&error))? == FollowProgress::More {}
+            if let Err(error) = self.out.flush() {
+                if error.kind() == io::ErrorKind::BrokenPipe {
+                    return Ok(CANNOT);
+                }
+                return Err(Failure::system("write output", &error));
+            }
+            let mut polled = [
+                PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(watch.fd(), PollFlags::IN),
+                PollFd::from_borrowed_fd(self.follower.fd(), PollFlags::IN),
+                // Without new lines, only a poll shows that the reader has gone.
+                PollFd::from_borrowed_fd(self.out.fd(), PollFlags::empty()),
+            ];
+            match poll(&mut polled, None) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(failure(&error.into())),
+            }
+            let [interrupted, changed, _, gone] = polled.map(|fd| !fd.revents().is_empty());
+            if interrupted {
+                return Ok(DONE);
+            }
+            if gone {
+                return Ok(CANNOT);
+            }
+            if changed && watch.drain() {
+                watch.renew(self.arguments);
+                self.look();
+            }
+        }
+    }
+
+    /// Prints what there is now, in the order of time.
+    fn read(&mut self) -> io::Result<FollowProgress> {
+        let Self { follower, lines, printer, out, by_id, paths, .. } = self;
+        let mut again = Vec::new();
+        let progress = follower.read(&mut |id, event| {
+            let Some(&index) = by_id.get(id) else { return };
+            match event {
+                FollowEvent::Line(line) => lines.line(index, line, printer, &mut out.buffer),
+                FollowEvent::Part(part) => lines.part(index, part, printer, &mut out.buffer),
+                FollowEvent::Missing(missing) => {
+                    let path = paths.get(index).map(|path| shown(path)).unwrap_or_default();
+                    warn(&format!("{path}: {}", words(&missing)));
+                }
+                FollowEvent::Gone => {}
+                FollowEvent::Back => again.push((id, index)),
+            }
+        })?;
+        lines.flush(printer, &mut out.buffer);
+        for (id, index) in again {
+            // Another logger may write there now.
+            if let Some(directory) = follower.directory(id) {
+                lines.set_tai(index, directory.tai);
+            }
+        }
+        out.flush_if_large()?;
+        Ok(progress)
+    }
+}
+
+fn words(missing: &MissingLines<'_>) -> String {
+    match missing {
+        MissingLines::Removed { files, last } => {
+            let files = match files {
+                1 => "a file before it was".to_owned(),
+                files => format!("{files} files before they were"),
+            };
+            // The label is a part of the name of the last one.
+            let last = last.map_or_else(String::new, |last| {
+                format!(", up to {}", String::from_utf8_lossy(&last.stamp()).trim_end())
+            });
+            format!("lines are missing: the logger removed {files} read{last}")
+        }
+        MissingLines::Unknown => {
+            "lines may be missing: more happened than the kernel reports".to_owned()
+        }
+        MissingLines::Truncated => {
+            "lines may be missing: another program has truncated current".to_owned()
+        }
+        MissingLines::Unreadable { name, error } => {
+            let name = escape(&name.to_string_lossy());
+            format!("unable to read {name}: {}", reason(error))
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! The verbs: each is a function from the arguments to the exit code.
+
+mod changed_files;
+pub(crate) mod completions;
+pub(crate) mod control;
+pub(crate) mod doctor;
+pub(crate) mod edit;
+pub(crate) mod env;
+pub(crate) mod events;
+pub(crate) mod follow_logs;
+pub(crate) mod grant;
+pub(crate) mod graph;
+pub(crate) mod halt;
+pub(crate) mod help;
+pub(crate) mod history;
+pub(crate) mod import;
+pub(crate) mod is;
+pub(crate) mod links;
+pub(crate) mod list;
+pub(crate) mod log_tail;
+pub(crate) mod logs;
+pub(crate) mod needs;
+pub(crate) mod new;
+pub(crate) mod readiness;
+pub(crate) mod reload;
+mod settling;
+pub(crate) mod status;
+pub(crate) mod top;
+pub(crate) mod tree;
+pub(crate) mod wait;
+pub(crate) mod why;

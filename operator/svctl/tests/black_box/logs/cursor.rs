@@ -1,0 +1,63 @@
+//! `--cursor`: nothing is shown twice, and nothing is left out.
+
+use super::{label, logs, numbered, numbers};
+use harness::Tree;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+fn append(tree: &Tree, text: &str) {
+    let file = OpenOptions::new().create(true).append(true).open(tree.path("d/current"));
+    file.and_then(|mut file| file.write_all(text.as_bytes())).expect("append");
+}
+
+#[test]
+fn the_next_run_goes_on() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    let cursor = ["--cursor", "c"];
+    append(&tree, &numbered(0..5));
+    // The logger has written a part of a line.
+    append(&tree, &format!("{} ", label(5)));
+    assert_eq!(numbers(&tree, &cursor), [0, 1, 2, 3, 4]);
+    assert_eq!(numbers(&tree, &cursor), [0; 0]);
+    append(&tree, "5\n");
+    append(&tree, &numbered(6..8));
+    assert_eq!(numbers(&tree, &cursor), [5, 6, 7]);
+    // The text of the file is a token, which stays where it is.
+    append(&tree, &numbered(8..10));
+    let token = tree.text("c");
+    for _ in 0..2 {
+        assert_eq!(numbers(&tree, &["--cursor", token.trim_end()]), [8, 9]);
+    }
+    // Two rotations.
+    tree.rename("d/current", format!("d/{}.s", label(10)));
+    tree.write(format!("d/{}.s", label(13)), numbered(10..13));
+    append(&tree, &numbered(13..15));
+    assert_eq!(numbers(&tree, &cursor), [8, 9, 10, 11, 12, 13, 14]);
+    assert_eq!(numbers(&tree, &cursor), [0; 0]);
+    // Another directory begins at its beginning.
+    tree.mkdir("e");
+    tree.write("e/current", numbered(2..3));
+    append(&tree, &numbered(15..16));
+    let output = logs(&tree, &["--log-dir", "d", "--log-dir", "e", "-o", "cat"]).args(cursor).run();
+    assert_eq!(output.out(), "2\n15\n");
+    assert!(!tree.exists(format!("c.new.{}", std::process::id())));
+}
+
+#[test]
+fn lines_later_than_the_cursor_follow_if_its_file_is_gone() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    append(&tree, &numbered(0..5));
+    assert_eq!(numbers(&tree, &["--cursor", "c"]), [0, 1, 2, 3, 4]);
+    // A processor wrote the file anew, and the old one is removed after that.
+    append(&tree, &numbered(5..7));
+    tree.write(format!("d/{}.s", label(7)), tree.text("d/current"));
+    tree.remove("d/current");
+    append(&tree, &numbered(7..9));
+    let output = logs(&tree, &["--log-dir", "d", "-o", "cat", "--cursor", "c"]).run();
+    assert_eq!(output.out(), "5\n6\n7\n8\n", "{output}");
+    let message =
+        "svctl: warning: d: the file of the cursor is gone; lines with later stamps follow\n";
+    assert_eq!((output.code, output.err()), (Some(111), message.to_owned()));
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=sh
+# Debian packages without installing them: functions for the scripts beside this file, which set
+# $target, the directory that takes them.
+
+# apt's own user for downloads can seldom write below $target.
+machine_apt() {
+    apt-get -qq -o APT::Sandbox::User="$(id -un)" "$@"
+}
+
+# The same with lists and a cache below $target, which an ordinary user may bring up to date.
+private_apt() {
+    mkdir -p "$target/apt/lists/partial" "$target/apt/cache/archives/partial"
+    machine_apt -o Dir::State::Lists="$target/apt/lists" -o Dir::Cache="$target/apt/cache" "$@"
+}
+
+# download_packages APT with_libraries|alone PACKAGE...: into the current directory.
+download_packages() {
+    apt=$1
+    packages=
+    if [ "$2" = with_libraries ]; then
+        # What installing them would install here: the packages on which they depend, less those that
+        # this machine has.
+        shift 2
+        packages=$($apt -s --no-install-recommends install "$@") || return 1
+        packages=$(echo "$packages" | awk '$1 == "Inst" { print $2 }')
+    else
+        shift 2
+    fi
+    # shellcheck disable=SC2086
+    $apt download "$@" $packages
+}
+
+# fetch_packages DIRECTORY with_libraries|alone PACKAGE...: unpacks packages into a directory that
+# does not exist yet. The directory appears when it is complete. Where it fails, $target/apt.log says
+# why.
+fetch_packages() (
+    directory=$1
+    shift
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    mkdir -p "${directory%/*}"
+    scratch=$(mktemp -d "$directory.XXXXXX") || return 1
+    trap 'rm -rf "$scratch"' EXIT
+    trap 'exit 1' HUP INT TERM
+    mkdir "$scratch/packages" "$scratch/root"
+    cd "$scratch/packages" || return 1
+    # The lists of the machine may be missing, or too old for the mirror.
+    download_packages machine_apt "$@" >"$target/apt.log" 2>&1 ||
+        { private_apt update && download_packages private_apt "$@"; } >>"$target/apt.log" 2>&1 ||
+        return 1
+    for package in *.deb; do
+        dpkg -x "$package" "$scratch/root" >>"$target/apt.log" 2>&1 || return 1
+    done
+    chmod 755 "$scratch/root"
+    mv "$scratch/root" "$directory"
+)

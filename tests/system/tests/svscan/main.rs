@@ -1,0 +1,81 @@
+//! svscan: what it does better than the original.
+
+mod failures;
+mod loggers;
+mod renames;
+mod scan_directory;
+mod stop;
+
+use harness::{Cmd, Process, Tree, wait_until};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use system::PROMPT;
+
+/// Longer than a name may be missing without an effect.
+const GRACE: Duration = Duration::from_millis(1500);
+
+/// `svscan s`, in whose services `$ORDER` names the file `order`.
+fn command(tree: &Tree) -> Cmd<'_> {
+    tree.mkdir("s");
+    tree.cmd("svscan").env("ORDER", tree.path("order"))
+}
+
+fn svscan(tree: &Tree) -> Process {
+    command(tree).arg("s").start()
+}
+
+/// Makes an idle service in `real`, and a link to it.
+#[track_caller]
+fn link(tree: &Tree, name: &str) {
+    tree.idle_service(format!("real/{name}"));
+    tree.symlink(format!("../real/{name}"), format!("s/{name}"));
+}
+
+/// Waits briefly until a service runs.
+#[track_caller]
+fn wait_up_soon(tree: &Tree, dir: impl AsRef<Path>) -> u32 {
+    let dir = dir.as_ref();
+    wait_until(&format!("{} is supervised", dir.display()), PROMPT, || tree.is_supervised(dir));
+    tree.wait_up(dir)
+}
+
+/// A service that writes `start NAME` to `$ORDER` and, after TERM, `stop NAME`. Before the latter
+/// it runs `before_stop` and prints `last words`.
+#[track_caller]
+fn ordered_service(tree: &Tree, dir: impl AsRef<Path>, name: &str, before_stop: &str) -> PathBuf {
+    tree.service(
+        dir,
+        &format!(
+            "#!/bin/sh\ntrap '{before_stop}\necho last words; echo stop {name} >>\"$ORDER\"; \
+             exit 0' TERM\n[ -p idle ] || mkfifo idle\nexec 8<>idle\n\
+             echo start {name} >>\"$ORDER\"\nwhile :; do read -r line <&8; done\n"
+        ),
+    )
+}
+
+/// A logger that appends its input to `logged`, and writes `stop NAME/log` to `$ORDER` at the end
+/// of its input. Its starts are in `started`.
+#[track_caller]
+fn logger(tree: &Tree, dir: impl AsRef<Path>, name: &str) {
+    tree.service(
+        dir.as_ref().join("log"),
+        &format!(
+            "#!/bin/sh\necho $$ >>started\n\
+             while read -r line; do echo \"$line\"; done >>logged\n\
+             echo stop {name}/log >>\"$ORDER\"\n"
+        ),
+    );
+}
+
+/// Waits until `order` has so many lines, and returns them.
+#[track_caller]
+fn order(tree: &Tree, lines: usize) -> Vec<String> {
+    tree.wait_lines("order", lines)
+}
+
+/// Points a link to another directory, atomically.
+#[track_caller]
+fn replace(tree: &Tree, target: &str, name: &str) {
+    tree.symlink(target, "s/.new");
+    tree.rename("s/.new", name);
+}

@@ -41,7 +41,7 @@ fn an_image_needs_neither_a_shell_nor_proc_nor_dev_nor_accounts() {
     tree.mkdir("root/s/link");
     tree.symlink("/bin/pause", "root/s/link/run");
     tree.mkdir("root/s/list");
-    tree.write("root/s/list/command", "multilog\nt\n./main");
+    tree.write("root/s/list/command", "pgrphack\npause");
     tree.mkdir("root/s/list/log");
     tree.write("root/s/list/log/command", "multilog\nt\n./main\n");
     let arguments = ["root", "/bin/svscan", "/s"];

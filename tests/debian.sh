@@ -13,6 +13,24 @@ private_apt() {
     machine_apt -o Dir::State::Lists="$target/apt/lists" -o Dir::Cache="$target/apt/cache" "$@"
 }
 
+# with_suite PROGRAM ARGUMENT...: apt-get or apt-cache with the suite $suite of this machine's mirror alone.
+# apt verifies the signatures of its lists.
+with_suite() {
+    program=$1
+    shift
+    lists=$target/apt/$suite
+    mkdir -p "$lists/partial" "$target/apt/cache/archives/partial"
+    mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 2>/dev/null |
+        grep -v security | head -n 1)
+    echo "deb ${mirror:-http://deb.debian.org/debian} $suite main" >"$lists.list"
+    "$program" -qq -o APT::Sandbox::User="$(id -un)" -o Dir::Cache="$target/apt/cache" -o Dir::State::Lists="$lists" \
+        -o Dir::Etc::SourceList="$lists.list" -o Dir::Etc::SourceParts=/dev/null "$@"
+}
+
+suite_apt() {
+    with_suite apt-get "$@"
+}
+
 # download_packages APT with_libraries|alone PACKAGE...: into the current directory.
 download_packages() {
     apt=$1
@@ -32,7 +50,7 @@ download_packages() {
 
 # fetch_packages DIRECTORY with_libraries|alone PACKAGE...: unpacks packages into a directory that
 # does not exist yet. The directory appears when it is complete. Where it fails, $target/apt.log says
-# why.
+# why. With $suite they come from that suite.
 fetch_packages() (
     directory=$1
     shift
@@ -43,10 +61,14 @@ fetch_packages() (
     trap 'exit 1' HUP INT TERM
     mkdir "$scratch/packages" "$scratch/root"
     cd "$scratch/packages" || return 1
-    # The lists of the machine may be missing, or too old for the mirror.
-    download_packages machine_apt "$@" >"$target/apt.log" 2>&1 ||
-        { private_apt update && download_packages private_apt "$@"; } >>"$target/apt.log" 2>&1 ||
-        return 1
+    if [ -n "${suite:-}" ]; then
+        { suite_apt update && download_packages suite_apt "$@"; } >"$target/apt.log" 2>&1 || return 1
+    else
+        # The lists of the machine may be missing, or too old for the mirror.
+        download_packages machine_apt "$@" >"$target/apt.log" 2>&1 ||
+            { private_apt update && download_packages private_apt "$@"; } >>"$target/apt.log" 2>&1 ||
+            return 1
+    fi
     for package in *.deb; do
         dpkg -x "$package" "$scratch/root" >>"$target/apt.log" 2>&1 || return 1
     done

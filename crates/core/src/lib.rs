@@ -10,6 +10,7 @@
 
 extern crate alloc;
 
+pub mod copier;
 pub mod handover;
 pub mod loaders;
 pub mod multilog;

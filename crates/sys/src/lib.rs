@@ -20,6 +20,7 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod changes;
 pub mod clock;
 pub mod dir;
 pub mod fatal;
@@ -35,6 +36,7 @@ pub mod lock;
 mod mem;
 pub mod net;
 pub mod notify;
+pub mod pass;
 pub mod peek;
 pub mod pidfd;
 pub mod poll;

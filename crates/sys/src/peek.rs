@@ -11,11 +11,17 @@ const ROOM: usize = 512 * 1024;
 /// the death of this process.
 pub struct Peek<'a> {
     pipe: BorrowedFd<'a>,
-    /// A second pipe for the copy. The kernel copies references to pages, not bytes.
-    copy: (OwnedFd, OwnedFd),
-    null: OwnedFd,
+    second: SecondPipe,
     /// The earlier capacity, if [`Peek::new`] has raised it.
     former_room: Option<usize>,
+}
+
+/// The means to look into any number of pipes.
+pub struct SecondPipe {
+    /// A pipe for the copies. The kernel copies references to pages, not bytes.
+    copy: (OwnedFd, OwnedFd),
+    /// /dev/null, into which the kernel moves what is removed.
+    null: Option<OwnedFd>,
 }
 
 impl<'a> Peek<'a> {
@@ -25,12 +31,12 @@ impl<'a> Peek<'a> {
     /// EMFILE and ENFILE: too many descriptors. ENOENT: no /dev/null.
     pub fn new(pipe: BorrowedFd<'a>) -> Result<Self> {
         let null = fs::open_write(fs::HERE, c"/dev/null")?;
-        let copy = fd::pipe()?;
+        let second = SecondPipe { copy: fd::pipe()?, null: Some(null) };
         let room = fcntl_getpipe_size(pipe)?;
         // The kernel refuses above the limits on pipe pages; a smaller pipe works too.
         let grown = room < ROOM && fcntl_setpipe_size(pipe, ROOM).is_ok();
-        let _ = fcntl_setpipe_size(&copy.0, ROOM);
-        Ok(Self { pipe, copy, null, former_room: grown.then_some(room) })
+        let _ = fcntl_setpipe_size(&second.copy.0, ROOM);
+        Ok(Self { pipe, second, former_room: grown.then_some(room) })
     }
 
     /// Copies the first bytes in the pipe without removing them; returns their number, 0 if the
@@ -39,9 +45,48 @@ impl<'a> Peek<'a> {
     /// # Errors
     /// EINVAL: not a pipe.
     pub fn look(&self, buffer: &mut [u8]) -> Result<usize> {
+        self.second.look(self.pipe, buffer)
+    }
+
+    /// Removes `count` bytes, which must be in the pipe.
+    pub fn consume(&self, count: usize) {
+        self.second.consume(self.pipe, count);
+    }
+}
+
+impl SecondPipe {
+    /// Opens the second pipe.
+    ///
+    /// # Errors
+    /// EMFILE and ENFILE: too many descriptors.
+    pub fn new() -> Result<Self> {
+        Ok(Self { copy: fd::pipe()?, null: fs::open_write(fs::HERE, c"/dev/null").ok() })
+    }
+
+    /// Makes this pipe and `pipe` hold at least this many bytes, if the kernel permits it. Returns the
+    /// smaller capacity: a look shows at most that much.
+    pub fn enlarge(&self, pipe: BorrowedFd<'_>, bytes: usize) -> usize {
+        fd::set_pipe_room(self.copy.0.as_fd(), bytes);
+        fd::set_pipe_room(pipe, bytes);
+        self.capacity(pipe)
+    }
+
+    /// The smaller capacity of this pipe and `pipe`.
+    #[must_use]
+    pub fn capacity(&self, pipe: BorrowedFd<'_>) -> usize {
+        let capacity = |pipe| fcntl_getpipe_size(pipe).unwrap_or(0);
+        capacity(self.copy.0.as_fd()).min(capacity(pipe))
+    }
+
+    /// Copies the first bytes in `pipe` without removing them; returns their number, 0 if the pipe is
+    /// empty.
+    ///
+    /// # Errors
+    /// EINVAL: not a pipe.
+    pub fn look(&self, pipe: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
         let (out, into) = &self.copy;
         let most = buffer.len();
-        let copied = match tee(self.pipe, into, most, SpliceFlags::NONBLOCK) {
+        let copied = match tee(pipe, into, most, SpliceFlags::NONBLOCK) {
             Err(Errno::AGAIN) => return Ok(0),
             other => other?,
         };
@@ -55,14 +100,16 @@ impl<'a> Peek<'a> {
         Ok(read)
     }
 
-    /// Removes `count` bytes, which must be in the pipe.
-    pub fn consume(&self, mut count: usize) {
+    /// Removes `count` bytes, which must be in `pipe`.
+    pub fn consume(&self, pipe: BorrowedFd<'_>, mut count: usize) {
         while count > 0 {
             let flags = SpliceFlags::NONBLOCK;
-            let taken = match splice(self.pipe, None, &self.null, None, count, flags) {
+            let moved = self.null.as_ref().ok_or(Errno::NODEV);
+            let moved = moved.and_then(|null| splice(pipe, None, null, None, count, flags));
+            let taken = match moved {
                 Err(Errno::INTR) => continue,
                 // A read costs more, but works where splice does not.
-                Err(_) => self.discard(count),
+                Err(_) => discard(pipe, count),
                 taken => taken,
             };
             match taken {
@@ -72,13 +119,13 @@ impl<'a> Peek<'a> {
             }
         }
     }
+}
 
-    /// Reads and discards at most `most` bytes; returns their number.
-    fn discard(&self, most: usize) -> Result<usize> {
-        let mut room = [0; 4096];
-        let most = most.min(room.len());
-        fd::read(self.pipe, room.get_mut(..most).unwrap_or_default())
-    }
+/// Reads and discards at most `most` bytes; returns their number.
+fn discard(pipe: BorrowedFd<'_>, most: usize) -> Result<usize> {
+    let mut room = [0; 4096];
+    let most = most.min(room.len());
+    fd::read(pipe, room.get_mut(..most).unwrap_or_default())
 }
 
 impl Drop for Peek<'_> {

@@ -79,6 +79,13 @@ pub(crate) const HOST: Opt = valued(
     "ask svctl on this machine through ssh; may be repeated; @FILE names a file of names",
 );
 pub(crate) const NAME: Opt = valued("name", "NAME", "the name of the service");
+pub(crate) const NOW: Opt =
+    flag("now", "change each service now: supervise adopts its process, which runs on");
+pub(crate) const RESTART: Opt = flag("restart", "as --now, and restart what cannot be adopted");
+pub(crate) const TO: Opt =
+    valued("to", "DIR", "the programs that take over are in DIR, and not in PATH");
+pub(crate) const UNIT: Opt =
+    valued("unit", "UNIT", "start this unit of systemd instead of svscan itself");
 pub(crate) const SHOW_SECRETS: Opt = flag("show-secrets", "show all values");
 pub(crate) const DOT: Opt = flag("dot", "print a graph for dot(1)");
 pub(crate) const LOG_DIR: Opt =

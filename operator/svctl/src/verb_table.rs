@@ -464,6 +464,36 @@ pub(crate) static VERBS: &[Verb] = &[
         ..PLAIN
     },
     Verb {
+        name: "takeover",
+        operands: "[DIR]",
+        operand: Operand::Directory,
+        summary: "supervise a scan directory instead of daemontools or runit, while services run",
+        options: &[&opt::NOW, &opt::RESTART, &opt::TO, &opt::UNIT, &opt::DRY_RUN],
+        about: "Kills the svscan or runsvdir of DIR, which stops no service, and starts the svscan of daemontools-rs \
+                with the same environment, limits and outputs. The old supervisors run on. Each leaves when its \
+                service ends by itself, and then ours starts the service. With --now our supervise adopts each process \
+                instead, as supervise(8) describes. A runsv is always replaced in this way, because it never leaves \
+                without its service. A service that is down stays down; for that it has a file down for a moment. Under \
+                systemd, the unit of the old svscan gets KillMode=process until the next boot, and is stopped. With \
+                --to, an svscan of another suite takes over from ours; its supervise adopts no process. \
+                The exit code is 1 if a service stays under its old supervisor or has another process, and 99 if a \
+                new supervisor does not come. Run it again to change what is left.",
+        examples: &[
+            ("svctl takeover --dry-run /etc/service", "show what would happen to each service"),
+            ("svctl takeover --now /etc/service", "change everything now; all processes stay"),
+            (
+                "svctl takeover --now --unit daemontools-rs.service /etc/service",
+                "the same, with a unit of systemd",
+            ),
+            (
+                "svctl takeover --to /opt/daemontools/bin /service",
+                "go back to the original, as the services end",
+            ),
+        ],
+        run: verbs::takeover::run,
+        ..PLAIN
+    },
+    Verb {
         name: "tree",
         operands: "[NAME...]",
         summary: "show svscan, supervisors, services and their processes, with memory",

@@ -25,6 +25,7 @@ pub(crate) mod readiness;
 pub(crate) mod reload;
 mod settling;
 pub(crate) mod status;
+pub(crate) mod takeover;
 pub(crate) mod top;
 pub(crate) mod tree;
 pub(crate) mod wait;

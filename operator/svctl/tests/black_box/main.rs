@@ -14,6 +14,7 @@ mod import_files;
 mod links;
 mod logs;
 mod reading;
+mod takeover;
 mod terminal;
 mod top;
 mod waiting;

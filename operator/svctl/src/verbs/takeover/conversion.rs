@@ -1,0 +1,224 @@
+//! The services and loggers of a takeover: from their old supervisors to those of the new suite.
+
+use super::examine::{Part, Running, Scene, Suite};
+use super::plan::{self, Change, Mode};
+use super::{PAUSE, kill};
+use crate::escape::escape;
+use crate::failure::{DONE, Failure, NOT_REACHED, TIMED_OUT, reason, warn};
+use crate::output::line;
+use servicedir::{Command, ScanDir, Signal};
+use std::fs::{self, File};
+use std::io;
+use std::path::PathBuf;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// svscan starts a supervisor 5 seconds after one that was told to leave.
+const CHANGED: Duration = Duration::from_secs(20);
+
+/// A file `down` that keeps a service down during the change of its supervisor.
+struct TemporaryDown(PathBuf);
+
+impl Drop for TemporaryDown {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            let path = escape(&self.0.to_string_lossy());
+            warn(&format!("unable to remove {path}: {}", reason(&error)));
+        }
+    }
+}
+
+/// The change of every service and logger of a scan directory.
+pub(crate) struct Conversion<'a> {
+    scan: &'a ScanDir,
+    to: Suite,
+    parts: Vec<(&'a Part, Change)>,
+    downs: Vec<TemporaryDown>,
+}
+
+impl<'a> Conversion<'a> {
+    pub(crate) fn new(scan: &'a ScanDir, to: Suite, scene: &'a Scene, mode: Mode) -> Self {
+        let parts = scene.parts.iter().map(|part| (part, plan::change(part, to, mode))).collect();
+        Self { scan, to, parts, downs: Vec::new() }
+    }
+
+    /// Says what would be done with each.
+    pub(crate) fn show(&self) {
+        for (part, change) in &self.parts {
+            let under = part.supervisor.as_ref().map_or_else(
+                || "not supervised".to_owned(),
+                |supervisor| format!("{} under {supervisor}", part.shown_process()),
+            );
+            let what = match change {
+                Change::None => "nothing to do",
+                Change::New => "svscan would start a supervise",
+                Change::StaysDown => "would stay down under its next supervise",
+                Change::Adopted => "its supervise would adopt the process now",
+                Change::AtEnd(why) => {
+                    &format!("would keep its process, and change when that ends{}", not_now(*why))
+                }
+                Change::Restarted => "would be restarted",
+                Change::Left(why) => &format!("would stay as it is: {why}{}", self.remedy(part)),
+            };
+            line(&format!("{}: {under}: {what}", part.name));
+            if let Some(note) = plan::note(part, self.to) {
+                line(&format!("{}: note: {note}", part.name));
+            }
+        }
+    }
+
+    fn remedy(&self, part: &Part) -> &'static str {
+        // --now does not help a runsv, and is in the reason of the others.
+        if part.is_under(Suite::Runit) { " (--restart)" } else { "" }
+    }
+
+    /// Makes the files that keep services down, and kills each runsv that changes: a supervise cannot
+    /// run beside it.
+    pub(crate) fn before_start(&mut self) -> Result<(), Failure> {
+        for (part, change) in &self.parts {
+            if *change == Change::StaysDown {
+                self.downs.extend(keep_down(part)?);
+            }
+        }
+        let mut killed: Vec<u32> = Vec::new();
+        for (part, change) in &self.parts {
+            let changes = matches!(change, Change::StaysDown | Change::Adopted);
+            let runsv = part.supervisor.as_ref().filter(|it| it.suite == Suite::Runit);
+            if let Some(runsv) = runsv.filter(|_| changes && part.doubt.is_none())
+                && !killed.contains(&runsv.pid)
+            {
+                kill(runsv).map_err(|error| Failure::system(format!("kill {runsv}"), &error))?;
+                killed.push(runsv.pid);
+            }
+        }
+        Ok(())
+    }
+
+    /// Changes everything, and says what has happened. Returns the exit code.
+    pub(crate) fn after_start(&mut self) -> Result<u8, Failure> {
+        let mut code = DONE;
+        let mut pending = Vec::new();
+        for (part, change) in self.parts.clone() {
+            if let Err(error) = begin(part, change) {
+                warn(&format!(
+                    "{}: unable to change its supervisor: {}",
+                    part.name,
+                    reason(&error)
+                ));
+                code = code.max(NOT_REACHED);
+                continue;
+            }
+            match change {
+                Change::None => line(&format!("{}: nothing to do", part.name)),
+                Change::AtEnd(why) => line(&format!(
+                    "{}: {} as before; changes when that ends{}",
+                    part.name,
+                    part.shown_process(),
+                    not_now(why)
+                )),
+                Change::Left(why) => {
+                    line(&format!("{}: stays as it is: {why}{}", part.name, self.remedy(part)));
+                    code = code.max(NOT_REACHED);
+                }
+                Change::New | Change::StaysDown | Change::Adopted | Change::Restarted => {
+                    pending.push((part, change));
+                }
+            }
+            if let Some(note) = plan::note(part, self.to) {
+                line(&format!("{}: note: {note}", part.name));
+            }
+        }
+        code = code.max(self.await_changes(pending)?);
+        // Each new supervisor has looked for its file by now.
+        self.downs.clear();
+        Ok(code)
+    }
+
+    /// Waits until each part has its new supervisor.
+    fn await_changes(&self, mut pending: Vec<(&Part, Change)>) -> Result<u8, Failure> {
+        let mut code = DONE;
+        let end = Instant::now() + CHANGED;
+        while !pending.is_empty() {
+            let scene = Scene::look(self.scan)?;
+            let mut rest = Vec::new();
+            for (before, change) in pending {
+                let now =
+                    scene.part(&before.name).filter(|part| has_changed(part, before, self.to));
+                match now {
+                    Some(now) => code = code.max(report(before, now, change)),
+                    None => rest.push((before, change)),
+                }
+            }
+            pending = rest;
+            if !pending.is_empty() && Instant::now() >= end {
+                for (part, _) in pending {
+                    warn(&format!("{}: has no new supervisor after 20 seconds", part.name));
+                }
+                return Ok(code.max(TIMED_OUT));
+            }
+            sleep(PAUSE);
+        }
+        Ok(code)
+    }
+}
+
+/// Why a process was not adopted, in parentheses.
+fn not_now(why: Option<&str>) -> String {
+    why.map_or_else(String::new, |why| format!(" (not now: {why})"))
+}
+
+/// Whether a part has a supervisor of the suite, which has published a status.
+fn has_changed(now: &Part, before: &Part, to: Suite) -> bool {
+    let is_new = now.supervisor != before.supervisor && now.is_under(to);
+    is_new && now.dir.is_supervised().unwrap_or(false)
+}
+
+/// Tells the old supervisor of a part to go, or kills it.
+fn begin(part: &Part, change: Change) -> io::Result<()> {
+    let Some(old) = &part.supervisor else { return Ok(()) };
+    let is_runsv = old.suite == Suite::Runit;
+    match change {
+        // A runsv without doubt was killed before the start.
+        Change::Adopted | Change::StaysDown if is_runsv && part.doubt.is_none() => Ok(()),
+        Change::Adopted => kill(old),
+        Change::StaysDown | Change::AtEnd(_) => part.dir.send(&[Command::Exit]),
+        // x ends the service as well.
+        Change::Restarted if is_runsv => part.dir.send(&[Command::Exit]),
+        Change::Restarted => {
+            let term = Command::Signal(Signal::Term);
+            part.dir.send(&[Command::Exit, term, Command::Continue])
+        }
+        Change::None | Change::New | Change::Left(_) => Ok(()),
+    }
+}
+
+/// Says what has become of a part.
+fn report(before: &Part, now: &Part, change: Change) -> u8 {
+    let by = now.supervisor.as_ref().map_or_else(String::new, Running::to_string);
+    let (name, process) = (&before.name, now.shown_process());
+    let what = match change {
+        Change::Adopted if before.pid() == now.pid() => format!("{process} as before, under {by}"),
+        Change::StaysDown if now.pid() == 0 => format!("down as before, under {by}"),
+        Change::Restarted | Change::New => format!("{process}, started under {by}"),
+        _ => {
+            let before = before.shown_process();
+            warn(&format!("{name}: {process} under {by}, but it was {before}"));
+            return NOT_REACHED;
+        }
+    };
+    line(&format!("{name}: {what}"));
+    DONE
+}
+
+/// Makes the file `down` of a service, unless it has one.
+fn keep_down(part: &Part) -> Result<Option<TemporaryDown>, Failure> {
+    let path = part.down_file();
+    match File::options().write(true).create_new(true).open(&path) {
+        Ok(_) => Ok(Some(TemporaryDown(path))),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(error) => {
+            let path = escape(&path.to_string_lossy());
+            Err(Failure::system(format!("make {path}"), &error))
+        }
+    }
+}

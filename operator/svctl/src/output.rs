@@ -3,8 +3,10 @@
 pub(crate) use crate::escape::escape;
 pub(crate) use crate::folding::{fold, shortened};
 
+use crate::escape::{escaped_json, guarded};
 use crate::failure::{Failure, USAGE};
 use crate::folding::width_of;
+use serde_json::Value;
 use std::env;
 use std::io::{self, IsTerminal as _};
 use unicode_width::UnicodeWidthStr as _;
@@ -138,9 +140,16 @@ pub(crate) fn lines(lines: &[String]) {
     print(&lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>());
 }
 
+/// Prints an object as a line of JSON.
+pub(crate) fn json_line(object: &Value) {
+    line(&escaped_json(object));
+}
+
+/// Programs get the text as it is. A terminal obeys some characters, so none of another user passes.
 fn print(text: &str) {
     use std::io::Write as _;
     let mut out = io::stdout();
+    let text = if out.is_terminal() { guarded(text) } else { text.into() };
     if let Err(error) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // EPIPE, a full disk: the rest would not arrive either.
         if error.kind() != io::ErrorKind::BrokenPipe {

@@ -288,6 +288,11 @@ impl MergedLogs {
     }
 }
 
+/// Whether a stamp can have this byte. A stamp is printed as it is, also within JSON.
+const fn is_of_label(byte: u8) -> bool {
+    byte == b' ' || (byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\'))
+}
+
 impl RemoteLine {
     /// Reads a line of JSON.
     fn parse(text: &[u8]) -> Option<Self> {
@@ -300,8 +305,7 @@ impl RemoteLine {
         Some(Self {
             moment: Moment(i64::try_from(time.as_nanosecond()).ok()?),
             service: text("service")?,
-            label: text("label")
-                .filter(|label| label.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ')),
+            label: text("label").filter(|label| label.bytes().all(is_of_label)),
             message: text("message")?,
             came: Instant::now(),
         })

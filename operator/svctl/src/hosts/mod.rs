@@ -11,7 +11,7 @@ use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, warn};
 use crate::interrupt::Interrupt;
 use crate::options::{DIR, DOWN, FAILED, HOST, JSON, LINES, LONG, Opt};
-use crate::output::{Colour, escape, line};
+use crate::output::{Colour, escape, json_line, line};
 use crate::shell_words::quoted;
 use crate::view::SCHEMA;
 use remote::{Remote, Silence, pump};
@@ -117,7 +117,7 @@ pub(crate) fn events(arguments: &Arguments) -> Result<u8, Failure> {
                         object.insert("host".to_owned(), remote.host.clone().into());
                         let object = Value::Object(object);
                         if arguments.has(&JSON) {
-                            line(&object.to_string());
+                            json_line(&object);
                         } else {
                             show::event(arguments.output, &object);
                         }
@@ -192,7 +192,7 @@ fn print_json(member: &str, objects: &[Value], failed: &[(String, Silence)]) {
     let unreachable: Vec<Value> =
         failed.iter().map(|(host, it)| json!({"host": host, "reason": it.why})).collect();
     let object = json!({"schema": SCHEMA, member: objects, "unreachable": unreachable});
-    line(&object.to_string());
+    json_line(&object);
 }
 
 fn name_failed(failed: &[(String, Silence)]) {

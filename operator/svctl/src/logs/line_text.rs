@@ -1,6 +1,6 @@
 //! The text of lines, made safe for a terminal or for JSON. A line may come in pieces.
 
-use crate::escape::escape;
+use crate::escape::{escape, is_unsafe, push_json};
 
 /// Where a text goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,8 @@ pub(crate) enum TextTarget {
     Raw,
     /// A terminal: control characters are escaped, except for tabs.
     Terminal,
-    /// A string of JSON. Bytes that are not UTF-8 become U+FFFD.
+    /// A string of JSON. Bytes that are not UTF-8 become U+FFFD. Control characters are escaped, also
+    /// those that JSON allows.
     Json,
 }
 
@@ -112,8 +113,9 @@ impl LineText {
                     '"' | '\\' => out.extend_from_slice(&[b'\\', encoded.as_bytes()[0]]),
                     '\t' => out.extend_from_slice(b"\\t"),
                     '\r' => out.extend_from_slice(b"\\r"),
-                    _ if character.is_control() => {
-                        let escaped = format!("\\u{:04x}", u32::from(character));
+                    _ if is_unsafe(character) => {
+                        let mut escaped = String::new();
+                        push_json(character, &mut escaped);
                         out.extend_from_slice(escaped.as_bytes());
                     }
                     _ => out.extend_from_slice(encoded.as_bytes()),
@@ -195,12 +197,20 @@ mod tests {
     }
 
     #[test]
+    fn letters_are_safe() {
+        // The shortcut for letters depends on it.
+        assert!(('\0'..=char::MAX).all(|it| !(it.is_alphanumeric() && is_unsafe(it))));
+    }
+
+    #[test]
     fn json_strings_are_read_back() {
-        let line = "a\tb\r\"\\ \u{1b}\u{0}\u{7f}\u{9b} \u{e9}\u{1f600}";
+        let line = "a\tb\r\"\\ \u{1b}\u{0}\u{7f}\u{9b}\u{202e}\u{e0041} \u{e9}\u{1f600}";
         let mut out = b"\"".to_vec();
         LineText::new(TextTarget::Json).line(line.as_bytes(), &mut out);
         out.push(b'"');
         assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), line);
+        let text = String::from_utf8(out).unwrap();
+        assert!(!text.contains(is_unsafe), "{text}");
         becomes(TextTarget::Json, b"\xff\"\xc3", "\u{fffd}\\\"\u{fffd}");
     }
 }

@@ -5,7 +5,7 @@ use crate::failure::{DONE, Failure};
 use crate::hosts;
 use crate::interrupt::{Interrupt, Woken};
 use crate::options::{HOST, JSON};
-use crate::output::{Output, line, pad};
+use crate::output::{Output, json_line, line, pad};
 use crate::selection::{Target, all, scan_dir, select};
 use crate::times::{local, rfc3339};
 use crate::view::{Found, View};
@@ -129,7 +129,7 @@ impl Follower {
             let mut object = view.json();
             object.insert("event".to_owned(), event.into());
             object.insert("at".to_owned(), rfc3339(now).into());
-            line(&Value::Object(object).to_string());
+            json_line(&Value::Object(object));
             return;
         }
         let word = self.output.paint(Some(view.colour()), &pad(view.word(), 12));

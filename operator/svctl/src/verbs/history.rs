@@ -5,7 +5,7 @@ use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, reason, warn};
 use crate::logs::time_argument;
 use crate::options::{JSON, SINCE};
-use crate::output::{Colour, line, pad, wrap};
+use crate::output::{Colour, json_line, line, pad, wrap};
 use crate::selection::{Target, named};
 use crate::times::local;
 use crate::view::SCHEMA;
@@ -50,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         }
     }
     if arguments.has(&JSON) {
-        line(&json!({"schema": SCHEMA, "services": objects}).to_string());
+        json_line(&json!({"schema": SCHEMA, "services": objects}));
     }
     Ok(code)
 }

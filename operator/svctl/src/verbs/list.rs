@@ -4,7 +4,7 @@ use crate::command_line::Arguments;
 use crate::failure::{DONE, Failure};
 use crate::hosts;
 use crate::options::{DOWN, FAILED, HOST, JSON, LONG};
-use crate::output::{Colour, line, lines, pad};
+use crate::output::{Colour, json_line, line, lines, pad};
 use crate::selection::{named_or_all, scan_dir};
 use crate::times::age;
 use crate::usage::{usage_members, usage_words};
@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let table = arguments.has(&LONG).then(|| ProcessTable::read().unwrap_or_default());
     if arguments.has(&JSON) {
         let services: Vec<Value> = views.iter().map(|view| object(view, table.as_ref())).collect();
-        line(&json!({"schema": SCHEMA, "services": services}).to_string());
+        json_line(&json!({"schema": SCHEMA, "services": services}));
         return Ok(DONE);
     }
     if arguments.output.terminal {

@@ -6,7 +6,7 @@ use crate::command_line::Arguments;
 use crate::failure::{DONE, Failure, NOT_UP, UNKNOWN};
 use crate::hosts;
 use crate::options::{HOST, JSON, LINES};
-use crate::output::{Colour, Output, escape, fold, line, lines, pad};
+use crate::output::{Colour, Output, escape, fold, json_line, line, lines, pad};
 use crate::selection::{Target, all, named, scan_dir};
 use crate::times::{age, local, rfc3339, short};
 use crate::usage::{bytes, processes, usage_members};
@@ -37,7 +37,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let views: Vec<View> = targets.iter().map(View::read).collect();
     if arguments.has(&JSON) {
         let services: Vec<Value> = views.iter().map(|view| screen.json(view)).collect();
-        line(&json!({"schema": SCHEMA, "services": services}).to_string());
+        json_line(&json!({"schema": SCHEMA, "services": services}));
     } else {
         for (number, view) in views.iter().enumerate() {
             if number > 0 {

@@ -4,7 +4,7 @@ use crate::change_words::{last_request, requested_by};
 use crate::command_line::Arguments;
 use crate::failure::{DONE, Failure};
 use crate::options::JSON;
-use crate::output::{Colour, Output, escape, fold, line, lines, wrap};
+use crate::output::{Colour, Output, escape, fold, json_line, line, lines, wrap};
 use crate::selection::{Target, named, scan_dir};
 use crate::times::{age, local, short};
 use crate::verbs::doctor::{self, finding::Finding};
@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         })
     };
     let objects: Vec<_> = targets.iter().map(object).collect();
-    line(&json!({"schema": SCHEMA, "services": objects}).to_string());
+    json_line(&json!({"schema": SCHEMA, "services": objects}));
     Ok(DONE)
 }
 

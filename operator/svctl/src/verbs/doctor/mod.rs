@@ -21,7 +21,7 @@ use crate::command_line::Arguments;
 use crate::failure::{DONE, Failure};
 use crate::hosts;
 use crate::options::{HOST, JSON};
-use crate::output::{Colour, Output, capital, escape, line, lines, wrap};
+use crate::output::{Colour, Output, capital, escape, json_line, line, lines, wrap};
 use crate::selection::{Target, all, scan_dir, select};
 use crate::view::SCHEMA;
 use examination::{Examination, Subject};
@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     };
     if arguments.has(&JSON) {
         let findings: Vec<Value> = findings.iter().map(object).collect();
-        line(&json!({"schema": SCHEMA, "findings": findings}).to_string());
+        json_line(&json!({"schema": SCHEMA, "findings": findings}));
     } else {
         findings.iter().for_each(|finding| lines(&shown(arguments.output, finding)));
         line(&summary(&findings, &targets));

@@ -11,8 +11,8 @@ use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd};
 use core::ffi::CStr;
 use linux_raw_sys::net as nr;
 use rustix::net::{
-    AddressFamily, RecvFlags, SocketAddrUnix, SocketFlags, SocketType, bind, recv, socket_with,
-    sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType, bind, recv,
+    sendto, socket_with, sockopt,
 };
 
 /// The size of the kernel's words in a control message.
@@ -120,6 +120,23 @@ impl From<NotifySocket> for OwnedFd {
     }
 }
 
+/// Sends a message to the socket that the value of `NOTIFY_SOCKET` names: a path, or an abstract name
+/// after `@`. Does not wait.
+///
+/// # Errors
+/// EAGAIN: the socket has no room now. EINVAL: an address of another kind. ECONNREFUSED, ENOENT: there
+/// is no such socket.
+pub fn send(variable: &CStr, message: &[u8]) -> Result<()> {
+    let to = match variable.to_bytes() {
+        [b'/', ..] => SocketAddrUnix::new(variable)?,
+        [b'@', name @ ..] => SocketAddrUnix::new_abstract_name(name)?,
+        _ => return Err(Errno::INVAL),
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
+    rustix::io::retry_on_intr(|| sendto(&socket, message, SendFlags::NOSIGNAL, &to)).map(drop)
+}
+
 /// In a process of its own, which must exit afterwards: takes the next message and its descriptors
 /// out of `socket`, and writes a byte to `report` when it is out. The exit closes the descriptors, and
 /// can wait.
@@ -177,7 +194,7 @@ mod tests {
     use core::mem::MaybeUninit;
     use core::time::Duration;
     use rustix::io::{FdFlags, IoSlice, fcntl_getfd};
-    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg_addr};
+    use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, sendmsg_addr};
     use std::string::String;
     use std::vec::Vec;
 
@@ -185,7 +202,7 @@ mod tests {
         std::format!("daemontools/{}/{test}", std::process::id())
     }
 
-    fn send(name: &str, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
+    fn send_with(name: &str, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) {
         let flags = SocketFlags::CLOEXEC;
         let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None).unwrap();
         let mut space = [MaybeUninit::uninit(); 2048];
@@ -199,15 +216,35 @@ mod tests {
     }
 
     #[test]
+    fn the_variable_names_a_path_or_an_abstract_name() {
+        let variable = |text: &str| alloc::ffi::CString::new(text).unwrap();
+        let name = name("variable");
+        let socket = NotifySocket::new_abstract(name.as_bytes()).unwrap();
+        let to = variable(&std::format!("@{name}"));
+        crate::notify::send(&to, b"READY=1").unwrap();
+        let mut room = [0; 8];
+        assert_eq!(socket.peek(&mut room).unwrap().sender, Some(crate::process::id()));
+        assert_eq!(&room, b"READY=1\0");
+        // A full socket gives an error, and the caller goes on.
+        let full = (0..100_000).find_map(|_| crate::notify::send(&to, b"STATUS=x").err());
+        assert_eq!(full, Some(Errno::AGAIN));
+        drop(socket);
+        assert_eq!(crate::notify::send(&to, b"READY=1"), Err(Errno::CONNREFUSED));
+        assert_eq!(crate::notify::send(&variable("/nonexistent/x"), b"READY=1"), Err(Errno::NOENT));
+        assert_eq!(crate::notify::send(&variable("vsock:1:2"), b"READY=1"), Err(Errno::INVAL));
+        assert_eq!(crate::notify::send(c"", b"READY=1"), Err(Errno::INVAL));
+    }
+
+    #[test]
     fn a_message_names_its_sender() {
         let name = name("sender");
         let socket = NotifySocket::new_abstract(name.as_bytes()).unwrap();
         assert_eq!(fcntl_getfd(socket.fd()), Ok(FdFlags::CLOEXEC));
         let mut room = [0; 8];
         assert!(socket.peek(&mut room).is_none());
-        send(&name, b"READY=1", &[]);
-        send(&name, b"STATUS=too long", &[]);
-        send(&name, b"", &[]);
+        send_with(&name, b"READY=1", &[]);
+        send_with(&name, b"STATUS=too long", &[]);
+        send_with(&name, b"", &[]);
         assert_eq!(poll::readable([socket.fd()], Some(Duration::ZERO)), [true]);
 
         let mut receive = |socket: &NotifySocket| {
@@ -270,7 +307,7 @@ mod tests {
         let name = name("barrier");
         let socket = NotifySocket::new_abstract(name.as_bytes()).unwrap();
         let (barrier, other_end) = fd::pipe().unwrap();
-        send(&name, b"BARRIER=1", &[other_end.as_fd()]);
+        send_with(&name, b"BARRIER=1", &[other_end.as_fd()]);
         drop(other_end);
         let waits = || !poll::hung_up(barrier.as_fd(), Duration::ZERO);
         for _ in 0..2 {
@@ -290,7 +327,7 @@ mod tests {
         for count in [1, 2, 4, 5, 8, 100, 253] {
             let (read_end, write_end) = fd::pipe().unwrap();
             let copies = std::vec![write_end.as_fd(); count];
-            send(&name, b"FDSTORE=1", &copies);
+            send_with(&name, b"FDSTORE=1", &copies);
             drop(copies);
             drop(write_end);
             assert!(socket.peek(&mut [0; 64]).unwrap().has_descriptors);
@@ -300,7 +337,7 @@ mod tests {
         }
         // A message that is never received.
         let (read_end, write_end) = fd::pipe().unwrap();
-        send(&name, b"FDSTORE=1", &[write_end.as_fd()]);
+        send_with(&name, b"FDSTORE=1", &[write_end.as_fd()]);
         drop(write_end);
         drop(socket);
         assert!(poll::hung_up(read_end.as_fd(), PATIENCE));
@@ -324,7 +361,7 @@ mod tests {
         let name = name("one");
         let socket = NotifySocket::new_abstract(name.as_bytes()).unwrap();
         assert_eq!(NotifySocket::new_abstract(name.as_bytes()).err(), Some(Errno::ADDRINUSE));
-        send(&name, b"READY=1", &[]);
+        send_with(&name, b"READY=1", &[]);
         let resumed = NotifySocket::resume(socket.fd().try_clone_to_owned().unwrap());
         drop(socket);
         let mut room = [0; 64];

@@ -100,9 +100,14 @@ impl Environment {
         })
     }
 
+    /// The entries, in the form `name=value`.
+    pub(crate) fn entries(&self) -> impl Iterator<Item = &CStr> {
+        self.entries.iter().map(AsRef::as_ref)
+    }
+
     /// The entries as an argument of exec.
     pub(crate) fn strings(&self) -> Strings<'_> {
-        Strings::of(self.entries.iter().map(AsRef::as_ref))
+        Strings::of(self.entries())
     }
 
     /// Applies an environment directory; the names of the variables begin with `prefix`.

@@ -23,7 +23,7 @@ impl Scanner {
             let name = [slot.name(), suffix(role)].concat();
             self.end_with(&[b"essential service ", &name], how);
         }
-        self.messages.make_room();
+        self.prepare_stop();
         self.step(RosterEvent::EndedForGood(pid));
     }
 

@@ -18,10 +18,12 @@ mod main_command;
 mod message_pipe;
 mod orphans;
 mod own_logger;
+mod readiness_pipe;
 mod run_command;
 mod scan;
 mod scan_dir;
 mod scanner;
+mod service_manager;
 mod services_ready;
 mod start_supervise;
 mod stop_signals;
@@ -43,6 +45,7 @@ use daemontools_core::text::getopt::Opt;
 use daemontools_sys::{fd, process};
 use inherited::Inherited;
 use main_command::MainCommand;
+use readiness_pipe::ReadinessPipe;
 use scanner::Scanner;
 
 /// Exit code: 0 after TERM, that of an essential service, 100 for bad usage, 111 when the directory cannot
@@ -83,6 +86,7 @@ pub(crate) fn main() -> i32 {
         return upgrade_request::ask(scan_dir);
     }
 
+    let ready = ReadinessPipe::take();
     let handover = upgrade::handed_over();
     let inherited = handover.map(Inherited::take).unwrap_or_default();
     fd::fill_missing(fd::Missing::NullForChildren);
@@ -91,7 +95,7 @@ pub(crate) fn main() -> i32 {
     if let Some(timeout) = stop_timeout.or(is_init.then_some(last_signal::STOP_TIMEOUT)) {
         roster.set_stop_timeout(timeout);
     }
-    match Scanner::begin(roster, scan_dir, log_service, command, inherited) {
+    match Scanner::begin(roster, scan_dir, log_service, command, inherited, ready) {
         Ok(mut scanner) => {
             scanner.run();
             scanner.exit_code.unwrap_or(0).into()

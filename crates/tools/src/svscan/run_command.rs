@@ -2,6 +2,7 @@
 
 use super::main_command::{FOR_COMMAND, HARMLESS, HEAD_START, MainCommand};
 use super::scanner::Scanner;
+use super::service_manager;
 use super::services_ready;
 use crate::common::clock::instant;
 use crate::common::diag;
@@ -74,6 +75,7 @@ impl Scanner {
         if let Some(start) = kept.as_ref().map(OwnedFd::as_fd).or(start) {
             let _ = fs::fchdir(start);
         }
+        while process::take_env(service_manager::VARIABLE).is_some() {}
         unsent::finish();
         chain::run("svscan", command.first)
     }
@@ -139,7 +141,7 @@ impl Scanner {
         command.kill_due = None;
         let name = command.name();
         self.end_with(&[b"command ", name], how);
-        self.messages.make_room();
+        self.prepare_stop();
         self.step(RosterEvent::Stop);
         true
     }

@@ -7,8 +7,10 @@ use super::log_pipes::{LogPipes, Unread};
 use super::main_command::{FORWARDED, MainCommand};
 use super::message_pipe::MessagePipe;
 use super::orphans::Orphans;
+use super::readiness_pipe::ReadinessPipe;
 use super::scan::Scan;
 use super::scan_dir::{ScanDir, ServiceDir, suffix};
+use super::service_manager::{Report, ServiceManager};
 use super::stop_signals;
 use super::unsent_signals::UnsentSignals;
 use super::upgrade_request;
@@ -46,6 +48,9 @@ pub(super) struct Scanner {
     pub(super) effects: Vec<RosterEffect>,
     pub(super) pipes: LogPipes,
     pub(super) messages: MessagePipe,
+    manager: ServiceManager,
+    /// To svscanboot, which reports to the service manager.
+    ready: ReadinessPipe,
     pub(super) adopted: AdoptedSupervises,
     orphans: Orphans,
     unsent: UnsentSignals,
@@ -84,6 +89,7 @@ impl Scanner {
         log_service: Option<&CStr>,
         command: Option<MainCommand>,
         inherited: Inherited,
+        ready: ReadinessPipe,
     ) -> core::result::Result<Self, i32> {
         let shown = scan_dir.map_or(&b"."[..], CStr::to_bytes);
         let mut others = [signal::HUP, signal::USR2].to_vec();
@@ -115,6 +121,8 @@ impl Scanner {
             effects: Vec::new(),
             pipes: LogPipes::new(),
             messages,
+            manager: ServiceManager::of_environment(),
+            ready,
             adopted: AdoptedSupervises::new(),
             orphans: Orphans::new(),
             unsent: UnsentSignals::new(),
@@ -181,6 +189,7 @@ impl Scanner {
                 self.take_changes();
             }
             self.send_again();
+            self.manager.send_due();
             self.kill_late_command();
             self.step_end();
             self.step(RosterEvent::Tick);
@@ -192,7 +201,8 @@ impl Scanner {
         let scan = (!self.roster.is_stopping()).then_some(self.scan.next());
         let command = self.command_deadline();
         let due = self.roster.deadline().into_iter().chain(scan).chain(self.unsent.due());
-        let due = due.chain(command).chain(self.end_deadline()).min();
+        let due = due.chain(command).chain(self.end_deadline());
+        let due = due.chain(self.manager.due()).min();
         due.map(|due| due.duration_since(instant()))
     }
 
@@ -224,7 +234,7 @@ impl Scanner {
         }
         self.reap();
         if stop {
-            self.messages.make_room();
+            self.prepare_stop();
             self.step(RosterEvent::Stop);
         }
         self.upgrade_due |= upgrade;
@@ -234,6 +244,12 @@ impl Scanner {
         {
             upgrade_request::answer(&answer, "");
         }
+    }
+
+    /// Comes before the event that stops everything.
+    pub(super) fn prepare_stop(&mut self) {
+        self.messages.make_room();
+        self.manager.report(Report::Stopping);
     }
 
     fn reap(&mut self) {
@@ -324,6 +340,8 @@ impl Scanner {
             self.scan.forget_unseen();
             self.roster.end_scan(instant(), &mut self.effects);
             self.perform();
+            self.ready.report();
+            self.manager.report(Report::Ready);
         }
         self.scan.end(read);
     }

@@ -3,6 +3,7 @@
 use super::log_pipes::{Ends, LogPipe};
 use super::scan_dir::{ServiceDir, suffix};
 use super::scanner::Scanner;
+use super::service_manager;
 use crate::common::clock::instant;
 use crate::common::diag::{self, TEMPORARY};
 use crate::loaders::chain::exec;
@@ -230,7 +231,7 @@ impl Scanner {
             lock: self.dir.lock(),
         };
         let lock_variable = descriptors.lock.map(startup_lock::variable);
-        let mut environment: Vec<&CStr> = process::environ().collect();
+        let mut environment: Vec<&CStr> = service_manager::environment_of_services().collect();
         environment.extend(lock_variable.as_deref());
         let environment = Strings::of(environment);
 

@@ -8,6 +8,8 @@ use super::boot_leftovers;
 use super::boot_log::BootLog;
 use super::boot_takeover::LeftSvscan;
 use super::boot_title::{TITLE_LENGTH, Title};
+use super::readiness_pipe;
+use super::service_manager::{Report, ServiceManager};
 use super::stop_signals;
 use crate::common::children::ended;
 use crate::common::clock::instant;
@@ -166,6 +168,9 @@ struct Boot {
     /// The running svscan of a killed svscanboot. It is in the place of the child.
     left: Option<LeftSvscan>,
     readproctitle: Child,
+    manager: ServiceManager,
+    /// Until svscan is ready, if a service manager waits for that.
+    readiness: Option<(OwnedFd, OwnedFd)>,
     /// A stop signal has come.
     stopping: bool,
 }
@@ -184,6 +189,8 @@ impl Boot {
         fd::set_blocking(messages.0.as_fd(), false)?;
         // Tells svscan, and other svscanboots, that this one reads the pipe. A new pipe has no lock.
         let _ = lock::try_lock(messages.0.as_fd());
+        let manager = ServiceManager::of_environment();
+        let readiness = manager.exists().then(fd::pipe).transpose()?;
         Ok(Self {
             scan_dir,
             svscan_options,
@@ -196,6 +203,8 @@ impl Boot {
             svscan: Child::NEW,
             left: None,
             readproctitle: Child::NEW,
+            manager,
+            readiness,
             stopping: false,
         })
     }
@@ -227,6 +236,7 @@ impl Boot {
         let text = [b"svscanboot: info: taking over svscan, pid ", pid.as_bytes(), b"\n"].concat();
         self.left = Some(left);
         self.copy(&text);
+        self.report_ready();
     }
 
     fn run(&mut self) -> i32 {
@@ -249,8 +259,9 @@ impl Boot {
                 Some(self.signals.fd()),
                 (!is_blocked).then_some(self.messages.0.as_fd()),
                 self.left.as_ref().map(|left| left.process.fd()),
+                self.readiness.as_ref().map(|(read_end, _)| read_end.as_fd()),
             ];
-            let [signalled, written, ended] = poll::readable_if(events, self.timeout());
+            let [signalled, written, ended, ready] = poll::readable_if(events, self.timeout());
             if is_blocked {
                 self.log.retry();
             } else if written {
@@ -264,6 +275,18 @@ impl Boot {
             if ended {
                 self.take_left_end();
             }
+            if ready {
+                self.report_ready();
+            }
+            self.manager.send_due();
+        }
+    }
+
+    /// svscan has read the scan directory, or was taken over at work.
+    fn report_ready(&mut self) {
+        self.readiness = None;
+        if !self.stopping {
+            self.manager.report(Report::Ready);
         }
     }
 
@@ -273,7 +296,7 @@ impl Boot {
         let starts = children.filter(|child| child.pid.is_none()).map(|child| child.due);
         let title = self.title.is_waiting().then(|| instant() + TITLE_INTERVAL);
         let log = self.is_blocked().then(|| instant() + LOG_INTERVAL);
-        let due = starts.chain(title).chain(log).min();
+        let due = starts.chain(title).chain(log).chain(self.manager.due()).min();
         due.map(|due| due.duration_since(instant()))
     }
 
@@ -319,7 +342,10 @@ impl Boot {
         for signal in signals {
             let is_stop = stop_signals::is_stop(signal);
             if is_stop || signal == signal::HUP {
-                self.stopping |= is_stop;
+                if is_stop {
+                    self.stopping = true;
+                    self.manager.report(Report::Stopping);
+                }
                 if let Some(left) = &self.left {
                     let _ = left.process.signal(signal);
                 } else if let Some(svscan) = self.svscan.pid {
@@ -367,6 +393,12 @@ impl Boot {
     /// Starts a program with this input. Both its outputs go to `output`.
     fn start(&self, args: &[&CStr], input: BorrowedFd<'_>, output: BorrowedFd<'_>) -> Result<Pid> {
         let program = args.first().copied().unwrap_or_default();
+        // Only svscan inherits the pipe: readproctitle gets no variable, and closes it at its exec.
+        let ready = self.readiness.as_ref().filter(|_| program == c"svscan");
+        let ready = ready.map(|(_, write_end)| write_end.as_fd());
+        let variable = ready.map(readiness_pipe::variable);
+        let environment = self.environment.entries().chain(variable.as_deref());
+        let environment = Strings::of(environment);
         let mut child = || {
             let connected = fd::replace(fd::stdin(), input)
                 .and_then(|()| fd::replace(fd::stdout(), output))
@@ -374,14 +406,12 @@ impl Boot {
             if connected.is_err() {
                 return TEMPORARY;
             }
+            if let Some(ready) = ready {
+                fd::set_inherited(ready, true);
+            }
             self.signals.restore_mask();
             let path = self.environment.get(b"PATH");
-            let error = exec(
-                program,
-                &Strings::of(args.iter().copied()),
-                &self.environment.strings(),
-                path,
-            );
+            let error = exec(program, &Strings::of(args.iter().copied()), &environment, path);
             diag::fatal("svscanboot", &[b"unable to run ", program.to_bytes()], error)
         };
         process::spawn(&mut child)

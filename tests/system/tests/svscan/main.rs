@@ -4,6 +4,7 @@ mod failures;
 mod loggers;
 mod renames;
 mod scan_directory;
+mod service_manager;
 mod stop;
 
 use harness::{Cmd, Process, Tree, wait_until};

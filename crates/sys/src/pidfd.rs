@@ -52,8 +52,16 @@ impl Handle {
     /// # Errors
     /// ESRCH: it has ended and was reaped. EPERM: not permitted. EAGAIN: too many pending signals.
     pub fn signal_with_value(&self, signal: i32, value: i32) -> Result<()> {
+        self.signal_with_values(signal, [value, 0])
+    }
+
+    /// The same with two numbers, which take the place of the pointer that sigqueue(3) can send.
+    ///
+    /// # Errors
+    /// As for [`Handle::signal_with_value`].
+    pub fn signal_with_values(&self, signal: i32, values: [i32; 2]) -> Result<()> {
         let uid = rustix::process::getuid().as_raw();
-        let info = QueuedSignal::new(signal, value, process::id().get(), uid);
+        let info = QueuedSignal::new(signal, values, process::id().get(), uid);
         kernel::queue_signal(self.fd(), signal, &info)
     }
 

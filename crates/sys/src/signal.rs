@@ -51,6 +51,9 @@ signals! {
 /// convention, a request to an init to power off.
 pub const RTMIN_3: i32 = 37;
 
+/// The next real-time signal, counted in the same way.
+pub const RTMIN_4: i32 = 38;
+
 const fn bit(signal: i32) -> u64 {
     1 << (signal - 1)
 }
@@ -70,6 +73,8 @@ pub struct ReceivedSignal {
     pub sender: Option<Pid>,
     /// The value that sigqueue(3) sent with it.
     pub value: Option<i32>,
+    /// The number behind that value, if the sender has sent two.
+    pub second_value: Option<i32>,
 }
 
 /// The signals that this process receives as events. They are blocked; a child restores the
@@ -130,29 +135,16 @@ impl Signals {
 
     /// The same, with the sender and the value of each.
     pub fn received(&self) -> impl Iterator<Item = ReceivedSignal> {
-        core::iter::from_fn(|| self.next_pending())
+        core::iter::from_fn(|| next_pending(self.fd.as_fd()))
     }
 
-    fn next_pending(&self) -> Option<ReceivedSignal> {
-        // struct signalfd_siginfo: 128 bytes. The first four are the number; those from 8 on the code,
-        // from 12 on the sender, from 44 on the value.
-        let mut info = [MaybeUninit::<u8>::uninit(); 128];
-        loop {
-            match rustix::io::read(&self.fd, &mut info) {
-                Ok((info, _)) => {
-                    let number =
-                        |at| info.get(at..)?.first_chunk().copied().map(i32::from_ne_bytes);
-                    let is_queued = number(8) == Some(SI_QUEUE);
-                    return Some(ReceivedSignal {
-                        signal: number(0)?,
-                        sender: number(12).and_then(Pid::new),
-                        value: number(44).filter(|_| is_queued),
-                    });
-                }
-                Err(Errno::INTR) => {}
-                Err(_) => return None,
-            }
-        }
+    /// Waits until one signal comes, and takes it. The others stay pending. The signal has to be one of
+    /// those that this process receives as events.
+    pub fn wait_for(&self, signal: i32, timeout: Duration) -> Option<ReceivedSignal> {
+        let set = bit(signal);
+        let fd = kernel::signalfd(set, nr::O_CLOEXEC | nr::O_NONBLOCK).ok()?;
+        let _ = poll::readable([fd.as_fd()], Some(timeout));
+        next_pending(fd.as_fd())
     }
 
     /// In a child before exec: restores the inherited mask of blocked signals.
@@ -172,6 +164,30 @@ impl Signals {
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
+    }
+}
+
+/// Reads a pending signal from a signalfd. Does not wait.
+fn next_pending(fd: BorrowedFd<'_>) -> Option<ReceivedSignal> {
+    // struct signalfd_siginfo: 128 bytes. The first four are the number; those from 8 on the code, from
+    // 12 on the sender, from 44 on the value as a number, from 48 on the same as a pointer, which holds
+    // two numbers.
+    let mut info = [MaybeUninit::<u8>::uninit(); 128];
+    loop {
+        match rustix::io::read(fd, &mut info) {
+            Ok((info, _)) => {
+                let number = |at| info.get(at..)?.first_chunk().copied().map(i32::from_ne_bytes);
+                let is_queued = number(8) == Some(SI_QUEUE);
+                return Some(ReceivedSignal {
+                    signal: number(0)?,
+                    sender: number(12).and_then(Pid::new),
+                    value: number(44).filter(|_| is_queued),
+                    second_value: number(52).filter(|_| is_queued),
+                });
+            }
+            Err(Errno::INTR) => {}
+            Err(_) => return None,
+        }
     }
 }
 

@@ -62,6 +62,17 @@ pub enum RosterEffect {
     Exit,
 }
 
+/// The part of a service directory that may not be complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfinished {
+    /// The service was started with its logger, or stops.
+    Nothing,
+    /// The service was started without a logger.
+    Logger,
+    /// The service is unknown, or was not started under its present names.
+    Everything,
+}
+
 /// A name in the scan directory.
 #[derive(Clone, Copy, Debug)]
 struct Name {
@@ -166,13 +177,17 @@ impl<Id: Ord + Copy> Roster<Id> {
         self.slots.iter().enumerate().filter_map(|(n, slot)| Some((SlotNo(n), slot.as_ref()?)))
     }
 
-    /// Whether the service of a directory is unknown, or has not been started under its present names.
+    /// What of a service directory another program may still be making.
     #[must_use]
-    pub fn is_new(&self, id: Id) -> bool {
-        let slot = self.by_id.get(&id).and_then(|no| self.slot(*no));
-        slot.is_none_or(|slot| {
-            matches!(slot.phase(), SlotPhase::Waiting | SlotPhase::Settling { .. })
-        })
+    pub fn unfinished(&self, id: Id) -> Unfinished {
+        let Some(slot) = self.by_id.get(&id).and_then(|no| self.slot(*no)) else {
+            return Unfinished::Everything;
+        };
+        match slot.phase() {
+            SlotPhase::Waiting | SlotPhase::Settling { .. } => Unfinished::Everything,
+            SlotPhase::Active if !slot.has_logger() => Unfinished::Logger,
+            _ => Unfinished::Nothing,
+        }
     }
 
     /// The service and role of a supervise.

@@ -82,7 +82,7 @@ pub struct Contents {
     /// There is a file `run`.
     pub run: bool,
     /// Time until its name and its files count as complete; `None` when they do. They may still be
-    /// made, one after the other.
+    /// made, one after the other. While the service runs without a logger, that of `log` alone.
     pub quiet_in: Option<Duration>,
 }
 
@@ -136,8 +136,7 @@ pub enum Action {
     CheckInput,
     /// Close the pipe.
     DropPipe,
-    /// Print that the service has got a logger too late: its output goes elsewhere until the next
-    /// start of its supervise.
+    /// Print that the service has got a logger while it runs: it uses that from its next start on.
     ReportLateLog,
     /// Look at its directory again. The answer is
     /// [`RosterEvent::Seen`](super::roster::RosterEvent::Seen),
@@ -177,8 +176,8 @@ pub struct Slot<Id> {
     pub(super) names: usize,
     phase: SlotPhase,
     has_logger: bool,
-    /// There is a `log` without effect, and that was reported.
-    late_log_reported: bool,
+    /// When to look again at a `log` that has appeared while the service runs, and still changes.
+    late_log_due: Option<Instant>,
     /// The logger's supervise has ended before the service at this stop, and was started once more.
     logger_recalled: bool,
     /// It is the logger of svscan's own messages. Such a slot has a logger and no service.
@@ -206,7 +205,7 @@ impl<Id> Slot<Id> {
             names: 1,
             phase,
             has_logger: false,
-            late_log_reported: false,
+            late_log_due: None,
             logger_recalled: false,
             is_own_logger: false,
             processes: ProcessPair::NEW,
@@ -309,7 +308,7 @@ impl<Id> Slot<Id> {
     pub(super) fn deadline(&self) -> Option<Instant> {
         match self.phase {
             SlotPhase::Settling { next, .. } => Some(next),
-            SlotPhase::Active => self.next_start(),
+            SlotPhase::Active => self.next_look(),
             SlotPhase::Unlinked { due } => Some(due),
             SlotPhase::Draining { until } => until,
             SlotPhase::Waiting | SlotPhase::Kept | SlotPhase::Stopping => None,
@@ -383,20 +382,11 @@ impl<Id> Slot<Id> {
     fn step_active(&mut self, event: SlotEvent, context: Context) -> Actions {
         use SlotEvent as E;
         match event {
-            E::Seen(contents) => {
-                // Only while both are absent does no output go elsewhere already.
-                if !self.is_own_logger && self.processes.are_absent() {
-                    self.has_logger = contents.log;
-                }
-                let is_late = contents.log && !self.has_logger;
-                let was_reported = core::mem::replace(&mut self.late_log_reported, is_late);
-                if is_late && !was_reported {
-                    return only(Action::ReportLateLog);
-                }
-                self.start(context.now)
-            }
+            E::Seen(contents) => self.see_active(contents, context.now),
             E::Unsure => {
                 self.processes.delay_starts(context.now);
+                // The next scan looks again.
+                self.late_log_due = None;
                 NOTHING
             }
             E::Unlinked | E::Replaced if context.keep => {
@@ -421,6 +411,25 @@ impl<Id> Slot<Id> {
             // It waits for no other slot, and no check of its pipe is pending.
             E::Released | E::Unread | E::AllRead => NOTHING,
         }
+    }
+
+    /// The look at a service that is to run.
+    fn see_active(&mut self, contents: Contents, now: Instant) -> Actions {
+        self.late_log_due = None;
+        if !self.is_own_logger && self.processes.are_absent() {
+            self.has_logger = contents.log;
+        }
+        if contents.log && !self.has_logger {
+            // The supervise of the service runs, so only that of the logger starts.
+            if let Some(time) = contents.quiet_in {
+                self.late_log_due = Some(now + time);
+                return NOTHING;
+            }
+            self.has_logger = true;
+            let [log, _] = self.start(now);
+            return [Some(Action::ReportLateLog), log];
+        }
+        self.start(now)
     }
 
     /// Unlinked, with the moment of the stop, or kept.
@@ -510,13 +519,14 @@ impl<Id> Slot<Id> {
         )
     }
 
-    /// Looks before a start that is due: the directory may be gone, or have a new logger.
+    /// Looks before a start that is due: the directory may be gone, or have a new logger. Looks again
+    /// at a new logger, too.
     fn restart(&mut self, now: Instant) -> Actions {
         // The own logger may have no name in the scan directory to look at.
         if self.is_own_logger {
             return self.start(now);
         }
-        let is_due = self.next_start().is_some_and(|due| due <= now);
+        let is_due = self.next_look().is_some_and(|due| due <= now);
         if is_due { only(Action::Look) } else { NOTHING }
     }
 
@@ -525,6 +535,11 @@ impl<Id> Slot<Id> {
         let main = if self.is_own_logger { None } else { self.processes.main.due() };
         let log = if self.has_logger { self.processes.log.due() } else { None };
         main.into_iter().chain(log).min()
+    }
+
+    /// The next look at the directory of a service that is to run.
+    fn next_look(&self) -> Option<Instant> {
+        self.next_start().into_iter().chain(self.late_log_due).min()
     }
 
     const fn forget_if_empty(&self) -> Actions {

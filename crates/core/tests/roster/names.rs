@@ -3,12 +3,12 @@
 use crate::KILLED;
 use crate::roster_story::{A, B, BARE, C, CHANGING, EXITED, LOGGED, MINUTE, PLAIN, Story};
 use daemontools_core::Ended;
-use daemontools_core::svscan::roster::RosterEvent;
+use daemontools_core::svscan::roster::{RosterEvent, Unfinished};
 use daemontools_core::svscan::slot::{
     DRAIN_INTERVAL, SETTLE_INTERVAL, SETTLE_TIMEOUT, SlotNo, UNLINK_GRACE,
 };
-use daemontools_core::svscan::supervise_process::NAME_GONE;
 use daemontools_core::svscan::supervise_process::SuperviseRole::{Log, Main};
+use daemontools_core::svscan::supervise_process::{NAME_GONE, QUICK_DEATH};
 use std::time::Duration;
 
 // Names.
@@ -389,19 +389,21 @@ fn with_keep_a_service_whose_start_failed_frees_its_slot() {
 // New directories.
 
 #[test]
-fn a_service_is_new_until_it_starts() {
+fn a_directory_may_be_unfinished_until_its_service_starts() {
     let mut story = Story::new();
-    assert!(story.roster.is_new(A));
+    let of = |story: &Story, id| story.roster.unfinished(id);
+    assert_eq!(of(&story, A), Unfinished::Everything);
     story.seen("a", A, CHANGING);
-    assert!(story.roster.is_new(A));
+    assert_eq!(of(&story, A), Unfinished::Everything);
     story.seen("a", A, PLAIN);
-    assert!(!story.roster.is_new(A) && story.roster.is_new(B));
+    assert_eq!([A, B].map(|id| of(&story, id)), [Unfinished::Logger, Unfinished::Everything]);
     story.spawned(0, Main);
     story.seen("a", B, PLAIN);
-    assert!(story.roster.is_new(B), "it waits for its predecessor");
-    assert!(!story.roster.is_new(A));
+    assert_eq!(of(&story, B), Unfinished::Everything, "it waits for its predecessor");
+    assert_eq!(of(&story, A), Unfinished::Nothing);
     story.ended(0, Main, EXITED);
-    assert!(story.roster.is_new(A), "it is gone");
+    assert_eq!(of(&story, A), Unfinished::Everything, "it is gone");
+    assert_eq!(Story::running().roster.unfinished(A), Unfinished::Nothing);
 }
 
 #[test]
@@ -469,18 +471,62 @@ fn a_settling_directory_that_goes_frees_its_slot() {
 }
 
 #[test]
-fn a_logger_added_later_starts_when_both_are_absent() {
+fn a_logger_added_later_starts_beside_its_service() {
     let mut story = Story::new();
     story.seen("a", A, PLAIN);
     story.spawned(0, Main);
     story.pass(MINUTE);
-    // The service's output goes elsewhere already. svscan says so once for each time that it appears.
-    assert_eq!(story.seen("a", A, LOGGED), "0 report late log");
+    assert_eq!(story.seen("a", A, LOGGED), "0 report late log, 0 spawn log");
+    story.spawned(0, Log);
     assert_eq!(story.seen("a", A, LOGGED), "");
-    assert_eq!(story.seen("a", A, PLAIN), "");
-    assert_eq!(story.seen("a", A, LOGGED), "0 report late log");
     assert_eq!(story.ended(0, Main, KILLED), "0 look");
-    assert_eq!(story.seen("a", A, LOGGED), "0 spawn log, 0 spawn main");
+    assert_eq!(story.seen("a", A, LOGGED), "0 spawn main");
+}
+
+#[test]
+fn a_logger_added_later_starts_when_its_directory_is_quiet() {
+    let mut story = Story::new();
+    story.seen("a", A, PLAIN);
+    story.spawned(0, Main);
+    story.pass(MINUTE);
+    assert_eq!(story.seen("a", A, CHANGING), "");
+    assert_eq!(story.due_in(), CHANGING.quiet_in);
+    assert_eq!(story.tick(Duration::from_millis(700)), "0 look");
+    assert_eq!(story.unsure("a"), "");
+    assert_eq!(story.due_in(), None, "the next scan looks again");
+    assert_eq!(story.seen("a", A, CHANGING), "");
+    assert_eq!(story.tick(Duration::from_millis(700)), "0 look");
+    assert_eq!(story.seen("a", A, PLAIN), "", "it was removed again");
+    assert_eq!(story.due_in(), None);
+    story.pass(MINUTE);
+    assert_eq!(story.seen("a", A, CHANGING), "");
+    assert_eq!(story.tick(Duration::from_millis(700)), "0 look");
+    assert_eq!(story.seen("a", A, LOGGED), "0 report late log, 0 spawn log");
+}
+
+#[test]
+fn a_logger_added_later_whose_start_fails_is_started_again() {
+    let mut story = Story::new();
+    story.seen("a", A, PLAIN);
+    story.spawned(0, Main);
+    story.pass(MINUTE);
+    story.seen("a", A, LOGGED);
+    assert_eq!(story.failed(0, Log), "");
+    assert_eq!(story.tick(QUICK_DEATH), "0 look");
+    assert_eq!(story.seen("a", A, LOGGED), "0 spawn log");
+}
+
+#[test]
+fn a_logger_added_later_drains_after_its_service() {
+    let mut story = Story::new();
+    story.seen("a", A, PLAIN);
+    story.spawned(0, Main);
+    story.pass(MINUTE);
+    story.seen("a", A, LOGGED);
+    story.spawned(0, Log);
+    assert_eq!(story.stop(), "0 terminate main");
+    assert_eq!(story.ended(0, Main, EXITED), "0 finish log, 0 end input");
+    assert_eq!(story.ended(0, Log, EXITED), "0 forget, exit");
 }
 
 #[test]

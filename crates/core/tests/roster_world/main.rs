@@ -73,7 +73,7 @@ proptest! {
         let linked: BTreeSet<u32> = world.links.values().copied().collect();
         for &dir in &linked {
             prop_assert_eq!(world.count(dir, SuperviseRole::Main), 1, "directory {}", dir);
-            if kind.orderly && world.dirs[&dir].log {
+            if world.dirs[&dir].log {
                 prop_assert_eq!(world.count(dir, SuperviseRole::Log), 1, "logger of {}", dir);
             }
         }

@@ -12,16 +12,16 @@ pub(crate) struct QueuedSignal {
     padding: i32,
     pid: i32,
     uid: u32,
-    /// `sival_int`
-    value: i32,
-    rest: [i32; 25],
+    /// `sigval`: two numbers, of which `sival_int` is the first.
+    values: [i32; 2],
+    rest: [i32; 24],
 }
 
 impl QueuedSignal {
     /// The information that sigqueue(3) sends.
-    pub(crate) const fn new(signal: i32, value: i32, pid: i32, uid: u32) -> Self {
+    pub(crate) const fn new(signal: i32, values: [i32; 2], pid: i32, uid: u32) -> Self {
         let code = SI_QUEUE;
-        Self { signal, errno: 0, code, padding: 0, pid, uid, value, rest: [0; 25] }
+        Self { signal, errno: 0, code, padding: 0, pid, uid, values, rest: [0; 24] }
     }
 }
 

@@ -19,7 +19,7 @@ pub use group::{
     signal_all, take_foreground,
 };
 pub(crate) use pid::rustix_pid;
-pub use pid::{Pid, id};
+pub use pid::{Pid, id, parent};
 pub use spawn::{Forked, end_with_parent, fork, spawn, spawn_with_fds_up_to};
 pub use wait::{
     ExitStatus, become_subreaper, has_children, is_child, reap, resign_as_subreaper, wait_for,

@@ -12,6 +12,12 @@ pub fn id() -> Pid {
     rustix::process::getpid().as_raw_nonzero()
 }
 
+/// The id of the parent process; `None` if that is outside the PID namespace.
+#[must_use]
+pub fn parent() -> Option<Pid> {
+    rustix::process::getppid().map(rustix::process::Pid::as_raw_nonzero)
+}
+
 /// Converts an id to that of `rustix`.
 ///
 /// # Errors

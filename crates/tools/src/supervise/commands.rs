@@ -1,8 +1,10 @@
 //! The input of supervise: signals, and commands from the FIFO `control`.
 
+use super::log_pipe;
 use super::supervised::Role;
 use super::supervisor::Supervisor;
 use crate::common::clock::instant;
+use crate::survive::log_pipe_offer;
 use core::time::Duration;
 use daemontools_core::state_dir::control::{Command, Decoder, Scope, Signal, Target};
 use daemontools_core::state_dir::history::Trigger;
@@ -18,7 +20,8 @@ impl Supervisor {
         let mut commands = [None; 2];
         let mut upgrade = false;
         let history = &mut self.performer.history;
-        for signal in self.performer.signals.pending() {
+        for received in self.performer.signals.received() {
+            let signal = received.signal;
             match signal {
                 signal::TERM | signal::INT => commands = [Some(Command::Down), Some(Command::Exit)],
                 // svscan sends USR1 to the supervisor of a logger that is about to read its end of
@@ -31,6 +34,10 @@ impl Supervisor {
                 }
                 signal::USR2 => {
                     upgrade = true;
+                    continue;
+                }
+                log_pipe_offer::SIGNAL => {
+                    log_pipe::take(self.performer.dir, &received);
                     continue;
                 }
                 _ => continue,

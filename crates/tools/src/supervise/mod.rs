@@ -19,6 +19,7 @@ mod helpers;
 mod history;
 mod leave;
 mod live_upgrade;
+mod log_pipe;
 mod notify_address;
 mod observe;
 mod outside;

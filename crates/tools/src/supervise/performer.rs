@@ -46,6 +46,8 @@ pub(super) struct Performer {
     /// The last printed reason why the service is not started.
     pub(super) printed_refusal: Vec<u8>,
     pub(super) lookalikes: Lookalikes,
+    /// The service directory had a directory `log` before.
+    pub(super) has_log_dir: bool,
     pub(super) report_limit: ReportLimit,
     pub(super) history: History,
 }

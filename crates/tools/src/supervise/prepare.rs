@@ -28,7 +28,10 @@ impl Performer {
     /// Reads the options before a start of the service, and opens what they ask for.
     #[inline(never)]
     fn prepare_service(&mut self) -> Event {
-        match service_config::read(self.dir, &mut self.lookalikes) {
+        let mut has_log_dir = false;
+        let config = service_config::read(self.dir, &mut self.lookalikes, &mut has_log_dir);
+        self.note_log_dir(has_log_dir);
+        match config {
             Ok(None) => {
                 self.printed_refusal.clear();
                 // The option files were removed.

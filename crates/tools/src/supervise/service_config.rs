@@ -99,14 +99,16 @@ impl ConfigError {
 }
 
 /// Reads the configuration of the current directory, which messages call `shown`; `None` for a service
-/// without options.
+/// without options. Tells whether there is a directory `log`, or a link.
 pub(super) fn read(
     shown: &CStr,
     lookalikes: &mut Lookalikes,
+    has_log_dir: &mut bool,
 ) -> Result<Option<Box<ServiceConfig>>, ConfigError> {
     let mut names = DirectoryNames::default();
     let listed = dir::entries_here(|name, kind| {
         let name = name.to_bytes();
+        *has_log_dir |= name == b"log" && kind != EntryKind::File;
         if !names.note(name) && kind != EntryKind::Dir {
             lookalikes.note(shown, name);
         }

@@ -11,6 +11,7 @@ use super::state_files::{InheritedFiles, LockedStateDir};
 use super::supervised::{Role, Supervised};
 use super::supervisor::Supervisor;
 use crate::common::diag;
+use crate::survive::log_pipe_offer;
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
@@ -23,8 +24,15 @@ use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs};
 
 /// The signals that supervise reads from a descriptor.
-const SIGNALS: [i32; 6] =
-    [signal::TERM, signal::INT, signal::HUP, signal::QUIT, signal::USR1, signal::USR2];
+const SIGNALS: [i32; 7] = [
+    signal::TERM,
+    signal::INT,
+    signal::HUP,
+    signal::QUIT,
+    signal::USR1,
+    signal::USR2,
+    log_pipe_offer::SIGNAL,
+];
 
 impl Supervisor {
     /// Enters the service directory, locks it and finds out about an earlier supervisor. On failure
@@ -82,6 +90,7 @@ impl Supervisor {
                 status_failed: false,
                 printed_refusal: Vec::new(),
                 lookalikes: Lookalikes::default(),
+                has_log_dir: false,
                 report_limit: ReportLimit::default(),
                 history,
             },
@@ -125,7 +134,7 @@ impl Performer {
     /// them.
     #[inline(never)]
     fn read_first_options(&mut self, saved: SavedRuntime, handover: Option<&Handover>) {
-        match service_config::read(self.dir, &mut self.lookalikes) {
+        match service_config::read(self.dir, &mut self.lookalikes, &mut self.has_log_dir) {
             Ok(None) => self.files.remove_state(),
             Ok(Some(config)) => {
                 let machine = &mut self.service.machine;

@@ -3,6 +3,7 @@
 
 pub(crate) mod adoption;
 pub(crate) mod lock_holder;
+pub(crate) mod log_pipe_offer;
 pub(crate) mod process_record;
 pub(crate) mod process_user;
 pub(crate) mod standing;

@@ -12,6 +12,7 @@ mod essential;
 mod inherited;
 mod last_processes;
 mod last_signal;
+mod late_logger;
 mod late_services;
 mod log_pipes;
 mod main_command;

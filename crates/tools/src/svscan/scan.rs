@@ -9,7 +9,7 @@ use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use core::ffi::CStr;
 use core::time::Duration;
-use daemontools_core::svscan::roster::RosterEvent;
+use daemontools_core::svscan::roster::{RosterEvent, Unfinished};
 use daemontools_core::svscan::slot::Contents;
 use daemontools_core::time::Instant;
 use daemontools_sys::fs::{self, DirId};
@@ -119,19 +119,19 @@ impl Scan {
         }
     }
 
-    /// Looks at a name, and says what the roster needs to know. `is_new` tells whether the service of a
-    /// directory has not been started: only then it matters whether the directory is complete.
+    /// Looks at a name, and says what the roster needs to know. `unfinished` tells which part of a
+    /// directory has not been used: only there it matters whether the files are complete.
     pub(super) fn look<'a>(
         &mut self,
         name: &'a CStr,
-        is_new: impl FnOnce(DirId) -> bool,
+        unfinished: impl FnOnce(DirId) -> Unfinished,
     ) -> RosterEvent<'a, DirId> {
         let bytes = name.to_bytes();
         // Before the look: else a change between the two would go unnoticed.
         if self.targets.as_mut().is_some_and(|targets| targets.note(name).is_err()) {
             self.may_miss_changes = true;
         }
-        let FailedLook { file, error } = match inspect(name, |id| self.watching && is_new(id)) {
+        let FailedLook { file, error } = match inspect(name, self.watching, unfinished) {
             Ok(found) => {
                 self.failed_looks.remove(bytes);
                 let seen = |(id, contents)| RosterEvent::Seen(bytes, id, contents);
@@ -202,11 +202,13 @@ struct FailedLook {
     error: Errno,
 }
 
-/// The service directory to which a name leads; `None` if it leads to another kind of file. A directory
-/// that `may_be_incomplete` has to be quiet first.
+/// The service directory to which a name leads; `None` if it leads to another kind of file. What is
+/// `unfinished` has to be quiet first; a whole directory only if it has appeared while svscan is
+/// `watching`.
 fn inspect(
     name: &CStr,
-    may_be_incomplete: impl FnOnce(DirId) -> bool,
+    watching: bool,
+    unfinished: impl FnOnce(DirId) -> Unfinished,
 ) -> core::result::Result<Option<(DirId, Contents)>, FailedLook> {
     let failed = |file| move |error| FailedLook { file, error };
     let Some(id) = fs::dir_id(fs::HERE, name).map_err(failed(""))? else {
@@ -222,26 +224,38 @@ fn inspect(
         Err(Errno::NOENT) => false,
         Err(error) => return Err(FailedLook { file: "/log", error }),
     };
-    let mut is_there = |file| below(file) != Err(Errno::NOENT);
+    let mut is_there = |file: &[u8]| below(file) != Err(Errno::NOENT);
     let run = is_there(b"run") || is_there(b"command");
-    let quiet_in = if may_be_incomplete(id) { quiet_in(name) } else { None };
-    Ok(Some((id, Contents { log, run, quiet_in })))
+    let mut contents = Contents { log, run, quiet_in: None };
+    match unfinished(id) {
+        Unfinished::Everything if watching && !is_complete(name) => {
+            contents.quiet_in = quiet_in(name, &[b".", b"run", b"log", b"log/run"]);
+        }
+        // Without `run` it can be a directory in which the service keeps files.
+        Unfinished::Logger if log => {
+            contents.log = is_there(b"log/run") || is_there(b"log/command");
+            contents.quiet_in = quiet_in(name, &[b"log", b"log/run", b"log/command"]);
+        }
+        Unfinished::Everything | Unfinished::Logger | Unfinished::Nothing => {}
+    }
+    Ok(Some((id, contents)))
 }
 
-/// Time until a directory counts as complete; `None` when it does, and for a link.
-fn quiet_in(name: &CStr) -> Option<Duration> {
-    if fs::readlink(fs::HERE, name, &mut [0; 1]).is_ok() {
-        return None;
-    }
+/// Whether a new name leads to a directory that is certainly complete: it is a link, or the directory
+/// was supervised before, and its service may still run.
+fn is_complete(name: &CStr) -> bool {
     let mut room = [0; PATH_MAX];
-    let mut changed =
-        |file: &[u8]| fs::last_change(fs::HERE, join(&mut room, name.to_bytes(), file)?).ok();
-    // It was supervised before, and its service may still run.
-    if changed(b"supervise").is_some() {
-        return None;
-    }
-    let files: [&[u8]; 4] = [b".", b"run", b"log", b"log/run"];
-    let last = files.into_iter().filter_map(&mut changed).max()?;
+    fs::readlink(fs::HERE, name, &mut [0; 1]).is_ok()
+        || join(&mut room, name.to_bytes(), b"supervise")
+            .is_some_and(|path| fs::last_change(fs::HERE, path).is_ok())
+}
+
+/// Time until these files of a directory have not changed for a while; `None` when they have not.
+fn quiet_in(name: &CStr, files: &[&[u8]]) -> Option<Duration> {
+    let mut room = [0; PATH_MAX];
+    let changed =
+        |file: &&[u8]| fs::last_change(fs::HERE, join(&mut room, name.to_bytes(), file)?).ok();
+    let last = files.iter().filter_map(changed).max()?;
     // The file system's clock may be another machine's, and time may be set: a change in the future
     // does not count.
     let age = u64::try_from(realtime_nanoseconds() - last).ok()?;

@@ -19,6 +19,7 @@ use crate::common::clock::instant;
 use crate::common::diag;
 use crate::common::unsent;
 use crate::survive::lock_holder;
+use crate::survive::log_pipe_offer;
 use crate::survive::process_record;
 use crate::survive::standing::Standing;
 use crate::survive::upgrade;
@@ -53,7 +54,7 @@ pub(super) struct Scanner {
     ready: ReadinessPipe,
     pub(super) adopted: AdoptedSupervises,
     orphans: Orphans,
-    unsent: UnsentSignals,
+    pub(super) unsent: UnsentSignals,
     /// A look at all processes takes long: one serves all questions until the next wait.
     pub(super) standing: Option<Standing>,
     /// Children get process groups of their own. Then Ctrl-C signals only svscan, which stops
@@ -92,7 +93,7 @@ impl Scanner {
         ready: ReadinessPipe,
     ) -> core::result::Result<Self, i32> {
         let shown = scan_dir.map_or(&b"."[..], CStr::to_bytes);
-        let mut others = [signal::HUP, signal::USR2].to_vec();
+        let mut others = [signal::HUP, signal::USR2, log_pipe_offer::SIGNAL].to_vec();
         if command.is_some() {
             others.extend(FORWARDED);
         }
@@ -209,7 +210,7 @@ impl Scanner {
     fn take_signals(&mut self) {
         let (mut stop, mut upgrade) = (false, false);
         let received: Vec<ReceivedSignal> = self.signals.received().collect();
-        for ReceivedSignal { signal, sender, value } in received {
+        for ReceivedSignal { signal, sender, value, .. } in received {
             if signal == signal::RTMIN_3
                 && let Some(code) = value
             {
@@ -225,6 +226,11 @@ impl Scanner {
                 // The terminal in whose foreground svscan runs is gone.
                 signal::HUP if self.own_groups => stop = true,
                 signal::HUP => self.scan.set_due(),
+                log_pipe_offer::SIGNAL => {
+                    if let Some(sender) = sender {
+                        self.answer_log_question(sender);
+                    }
+                }
                 signal::USR2 => {
                     upgrade = true;
                     self.answer = answer;
@@ -363,7 +369,7 @@ impl Scanner {
     /// Looks at a name, and tells the roster. The caller performs the effects.
     fn observe(&mut self, name: &CStr) {
         let roster = &self.roster;
-        let event = self.scan.look(name, |id| roster.is_new(id));
+        let event = self.scan.look(name, |id| roster.unfinished(id));
         self.roster.step(event, instant(), &mut self.effects);
     }
 
@@ -389,10 +395,7 @@ impl Scanner {
 
     fn act(&mut self, no: SlotNo, action: Action) {
         match action {
-            Action::Spawn(role) => {
-                let answer = self.spawn(no, role);
-                self.roster.step(answer, instant(), &mut self.effects);
-            }
+            Action::Spawn(role) => self.spawn(no, role),
             // It takes its present name from the scan directory.
             Action::Rename(pid) => self.upgrade_supervise(pid),
             Action::Terminate(pid) => self.signal(pid, signal::TERM),
@@ -444,7 +447,7 @@ impl Scanner {
     /// Makes a supervise execute its program again. One that has just started does not take the signal
     /// yet; svscan tries that again later.
     fn upgrade_supervise(&mut self, pid: Pid) {
-        if upgrade::blocks_usr2(pid) {
+        if upgrade::is_blocking(pid, b"supervise", signal::USR2) {
             self.signal(pid, signal::USR2);
         } else {
             self.unsent.push(pid, signal::USR2);
@@ -456,8 +459,13 @@ impl Scanner {
     fn send_again(&mut self) {
         if let Some(mut unsent) = self.unsent.take_due() {
             unsent.retain(|&(pid, number)| {
+                if number == log_pipe_offer::SIGNAL {
+                    self.offer_log_pipe_again(pid);
+                    return false;
+                }
                 let is_due = self.roster.service_of(pid).is_some()
-                    && (number != signal::USR2 || upgrade::blocks_usr2(pid));
+                    && (number != signal::USR2
+                        || upgrade::is_blocking(pid, b"supervise", signal::USR2));
                 is_due && self.try_signal(pid, number).is_err()
             });
             self.unsent.put_back(unsent);
@@ -473,20 +481,6 @@ impl Scanner {
             Self::leave_own_logger();
         }
         drop(write_end);
-    }
-
-    /// Says that a `log` has no effect yet, and what starts it.
-    fn report_late_log(&self, no: SlotNo) {
-        if let Some(slot) = self.roster.slot(no) {
-            diag::say(&[
-                b"svscan: info: ",
-                slot.name(),
-                b"/log has appeared and starts together with the next supervise of ",
-                slot.name(),
-                b"; to restart that: svc -dx ",
-                slot.name(),
-            ]);
-        }
     }
 
     /// Whether the logger has left data unread. Prints a warning the first time.

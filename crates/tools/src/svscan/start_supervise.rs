@@ -62,6 +62,13 @@ impl ChildDescriptors<'_> {
     }
 }
 
+/// A supervise that was requested.
+enum Supervise {
+    New(Pid),
+    /// It ran already.
+    Adopted(Pid),
+}
+
 /// Why there is no supervise after a start.
 enum NoChild {
     /// The start has failed, after a warning.
@@ -71,20 +78,30 @@ enum NoChild {
 }
 
 impl Scanner {
-    /// Starts a supervise, or adopts the one that runs already. Returns the answer for the roster.
-    pub(super) fn spawn(&mut self, no: SlotNo, role: SuperviseRole) -> RosterEvent<'static, DirId> {
+    /// Starts a supervise, or adopts the one that runs already, and answers the roster.
+    pub(super) fn spawn(&mut self, no: SlotNo, role: SuperviseRole) {
+        let (mut is_new, mut event) = (false, RosterEvent::SpawnFailed(no, role));
         match self.adopt_or_start(no, role) {
-            Ok(pid) => RosterEvent::Spawned(no, role, pid),
-            Err(NoChild::Failed) => RosterEvent::SpawnFailed(no, role),
-            Err(NoChild::NameGone) => RosterEvent::NotSpawned(no, role),
+            Ok(supervise) => {
+                is_new = matches!(supervise, Supervise::New(_));
+                let (Supervise::New(pid) | Supervise::Adopted(pid)) = supervise;
+                event = RosterEvent::Spawned(no, role, pid);
+            }
+            Err(NoChild::Failed) => {}
+            Err(NoChild::NameGone) => event = RosterEvent::NotSpawned(no, role),
+        }
+        self.roster.step(event, instant(), &mut self.effects);
+        // A new supervise of a service has the pipe.
+        if role == SuperviseRole::Log || !is_new {
+            self.offer_log_pipe(no);
         }
     }
 
     /// Prints a warning if the start fails.
-    fn adopt_or_start(&mut self, no: SlotNo, role: SuperviseRole) -> Result<Pid, NoChild> {
+    fn adopt_or_start(&mut self, no: SlotNo, role: SuperviseRole) -> Result<Supervise, NoChild> {
         let target = self.target(no, role).ok_or(NoChild::Failed)?;
         if let Some(child) = self.take_inherited_child(&target) {
-            return Ok(child);
+            return Ok(Supervise::Adopted(child));
         }
         let mut running = self.find(&target.dir);
         if target.needs_pipe && !self.pipes.has(no) {
@@ -106,13 +123,13 @@ impl Scanner {
         if let Some((pid, handle)) = running.supervise
             && self.adopt(pid, handle)
         {
-            return Ok(pid);
+            return Ok(Supervise::Adopted(pid));
         }
         // `ln -sfn` and package managers make a link under another name, and rename it.
         if !target.is_own_logger && !Self::leads_to(&target.dir.name, target.id) {
             return Err(NoChild::NameGone);
         }
-        self.start(&target).ok_or(NoChild::Failed)
+        self.start(&target).map(Supervise::New).ok_or(NoChild::Failed)
     }
 
     fn target(&self, no: SlotNo, role: SuperviseRole) -> Option<Target> {

@@ -35,7 +35,10 @@ impl Scanner {
     pub(super) fn upgrade(&mut self) {
         self.upgrade_due = false;
         let supervises: Vec<Pid> = self.roster.supervises().collect();
-        for pid in supervises.into_iter().filter(|pid| upgrade::blocks_usr2(*pid)) {
+        for pid in supervises
+            .into_iter()
+            .filter(|pid| upgrade::is_blocking(*pid, b"supervise", signal::USR2))
+        {
             self.signal(pid, signal::USR2);
         }
         let mut kept = Vec::new();

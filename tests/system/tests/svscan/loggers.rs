@@ -9,33 +9,6 @@ use std::time::{Duration, Instant};
 use system::{count, tree, wait_all_gone, wait_descendant, wait_settled};
 
 #[test]
-fn a_log_added_later_is_used_after_the_next_start() {
-    let tree = tree();
-    ordered_service(&tree, "real/a", "a", "");
-    tree.symlink("../real/a", "s/a");
-    let svscan = svscan(&tree);
-    order(&tree, 1);
-    logger(&tree, "real", "a");
-    tree.rename("real/log", "real/a/log");
-    svscan.signal(Signal::HUP);
-    let told = "svscan: info: a/log has appeared and starts together with the next supervise of a; \
-                to restart that: svc -dx a\n";
-    svscan.wait_stderr(told);
-    // The next scan says nothing.
-    svscan.signal(Signal::HUP);
-    link(&tree, "witness");
-    tree.wait_up("s/witness");
-    tree.svc("-dx", "real/a");
-    order(&tree, 2);
-    assert_eq!(svscan.stdout(), "last words\n");
-    order(&tree, 3);
-    tree.wait_up("real/a/log");
-    tree.svc("-t", "real/a");
-    tree.wait_text("real/a/log/logged", "last words\n");
-    assert_eq!((svscan.stdout(), svscan.stderr()), ("last words\n".into(), told.into()));
-}
-
-#[test]
 fn a_log_that_is_a_file_is_no_logger() {
     let tree = tree();
     tree.service("s/a", "#!/bin/sh\necho $$ >>started\necho said\nexec sleep 1000\n");

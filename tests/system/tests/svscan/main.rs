@@ -1,6 +1,7 @@
 //! svscan: what it does better than the original.
 
 mod failures;
+mod late_loggers;
 mod loggers;
 mod renames;
 mod scan_directory;

@@ -194,13 +194,15 @@ fn assert_output_is_no_log_pipe(both: bool, another: bool) {
     drop((writer, other_writer));
     tree.wait_up("s/a/log");
     wait_watched(&svscan, &[main]);
-    assert_ne!(pipe(main, 1), pipe(supervise_of(&tree, "s/a/log"), 0));
+    // The next process of the service is to write to the logger, and this one does not.
+    let log = supervise_of(&tree, "s/a/log");
+    wait_until("it is connected", DEADLINE, || pipe(main, 1) == pipe(log, 0));
+    assert_ne!(pipe(tree.wait_up("s/a"), 1), pipe(log, 0));
     for _ in 0..50 {
         tree.svc("-h", "s/a");
         reader.receives("said\n");
     }
-    // The next supervise connects the service to its logger.
-    tree.svc("-dx", "s/a");
+    tree.svc("-t", "s/a");
     tree.wait_lines("s/a/started", 2);
     assert_connected(&tree, "s/a");
     tree.svc("-h", "s/a");

@@ -140,6 +140,34 @@ fn the_default_paths_are_those_of_the_machine() {
     boot.wait().is(0, "", "");
 }
 
+#[test]
+fn a_svscanboot_in_another_directory_runs_the_programs_beside_it() {
+    let tree = tree();
+    let Some(namespace) = namespace(&tree) else { return };
+    tree.service("s/a", "#!/bin/sh\necho \"$PATH\" >path\nexec sleep 1000\n");
+    // Another version is in the usual place, first alone and then as a link to the same programs.
+    tree.script("other/svscan", "#!/bin/sh\necho $$ >>seen\nexec sleep 1000\n");
+    tree.mkdir("links");
+    for program in ["svscan", "supervise", "readproctitle"] {
+        tree.symlink(tree.suite().bin().join(program), format!("links/{program}"));
+    }
+    let usual =
+        "/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:/usr/X11R6/bin";
+    let bin = tree.suite().bin().display();
+    for (place, path) in [("other", format!("{bin}:{usual}\n")), ("links", format!("{usual}\n"))] {
+        let setup = format!(
+            "mount --bind {place} /usr/local/bin && exec \"$1\"/svscanboot -e none s 2>>errors"
+        );
+        let boot = tree.sh(&setup).arg("sh").arg(tree.suite().bin()).under(namespace).start();
+        tree.wait_lines("s/a/path", 1);
+        assert_eq!(tree.text("s/a/path"), path);
+        boot.signal(Signal::TERM);
+        boot.wait();
+        tree.remove("s/a/path");
+    }
+    assert!(!tree.exists("seen"));
+}
+
 // The environment
 
 #[test]

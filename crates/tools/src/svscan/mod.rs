@@ -6,6 +6,7 @@
 mod adopted_supervises;
 mod boot_leftovers;
 mod boot_log;
+mod boot_path;
 mod boot_takeover;
 mod boot_title;
 mod essential;

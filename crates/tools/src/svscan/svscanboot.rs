@@ -6,6 +6,7 @@
 
 use super::boot_leftovers;
 use super::boot_log::BootLog;
+use super::boot_path;
 use super::boot_takeover::LeftSvscan;
 use super::boot_title::{TITLE_LENGTH, Title};
 use super::readiness_pipe;
@@ -33,10 +34,6 @@ use daemontools_core::{Ended, Pid};
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll};
-
-/// The original's value of PATH.
-const PATH: &[u8] = b"/command:/usr/local/bin:/usr/local/sbin:/bin:/sbin:/usr/bin:/usr/sbin:\
-    /usr/X11R6/bin";
 
 /// The default directory for the variables of all services, in the form of envdir.
 const ENVIRONMENT: &CStr = c"/etc/daemontools/env";
@@ -102,7 +99,7 @@ pub(crate) fn main() -> i32 {
     fd::fill_missing(fd::Missing::ClosedForChildren);
     let log = BootLog::new(log_file, LOG);
     let mut environment = Environment::empty();
-    environment.set(b"PATH", PATH);
+    environment.set(b"PATH", &boot_path::path());
     match Boot::begin(scan_dir, svscan_options, environment, log) {
         Ok(mut boot) => {
             if let Some(ignored) = ignored {

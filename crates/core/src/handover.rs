@@ -12,6 +12,9 @@ use alloc::vec::Vec;
 /// The version of the lines after the first three.
 const VERSION: u64 = 1;
 
+/// The key of a helper script.
+const HELPER: &[u8] = b"helper";
+
 /// The state that is handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handover {
@@ -24,6 +27,8 @@ pub struct Handover {
     pub leaving: bool,
     /// Descriptors: a name of lower-case letters that says what it is for, and the number.
     pub descriptors: Vec<(Vec<u8>, i32)>,
+    /// supervise: helper scripts that run, and reapers of their orphans.
+    pub helpers: Vec<Pid>,
     /// svscan: the services that it keeps running.
     pub services: Vec<Service>,
     /// svscan: the child that waits or runs the command after `--`.
@@ -71,6 +76,10 @@ impl Handover {
         if let Some(limit) = self.open_files {
             line(b"open-files", &[limit]);
         }
+        // One line each: an earlier version takes it for a descriptor that it does not use.
+        for pid in &self.helpers {
+            line(HELPER, &[pid.get().unsigned_abs().into()]);
+        }
         for (name, number) in &self.descriptors {
             line(name, &[u64::from(number.unsigned_abs())]);
         }
@@ -116,6 +125,9 @@ impl Handover {
                     handover.command = Some(Pid::new(i32::try_from(pid).ok()?)?);
                 }
                 (b"open-files", &[limit]) => handover.open_files = Some(limit),
+                (HELPER, &[pid]) => {
+                    handover.helpers.push(Pid::new(i32::try_from(pid).ok()?)?);
+                }
                 (b"service", numbers) => handover.services.push(service(numbers)?),
                 (name, &[number]) => {
                     handover.descriptors.push((name.to_vec(), i32::try_from(number).ok()?));
@@ -166,6 +178,7 @@ mod tests {
             unknown_version: false,
             leaving: true,
             descriptors: vec![(b"lock".to_vec(), 4), (b"control".to_vec(), 1000)],
+            helpers: vec![Pid::MIN, Pid::MAX],
             services: vec![
                 Service {
                     directory: [254, 0, u64::MAX, 5],

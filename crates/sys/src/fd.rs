@@ -357,7 +357,7 @@ pub fn close_above(last: i32, kept: BorrowedFd<'_>) -> Option<OwnedFd> {
     let number = last.max(2).checked_add(1)?;
     place(kept, number).ok()?;
     // Fails before Linux 5.9: then exec closes them.
-    let _ = kernel::close_from(number.checked_add(1)?);
+    let _ = kernel::close_range(number.checked_add(1)?, i32::MAX);
     take_inherited(number)
 }
 
@@ -370,8 +370,31 @@ pub fn close_above(last: i32, kept: BorrowedFd<'_>) -> Option<OwnedFd> {
 pub fn keep_until(file: BorrowedFd<'_>, until: BorrowedFd<'_>) -> Result<()> {
     place_all(&[(file, 0), (until, 1)])?;
     // Before Linux 5.9 the others stay open.
-    let _ = kernel::close_from(2);
+    let _ = kernel::close_range(2, i32::MAX);
     read(stdout(), &mut [0; 1]).map(drop)
+}
+
+/// In a process of its own, which must exit afterwards: closes every descriptor except these two.
+/// Every other [`OwnedFd`] names no file any more.
+///
+/// # Errors
+/// ENOSYS before Linux 5.9: then they stay open. [`can_close_others`] tells before.
+pub fn close_others(kept: [BorrowedFd<'_>; 2]) -> Result<()> {
+    let [a, b] = kept.map(number);
+    let (first, second) = (a.min(b), a.max(b));
+    for (from, to) in [(0, first - 1), (first + 1, second - 1), (second + 1, i32::MAX)] {
+        if from <= to {
+            kernel::close_range(from, to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the kernel has the call of [`close_others`].
+#[must_use]
+pub fn can_close_others() -> bool {
+    // No descriptor has this number.
+    kernel::close_range(i32::MAX, i32::MAX).is_ok()
 }
 
 #[cfg(test)]

@@ -79,3 +79,23 @@ fn arrange_places_several_descriptors() {
     arrange([(a, 750), (b, 751)]).unwrap();
     assert_eq!([750, 751].map(take_placed), [a_inode, b_inode]);
 }
+
+#[test]
+fn close_others_keeps_two_descriptors() {
+    assert!(can_close_others());
+    let files = [file_above(500), file_above(500), file_above(500), file_above(500)];
+    let numbers = files.each_ref().map(|(file, _)| number(file));
+    match crate::process::fork().unwrap() {
+        crate::process::Forked::Child => {
+            let [_, (second, _), (third, _), _] = &files;
+            let closed = close_others([third.as_fd(), second.as_fd()]);
+            let open = numbers.map(|number| inode_at(number).is_some());
+            let is_right = closed.is_ok() && open == [false, true, true, false];
+            crate::process::exit(i32::from(!is_right))
+        }
+        crate::process::Forked::Parent(child) => {
+            let ended = crate::process::wait_for(child);
+            assert_eq!(ended, Ok(crate::process::ExitStatus::Exited(0)));
+        }
+    }
+}

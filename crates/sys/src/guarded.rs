@@ -77,22 +77,29 @@ pub fn read_start<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> R
     fs::start_of(&open(dir, path, Opening::READ)?, room)
 }
 
-/// Reads the start of a regular file, as [`fs::read_start`] does. Opens no file of another kind: to
-/// open a device has effects, and to read a FIFO takes what another process waits for.
+/// Reads the start of a regular file, as [`fs::read_start`] does; returns it with the owner of the file.
+/// Opens no file of another kind: to open a device has effects, and to read a FIFO takes what another
+/// process waits for.
 ///
 /// # Errors
 /// ELOOP: a symbolic link. EINVAL: another kind of file. Those of open(2) and read(2); ENOENT also
 /// without /proc.
-pub fn read_regular<'a>(dir: BorrowedFd<'_>, path: &CStr, room: &'a mut [u8]) -> Result<&'a [u8]> {
+pub fn read_regular<'a>(
+    dir: BorrowedFd<'_>,
+    path: &CStr,
+    room: &'a mut [u8],
+) -> Result<(&'a [u8], u32)> {
     let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let held = openat(dir, path, flags, Mode::empty())?;
-    match FileType::from_raw_mode(fstat(&held)?.st_mode) {
+    let found = fstat(&held)?;
+    match FileType::from_raw_mode(found.st_mode) {
         FileType::RegularFile => {}
         FileType::Symlink => return Err(Errno::LOOP),
         _ => return Err(Errno::INVAL),
     }
     // Our own descriptor: the name may lead to another file by now.
-    fs::read_start(fs::HERE, own_path(fd::number(held.as_fd())).as_c_str()?, room)
+    let text = fs::read_start(fs::HERE, own_path(fd::number(held.as_fd())).as_c_str()?, room)?;
+    Ok((text, found.st_uid))
 }
 
 /// Reads a whole regular file, as [`fs::read_whole`] does.
@@ -266,7 +273,8 @@ mod tests {
             let fifo = open(dir, c"fifo", Opening::UPDATE).unwrap();
             fd::write_all(fifo.as_fd(), b"1").unwrap();
             let mut room = [0; 8];
-            assert_eq!(read_regular(dir, c"file", &mut room), Ok(&b"17\n"[..]));
+            let us = ids::effective_user();
+            assert_eq!(read_regular(dir, c"file", &mut room), Ok((&b"17\n"[..], us)));
             assert_eq!(read_regular(dir, c"link", &mut room), Err(Errno::LOOP));
             assert_eq!(read_regular(dir, c"fifo", &mut room), Err(Errno::INVAL));
             assert_eq!(read_regular(dir, c".", &mut room), Err(Errno::INVAL));

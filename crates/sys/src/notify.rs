@@ -148,7 +148,7 @@ pub fn send(variable: &CStr, message: &[u8]) -> Result<()> {
 pub fn discard_with_descriptors(socket: BorrowedFd<'_>, report: BorrowedFd<'_>) -> Result<()> {
     fd::place_all(&[(socket, 0), (report, 1)])?;
     // Before Linux 5.9 the others stay open.
-    let _ = kernel::close_from(2);
+    let _ = kernel::close_range(2, i32::MAX);
     // A descriptor beyond the limit would be closed before the report.
     let _ = OpenFiles::raise();
     let mut control = ControlBuffer([0; CREDENTIALS + DESCRIPTORS]);

@@ -245,9 +245,9 @@ pub(crate) fn receive<const N: usize>(
     Ok(Received { length, control: message.msg_controllen, flags: message.msg_flags })
 }
 
-/// Closes every descriptor from `first` on.
-pub(crate) fn close_from(first: c_int) -> Result<()> {
-    let (first, last) = (first.unsigned_abs() as usize, c_int::MAX as usize);
+/// Closes every descriptor from `first` to `last`.
+pub(crate) fn close_range(first: c_int, last: c_int) -> Result<()> {
+    let (first, last) = (first.unsigned_abs() as usize, last.unsigned_abs() as usize);
     // SAFETY: the call takes no pointer.
     check(unsafe { syscall(nr::__NR_close_range, first, last, 0, 0, 0) }).map(drop)
 }

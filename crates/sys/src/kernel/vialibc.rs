@@ -207,10 +207,10 @@ pub(crate) fn receive<const N: usize>(
     Ok(Received { length, control: message.msg_controllen as _, flags })
 }
 
-/// Closes every descriptor from `first` on.
-pub(crate) fn close_from(first: c_int) -> Result<()> {
+/// Closes every descriptor from `first` to `last`.
+pub(crate) fn close_range(first: c_int, last: c_int) -> Result<()> {
     // SAFETY: the call takes no pointer.
-    let ret = unsafe { libc::syscall(libc::SYS_close_range, first, c_int::MAX, 0) };
+    let ret = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
     if ret < 0 { Err(last_error()) } else { Ok(()) }
 }
 

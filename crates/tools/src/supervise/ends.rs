@@ -25,10 +25,28 @@ impl Performer {
                 return self.ended(role, how);
             }
         }
+        // Before the end of a reaper comes its report.
+        self.take_reports();
         let Some(runtime) = &mut self.runtime else { return };
-        match runtime.helpers.ended(pid, how) {
+        let end = runtime.helpers.ended(pid, how);
+        self.helper_ended(end);
+    }
+
+    /// Takes the ends of helper scripts that have left orphans.
+    pub(super) fn take_reports(&mut self) {
+        let runtime = self.runtime.as_ref();
+        let reports = runtime.map(|runtime| runtime.helpers.take_reports()).unwrap_or_default();
+        for (reaper, how) in reports {
+            let Some(runtime) = &mut self.runtime else { return };
+            let end = runtime.helpers.reported(reaper, how);
+            self.helper_ended(end);
+        }
+    }
+
+    fn helper_ended(&mut self, end: Option<HelperEnd>) {
+        match end {
             Some(HelperEnd::Checked(passed)) => {
-                self.step(Role::Service, Event::CheckEnded { passed })
+                self.step(Role::Service, Event::CheckEnded { passed });
             }
             Some(HelperEnd::Control { declined, next }) => self.control_ended(declined, next),
             None => {}
@@ -79,17 +97,21 @@ impl Performer {
     /// one continues. Returns whether there is such a process.
     fn follow_background(&mut self, how: Ended) -> bool {
         let machine = &self.service.machine;
-        let (State::Up { pid, .. }, Some(runtime)) = (machine.state(), &self.runtime) else {
+        let (State::Up { pid, .. }, Some(runtime)) = (machine.state(), &mut self.runtime) else {
             return false;
         };
         // A process that gets TERM while it goes into the background may exit in any way.
-        (how == Ended::Exited(0) || machine.is_ending())
-            && runtime.successor(pid).is_some_and(|successor| self.set_main_process(successor))
+        if how != Ended::Exited(0) && !machine.is_ending() {
+            return false;
+        }
+        let successor = runtime.successor(self.dir, pid);
+        successor.is_some_and(|(successor, user)| self.set_main_process(successor, user))
     }
 
-    /// Makes another process the main process of the service. Returns false if the process does not
-    /// belong to the service, or its end cannot be watched.
-    pub(super) fn set_main_process(&mut self, pid: Pid) -> bool {
+    /// Makes another process the main process of the service. `user` is the one who names it, unless the
+    /// supervisor has found it. Returns false if the process does not belong to the service, the user
+    /// may not signal it, or its end cannot be watched.
+    pub(super) fn set_main_process(&mut self, pid: Pid, user: Option<u32>) -> bool {
         let adopted = if process::is_child(pid) {
             None
         } else {
@@ -100,7 +122,11 @@ impl Performer {
         };
         // Checked after the handle was opened: if the number belongs to the service now, it did then.
         let main = self.service.machine.pid();
-        if !self.runtime.as_ref().is_some_and(|runtime| runtime.owns(pid, main)) {
+        let dir = self.dir;
+        let may_be_main = self.runtime.as_mut().is_some_and(|runtime| {
+            runtime.owns(pid, main) && user.is_none_or(|user| runtime.may_name(dir, pid, user))
+        });
+        if !may_be_main {
             return false;
         }
         self.service.set_adopted(adopted);

@@ -1,6 +1,7 @@
 //! The helper scripts that run beside the service: s6's and runit's `check`, runit's `control/`,
 //! encore's `notify`. The process record does not name them.
 
+use super::orphan_reaper::{self, Reports};
 use crate::common::diag;
 use crate::common::environment::Environment;
 use crate::common::paths::place_of;
@@ -8,13 +9,14 @@ use crate::common::unsent;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
+use daemontools_core::handover::Handover;
 use daemontools_core::state_dir::control::{Command, Scope, Signal};
 use daemontools_core::state_dir::phase::Phase;
 use daemontools_core::text::decimal::Decimal;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::process::{self, Forked, Strings};
-use daemontools_sys::signal::{KILL, Signals};
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd};
+use daemontools_sys::signal::{KILL, Signals, TERM};
+use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, fd};
 
 /// A signal that a `control/` script may send instead of supervise.
 #[derive(Clone, Copy)]
@@ -48,14 +50,17 @@ pub(super) enum HelperEnd {
     },
 }
 
-/// The programs that run beside the service and do not belong to its processes.
+/// The programs that run beside the service and do not belong to its processes. The process of a
+/// script that has a reaper is its reaper.
 #[derive(Default)]
 pub(super) struct Helpers {
+    /// From the reapers. Made for the first script that has one.
+    reports: Option<Reports>,
     check: Option<Pid>,
     controls: Vec<ControlScript>,
     /// encore's logger, which has a machine of its own.
     pub(super) logger: Option<Pid>,
-    /// Scripts whose exit code is ignored.
+    /// Scripts whose exit code is ignored, and reapers whose script has ended.
     others: Vec<Pid>,
     /// Processes that discard a datagram with descriptors.
     discarders: Vec<Pid>,
@@ -70,6 +75,50 @@ impl Helpers {
         let controls = self.controls.iter().map(|control| control.pid);
         let others = self.others.iter().chain(&self.discarders).copied();
         controls.chain(self.check).chain(self.logger).chain(others).collect()
+    }
+
+    /// The pipe for the reapers of scripts, if the scripts are to have some: the supervisor is a reaper
+    /// of orphans itself. Without a descriptor for it the script runs without a reaper.
+    pub(super) fn report_pipe(&mut self, is_subreaper: bool) -> Option<BorrowedFd<'_>> {
+        if !is_subreaper || !orphan_reaper::is_possible() {
+            return None;
+        }
+        if self.reports.is_none() {
+            self.reports = Reports::new().ok();
+        }
+        self.reports.as_ref().map(Reports::writer)
+    }
+
+    /// Readable when a reaper reports the end of a script.
+    pub(super) fn reports_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.reports.as_ref().map(Reports::fd)
+    }
+
+    /// The scripts that have ended and left orphans, by their reapers.
+    pub(super) fn take_reports(&self) -> Vec<(Pid, Ended)> {
+        self.reports.as_ref().map(Reports::take).unwrap_or_default()
+    }
+
+    /// A script has ended and has left orphans. As [`Helpers::ended`], and the reaper stays.
+    pub(super) fn reported(&mut self, reaper: Pid, how: Ended) -> Option<HelperEnd> {
+        if !self.pids().contains(&reaper) {
+            return None;
+        }
+        let end = self.ended(reaper, how);
+        self.others.push(reaper);
+        end
+    }
+
+    /// The helpers that a live upgrade hands over. The process record names encore's logger.
+    pub(super) fn to_hand_over(&self) -> Vec<Pid> {
+        let mut pids = self.pids();
+        pids.retain(|pid| Some(*pid) != self.logger);
+        pids
+    }
+
+    /// The helpers of the program that this one was before a live upgrade.
+    pub(super) fn take_inherited(&mut self, handover: &Handover) {
+        self.others.extend(&handover.helpers);
     }
 
     /// A check was started.
@@ -128,41 +177,55 @@ impl Helpers {
         Some(HelperEnd::Control { declined, next: next.map(|request| (path, request)) })
     }
 
+    /// Closes a descriptor that another user's process has, or has put others into. The close can wait
+    /// as long as that process likes, so a process of its own does the last one.
+    pub(super) fn close_elsewhere(&mut self, file: OwnedFd) {
+        let Ok((reader, writer)) = fd::pipe() else { return };
+        match process::fork() {
+            Ok(Forked::Child) => {
+                drop(writer);
+                let done = fd::keep_until(file.as_fd(), reader.as_fd());
+                process::exit(i32::from(done.is_err()));
+            }
+            Ok(Forked::Parent(closer)) => self.others.push(closer),
+            Err(_) => {}
+        }
+        drop(file);
+        drop(writer);
+    }
+
     /// Kills the check that runs. Its end then means nothing.
     pub(super) fn stop_check(&mut self) {
         if let Some(check) = self.check.take() {
-            // The child is not reaped, so the number is still its own.
-            let _ = process::kill_group(check, KILL);
+            // The child is not reaped, so the number is still its own. A reaper leads no group, and
+            // kills its script at TERM.
+            if process::kill_group(check, KILL).is_err() {
+                let _ = process::kill(check, TERM);
+            }
             self.others.push(check);
         }
     }
 }
 
-/// Closes a descriptor that another user's process has, or has put others into. The close can wait as
-/// long as that process likes, so a process of its own does the last one.
-pub(super) fn close_elsewhere(file: OwnedFd) {
-    let Ok((reader, writer)) = fd::pipe() else { return };
-    if let Ok(Forked::Child) = process::fork() {
-        drop(writer);
-        let done = fd::keep_until(file.as_fd(), reader.as_fd());
-        process::exit(i32::from(done.is_err()));
-    }
-    drop(file);
-    drop(writer);
-}
-
-/// Starts a helper script in a process group of its own.
+/// Starts a helper script in a process group of its own. With the pipe for `report` it gets a reaper,
+/// whose process is returned.
 pub(super) fn start(
     signals: &Signals,
     dir: &CStr,
     path: &CStr,
     args: &[&CStr],
     environment: Option<&Environment>,
+    report: Option<BorrowedFd<'_>>,
 ) -> Result<Pid> {
     match process::fork()? {
         Forked::Parent(pid) => Ok(pid),
         Forked::Child => {
             unsent::forget();
+            let name = path.to_bytes();
+            let shown = name.strip_prefix(b"./").unwrap_or(name);
+            if let Some(report) = report {
+                orphan_reaper::split(signals, report, &[dir.to_bytes(), b"/", shown]);
+            }
             // Fails only for a session leader, which a new process is not.
             let _ = process::lead_new_group();
             signals.restore_mask();
@@ -170,8 +233,6 @@ pub(super) fn start(
             let own = Strings::own_environment();
             let environment = environment.map_or(own, Environment::strings);
             let error = process::exec(path, &args, &environment);
-            let name = path.to_bytes();
-            let shown = name.strip_prefix(b"./").unwrap_or(name);
             let what = [b"unable to start ", dir.to_bytes(), b"/", shown];
             let place = place_of(dir);
             let code = diag::not_executed("supervise", &what, path, error, place.to_bytes());
@@ -233,7 +294,12 @@ impl NotifyCall {
     /// Arguments: script, event, process id, and the exit code or signal number or 0. The
     /// environment has the same, and the phases.
     #[inline(never)]
-    pub(super) fn start(&self, signals: &Signals, dir: &CStr) -> Result<Pid> {
+    pub(super) fn start(
+        &self,
+        signals: &Signals,
+        dir: &CStr,
+        report: Option<BorrowedFd<'_>>,
+    ) -> Result<Pid> {
         let Self { script, change, pid, phases } = *self;
         let (word, variable, number): (&[u8], &[u8], _) = match change {
             Change::Start => (b"start", b"", 0),
@@ -256,6 +322,6 @@ impl NotifyCall {
         if !variable.is_empty() {
             environment.set(variable, number.as_bytes());
         }
-        start(signals, dir, c"./notify", &args, Some(&environment))
+        start(signals, dir, c"./notify", &args, Some(&environment), report)
     }
 }

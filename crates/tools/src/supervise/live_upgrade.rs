@@ -43,6 +43,7 @@ impl Supervisor {
         let own = performer.files.to_hand_over().chain([directory]);
         let own = own.map(|(name, fd)| (name.to_vec(), fd));
         let runtime = performer.runtime.as_ref();
+        let helpers = runtime.map(|runtime| runtime.helpers.to_hand_over()).unwrap_or_default();
         let runtime = runtime.map(|runtime| runtime.to_hand_over()).unwrap_or_default();
         let logger = performer.logger.as_ref();
         let logger = logger.map(|logger| logger.to_hand_over()).unwrap_or_default();
@@ -52,6 +53,7 @@ impl Supervisor {
             mask: performer.signals.inherited_mask(),
             leaving: performer.service.machine.is_leaving(),
             descriptors: numbered.collect(),
+            helpers,
             ..Handover::default()
         };
         // The arguments are relative to the directory at start-up.

@@ -22,6 +22,7 @@ mod live_upgrade;
 mod log_pipe;
 mod notify_address;
 mod observe;
+mod orphan_reaper;
 mod outside;
 mod performer;
 mod prepare;

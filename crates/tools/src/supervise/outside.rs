@@ -43,7 +43,7 @@ impl Performer {
                 return;
             };
             for line in sd_notify::lines(&message.text) {
-                self.take_line(line);
+                self.take_line(line, message.user);
             }
             if message.has_descriptors {
                 return self.discard_datagram();
@@ -69,8 +69,8 @@ impl Performer {
         }
     }
 
-    /// Obeys a line of a datagram.
-    fn take_line(&mut self, line: Line<'_>) {
+    /// Obeys a line of a datagram, which this user has sent.
+    fn take_line(&mut self, line: Line<'_>, user: u32) {
         match line {
             Line::Notification(notification) => {
                 self.step(Role::Service, Event::Notified(notification));
@@ -79,7 +79,7 @@ impl Performer {
             // Only `run` can name the main process, another script cannot.
             Line::MainPid(pid) => {
                 if matches!(self.service.machine.state(), State::Up { .. }) {
-                    let _ = self.set_main_process(pid);
+                    let _ = self.set_main_process(pid, Some(user));
                 }
             }
             Line::Status(text) => {

@@ -324,7 +324,8 @@ impl Performer {
 
     /// Starts `check`. Returns the answer of a check that cannot be started.
     fn start_check(&mut self) -> Option<Event> {
-        match self.start_helper(c"./check") {
+        let report = self.runtime.as_mut().and_then(|runtime| runtime.report_pipe());
+        match helpers::start(&self.signals, self.dir, c"./check", &[], None, report) {
             Ok(pid) => {
                 if let Some(runtime) = &mut self.runtime {
                     runtime.helpers.add_check(pid);
@@ -392,15 +393,12 @@ impl Performer {
         if !fs::is_executable(fs::HERE, path) {
             return false;
         }
-        let Ok(pid) = helpers::start(&self.signals, self.dir, path, &[], None) else {
+        let report = runtime.report_pipe();
+        let Ok(pid) = helpers::start(&self.signals, self.dir, path, &[], None, report) else {
             return false;
         };
         runtime.helpers.add_control(pid, path, request);
         true
-    }
-
-    fn start_helper(&self, path: &CStr) -> Result<Pid> {
-        helpers::start(&self.signals, self.dir, path, &[], None)
     }
 
     /// Runs encore's `notify` when a script has started or ended, or the service has become ready.
@@ -437,7 +435,8 @@ impl Performer {
             (Role::Service, Script::Finish) => b"finish",
         };
         let call = NotifyCall { script, change, pid, phases: [old_phase, phase] };
-        match call.start(&self.signals, self.dir) {
+        let report = self.runtime.as_mut().and_then(|runtime| runtime.report_pipe());
+        match call.start(&self.signals, self.dir, report) {
             Ok(pid) => {
                 if let Some(runtime) = &mut self.runtime {
                     runtime.helpers.add_other(pid);

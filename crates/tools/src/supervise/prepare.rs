@@ -37,7 +37,7 @@ impl Performer {
                 // The option files were removed.
                 if let Some(mut runtime) = self.runtime.take() {
                     runtime.remove_cgroup();
-                    runtime.readiness.close_socket();
+                    runtime.close_notify_socket();
                     self.files.remove_state();
                 }
                 self.service.machine.configure(Policy::ORIGINAL, 0);

@@ -9,11 +9,21 @@ use daemontools_sys::{Errno, tree};
 const DEPTH_LIMIT: usize = 64;
 
 /// Sends a signal to all descendants of a process, but not to the process, nor to the `excluded` ones
-/// and their descendants. Returns those that got it.
-pub(super) fn signal_below(root: Pid, excluded: &[Pid], signal: i32) -> Vec<Pid> {
-    each_below(root, excluded, |_, handle| {
-        let _ = handle.signal(signal);
-    })
+/// and their descendants, nor to the `members` of a group, which get it otherwise. Returns those that
+/// got it.
+pub(super) fn signal_others_below(
+    root: Pid,
+    excluded: &[Pid],
+    members: &[Pid],
+    signal: i32,
+) -> Vec<Pid> {
+    let mut found = each_below(root, excluded, |pid, handle| {
+        if !members.contains(&pid) {
+            let _ = handle.signal(signal);
+        }
+    });
+    found.retain(|pid| !members.contains(pid));
+    found
 }
 
 /// Calls `each` for all living descendants of a process, but not for the process, nor for the

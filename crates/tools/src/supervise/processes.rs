@@ -5,6 +5,7 @@ use super::cgroup::Cgroup;
 use super::process_tree;
 use super::runtime::ServiceRuntime;
 use crate::common::diag;
+use crate::survive::process_user;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
@@ -32,21 +33,45 @@ impl ServiceRuntime {
     }
 
     /// The next main process of a service that puts itself into the background, when its process
-    /// `before` has ended: the one in its pid file, or the oldest one that is left.
-    pub(super) fn successor(&self, before: Pid) -> Option<Pid> {
+    /// `before` has ended: the one in its pid file, and the owner of the file; or the oldest one that
+    /// is left.
+    pub(super) fn successor(&mut self, dir: &CStr, before: Pid) -> Option<(Pid, Option<u32>)> {
         let named = match self.config.options.background.as_ref()? {
             Background::PidFile(path) => pid_in(path),
             Background::Follow => None,
         };
-        // The service itself has ended.
-        if named == Some(before) {
-            return None;
+        if let Some((pid, owner)) = named {
+            // The service itself has ended.
+            if pid == before {
+                return None;
+            }
+            if self.owns(pid, None) && self.may_name(dir, pid, owner) {
+                return Some((pid, Some(owner)));
+            }
         }
         // A process that an earlier supervisor started is in the group, but no descendant.
         let group = self.cgroup.as_ref().map(Cgroup::processes).unwrap_or_default();
-        named
-            .filter(|pid| self.owns(*pid, None))
-            .or_else(|| self.leftover_children().first().or(group.first()).copied())
+        let oldest = self.leftover_children().first().or(group.first()).copied();
+        oldest.map(|pid| (pid, None))
+    }
+
+    /// Whether a user may name a process as the main process of the service. The supervisor signals the
+    /// main process, so the user must have the right to do that. Prints a warning if not, once for each
+    /// start.
+    pub(super) fn may_name(&mut self, dir: &CStr, pid: Pid, user: u32) -> bool {
+        let may = process_user::may_signal(user, pid);
+        if !may && !core::mem::replace(&mut self.warned_of_name, true) {
+            diag::say(&[
+                b"supervise: warning: process ",
+                Decimal::new(pid.get().cast_unsigned().into()).as_bytes(),
+                b" does not become the main process of ",
+                dir.to_bytes(),
+                b": user ",
+                Decimal::new(user.into()).as_bytes(),
+                b" has named it, and may not signal it",
+            ]);
+        }
+        may
     }
 
     /// Sends a signal to everything that a process of the service has started, but not to the
@@ -55,16 +80,16 @@ impl ServiceRuntime {
         if self.cgroup.is_none() && !process::is_child(pid) {
             self.orphans.hold_below(pid);
         }
-        match &self.cgroup {
-            Some(cgroup) => cgroup.signal_each(pid, signal),
-            None => {
-                process_tree::signal_below(pid, &[], signal);
-                // Orphans are children of the supervisor.
-                let mut excluded = self.helpers.pids();
-                excluded.push(pid);
-                process_tree::signal_below(process::id(), &excluded, signal);
-            }
+        let mut members = Vec::new();
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.signal_each(pid, signal);
+            members = cgroup.processes();
         }
+        process_tree::signal_others_below(pid, &[], &members, signal);
+        // Orphans are children of the supervisor.
+        let mut excluded = self.helpers.pids();
+        excluded.push(pid);
+        process_tree::signal_others_below(process::id(), &excluded, &members, signal);
     }
 
     /// Kills what the service left behind while no supervisor ran. `last` is its last process.
@@ -98,13 +123,13 @@ impl ServiceRuntime {
         if self.config.options.stop.scope == Scope::Group {
             return self.signal_group(signal);
         }
+        let helpers = self.helpers.pids();
         let Some(cgroup) = &self.cgroup else {
-            let helpers = self.helpers.pids();
-            let mut left = process_tree::signal_below(process::id(), &helpers, signal);
+            let mut left = process_tree::signal_others_below(process::id(), &helpers, &[], signal);
             self.signal_orphans(Scope::Tree, signal, &mut left);
             return left;
         };
-        let left = cgroup.processes();
+        let mut left = cgroup.processes();
         // The supervisor notices the ends of its children by itself.
         for &pid in left.iter().filter(|pid| !process::is_child(**pid)) {
             self.orphans.hold(pid, |_| cgroup.processes().contains(&pid));
@@ -112,6 +137,9 @@ impl ServiceRuntime {
         if signal != KILL || cgroup.kill().is_err() {
             cgroup.signal_each(process::id(), signal);
         }
+        // A process that may write another group below the same directory can leave this one.
+        let others = process_tree::signal_others_below(process::id(), &helpers, &left, signal);
+        left.extend(others);
         left
     }
 
@@ -149,7 +177,7 @@ impl ServiceRuntime {
                 || !self.orphans.living(scope).is_empty();
         }
         match &self.cgroup {
-            Some(cgroup) => !cgroup.processes().is_empty(),
+            Some(cgroup) => !cgroup.processes().is_empty() || !self.leftover_children().is_empty(),
             None => !self.leftover_children().is_empty() || !self.orphans.living(scope).is_empty(),
         }
     }
@@ -184,10 +212,11 @@ pub(super) fn print_killed(shown: &[u8], left: &[Pid]) {
     ]);
 }
 
-/// The process that a pid file names. The user of the service may write the file and its directory.
-fn pid_in(path: &CStr) -> Option<Pid> {
+/// The process that a pid file names, and the owner of the file. The user of the service may write the
+/// file and its directory.
+fn pid_in(path: &CStr) -> Option<(Pid, u32)> {
     let mut room = [0; 32];
-    let text = match guarded::read_regular(fs::HERE, path, &mut room) {
+    let (text, owner) = match guarded::read_regular(fs::HERE, path, &mut room) {
         Ok(text) => text,
         Err(error @ (Errno::LOOP | Errno::INVAL)) => {
             let reason =
@@ -199,5 +228,5 @@ fn pid_in(path: &CStr) -> Option<Pid> {
         Err(_) => return None,
     };
     let number = decimal::parse(text.trim_ascii())?;
-    Pid::new(i32::try_from(number).ok()?)
+    Some((Pid::new(i32::try_from(number).ok()?)?, owner))
 }

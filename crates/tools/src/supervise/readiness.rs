@@ -1,7 +1,7 @@
 //! The channels on which a service says that it is ready: the pipe of `notification-fd` (s6), and
 //! the socket of `notify-socket` (systemd).
 
-use super::helpers::close_elsewhere;
+use super::helpers::Helpers;
 use super::notify_address::{self, NotifyAddress};
 use super::process_tree;
 use crate::common::diag;
@@ -65,6 +65,8 @@ pub(super) enum PipeNews {
 pub(super) struct Message {
     /// Empty, unless a process of the service has sent it.
     pub(super) text: Vec<u8>,
+    /// The user id of the sender.
+    pub(super) user: u32,
     /// It stays in the socket until [`Readiness::discard`].
     pub(super) has_descriptors: bool,
 }
@@ -102,13 +104,14 @@ impl Readiness {
         shown: &[u8],
         state_dir: BorrowedFd<'_>,
         wants_abstract: bool,
+        helpers: &mut Helpers,
     ) -> Result<()> {
         if let Some(address) = self.address() {
             let is_abstract = matches!(address, NotifyAddress::Abstract(_));
             if is_abstract == (wants_abstract || self.fell_back) {
                 return Ok(());
             }
-            self.close_socket();
+            self.close_socket(helpers);
         }
         let (socket, address, problem) = notify_address::make(state_dir, wants_abstract)?;
         self.socket = Some((socket, address));
@@ -144,12 +147,13 @@ impl Readiness {
         state_dir: BorrowedFd<'_>,
         published: &[u8],
         is_used: bool,
+        helpers: &mut Helpers,
     ) {
         let socket = handover.descriptor(HANDOVER_NAME).and_then(fd::take_inherited);
         let Some(socket) = socket.map(NotifySocket::resume) else { return };
         match notify_address::find(state_dir, published) {
             Ok(address) if is_used => self.socket = Some((socket, address)),
-            _ => close_elsewhere(socket.into()),
+            _ => helpers.close_elsewhere(socket.into()),
         }
     }
 
@@ -231,7 +235,8 @@ impl Readiness {
                 }
             }
         }
-        Some(Message { text: room, has_descriptors })
+        // The kernel always tells the user; none has the highest number.
+        Some(Message { text: room, user: datagram.user.unwrap_or(u32::MAX), has_descriptors })
     }
 
     /// Looks whether the helper process has taken the datagram out of the socket.
@@ -276,10 +281,10 @@ impl Readiness {
     }
 
     /// The service has no notify socket any more: removes its file and closes it.
-    pub(super) fn close_socket(&mut self) {
+    pub(super) fn close_socket(&mut self, helpers: &mut Helpers) {
         self.remove_socket_file();
         if let Some((socket, _)) = self.socket.take() {
-            close_elsewhere(socket.into());
+            helpers.close_elsewhere(socket.into());
         }
         self.head = Head::Unread;
     }

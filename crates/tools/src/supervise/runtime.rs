@@ -45,6 +45,8 @@ pub(super) struct ServiceRuntime {
     /// It had grown since the end before.
     pub(super) out_of_memory: bool,
     pub(super) orphans: ProcessGroups,
+    /// Since the last start, a warning about the name of a main process was printed.
+    pub(super) warned_of_name: bool,
 }
 
 /// Why the service is not started.
@@ -70,6 +72,7 @@ impl ServiceRuntime {
             out_of_memory_kills: 0,
             out_of_memory: false,
             orphans: ProcessGroups::default(),
+            warned_of_name: false,
         }
     }
 
@@ -86,6 +89,7 @@ impl ServiceRuntime {
         self.status_text.clear();
         self.missing_dependency = None;
         self.first_connection = None;
+        self.warned_of_name = false;
     }
 
     /// Opens what the service is to have, and checks whether it may start. `start_dir` is the
@@ -106,10 +110,10 @@ impl ServiceRuntime {
         if self.config.options.ready.socket {
             let wants_abstract = self.config.options.ready.abstract_socket;
             self.readiness
-                .make_socket(shown, state_dir, wants_abstract)
+                .make_socket(shown, state_dir, wants_abstract, &mut self.helpers)
                 .map_err(|e| refuse(b"make notify socket", e))?;
         } else {
-            self.readiness.close_socket();
+            self.close_notify_socket();
         }
         self.bind(shown)?;
         if self.config.options.on_demand && !self.sockets.is_empty() {
@@ -130,6 +134,12 @@ impl ServiceRuntime {
     pub(super) fn follows_processes(&self) -> bool {
         let options = &self.config.options;
         options.stop.scope > Scope::Process || options.background.is_some() || options.ready.socket
+    }
+
+    /// The pipe for the reapers of helper scripts, if the scripts have some.
+    pub(super) fn report_pipe(&mut self) -> Option<BorrowedFd<'_>> {
+        let is_subreaper = self.follows_processes();
+        self.helpers.report_pipe(is_subreaper)
     }
 
     fn prepare_dependencies(
@@ -255,7 +265,7 @@ impl ServiceRuntime {
                 warn(b"get back notification-fd", error);
             }
             if !options.listen.is_empty() && self.sockets.is_empty() {
-                match sockets::copy_from_process(adopted, pid, &options.listen) {
+                match sockets::copy_from_process(adopted, pid, &options.listen, &mut self.helpers) {
                     Ok(sockets) => self.sockets = sockets,
                     Err(error) => warn(b"get back the sockets", error),
                 }
@@ -328,6 +338,11 @@ impl ServiceRuntime {
         }
     }
 
+    /// The service has no notify socket any more.
+    pub(super) fn close_notify_socket(&mut self) {
+        self.readiness.close_socket(&mut self.helpers);
+    }
+
     /// The descriptors that stay open through a live upgrade, by their names in the handover. While
     /// the service is down, only the supervisor has them.
     pub(super) fn to_hand_over(&self) -> Vec<(Vec<u8>, BorrowedFd<'_>)> {
@@ -345,7 +360,9 @@ impl ServiceRuntime {
     ) {
         let options = &self.config.options;
         self.sockets = sockets::take_inherited(handover, &options.listen);
-        self.readiness.take_inherited(handover, state_dir, socket_name, options.ready.socket);
+        self.helpers.take_inherited(handover);
+        let (uses, helpers) = (options.ready.socket, &mut self.helpers);
+        self.readiness.take_inherited(handover, state_dir, socket_name, uses, helpers);
     }
 }
 

@@ -1,6 +1,6 @@
 //! The sockets that a service listens on, as under systemd's socket activation.
 
-use super::helpers::close_elsewhere;
+use super::helpers::Helpers;
 use alloc::vec::Vec;
 use daemontools_core::Pid;
 use daemontools_core::handover::Handover;
@@ -38,6 +38,7 @@ pub(super) fn copy_from_process(
     adopted: Option<&Handle>,
     pid: Pid,
     listen: &[ListenSocket],
+    helpers: &mut Helpers,
 ) -> Result<Vec<OwnedFd>> {
     let child;
     let process = match adopted {
@@ -52,7 +53,7 @@ pub(super) fn copy_from_process(
         if net::is_listening_at(socket.as_fd(), &endpoint(&listen.address)) {
             return Ok(socket);
         }
-        close_elsewhere(socket);
+        helpers.close_elsewhere(socket);
         Err(Errno::BADF)
     };
     (FIRST_SOCKET..).zip(listen).map(copy).collect()

@@ -63,6 +63,7 @@ impl Supervisor {
                 performer.logger.as_ref().and_then(|logger| logger.process.end_fd()),
                 runtime.and_then(|runtime| runtime.orphans_fd(performer.service.machine.state())),
                 self.held_stop.as_ref().and_then(HeldStop::fd),
+                runtime.and_then(|runtime| runtime.helpers.reports_fd()),
             ];
             // Whether each descriptor is readable.
             let [
@@ -75,9 +76,13 @@ impl Supervisor {
                 logger_end,
                 orphan_end,
                 dependent_end,
+                helper_report,
             ] = unsent::wait(events, self.timeout());
             if ready_pipe || notify_socket || self.performer.waits_for_helper() {
                 self.performer.read_readiness(ready_pipe);
+            }
+            if helper_report {
+                self.performer.take_reports();
             }
             if signals {
                 self.take_signals();

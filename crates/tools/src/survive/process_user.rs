@@ -16,11 +16,26 @@ pub(crate) fn is_own(pid: Pid) -> bool {
     real_user(pid).is_some_and(|user| user == 0 || user == effective_user().into())
 }
 
+/// Whether a user may send signals to a process, as kill(2) defines it. Root and our own user have our
+/// rights.
+pub(crate) fn may_signal(user: u32, pid: Pid) -> bool {
+    user == 0
+        || user == effective_user()
+        || users_of(pid).is_some_and(|[real, _, saved, _]| [real, saved].contains(&u64::from(user)))
+}
+
 /// The real user of a process, which a set-user-ID program keeps; `None` if /proc does not show it.
 fn real_user(pid: Pid) -> Option<u64> {
+    users_of(pid).map(|[real, ..]| real)
+}
+
+/// The real, effective, saved and file system user of a process (proc_pid_status(5)).
+fn users_of(pid: Pid) -> Option<[u64; 4]> {
     let mut room = [0; 48];
     let path = of_process(&mut room, pid, b"status").ok()?;
     let text = fs::read_whole(fs::HERE, path, 1 << 20).ok()?;
-    let users = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Uid:\t"))?;
-    decimal::parse(users.split(|&c| c == b'\t').next()?)
+    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Uid:\t"))?;
+    let mut words = line.split(|&c| c == b'\t').map(decimal::parse);
+    let mut next = || words.next().flatten();
+    Some([next()?, next()?, next()?, next()?])
 }

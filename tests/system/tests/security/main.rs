@@ -2,6 +2,7 @@
 //! what that user must not gain, and names these tests and others.
 
 mod file_systems;
+mod leftovers;
 mod links;
 mod locks;
 mod log_paths;

@@ -16,7 +16,7 @@ use system::{count, notify_socket, state, stop_supervise, tree, wait_phase};
 
 /// Sends its arguments to the notify socket; without end if the variable FLOOD is set. With STAY it
 /// does not end afterwards: supervise can find out whose it is.
-const SEND: &str = r#"#!/usr/bin/perl
+pub(crate) const SEND: &str = r#"#!/usr/bin/perl
 use Socket;
 socket(my $socket, AF_UNIX, SOCK_DGRAM, 0) or die;
 (my $name = $ENV{NOTIFY_SOCKET}) =~ s/^@/\0/;

@@ -238,11 +238,11 @@ fn another_users_lock_on_the_scan_directory_does_not_stop_svscan() {
 // Control groups
 
 /// A control group for a test, which removes it with the groups below it.
-struct ControlGroup(PathBuf);
+pub(crate) struct ControlGroup(pub(crate) PathBuf);
 
 impl ControlGroup {
     /// Makes one, if that is possible here.
-    fn new(name: &str) -> Option<Self> {
+    pub(crate) fn new(name: &str) -> Option<Self> {
         let mounts = ["/sys/fs/cgroup/unified", "/sys/fs/cgroup"].map(Path::new);
         let mount = mounts.into_iter().find(|mount| mount.join("cgroup.procs").exists());
         let path = mount.map(|mount| mount.join(format!("{name}-{}", std::process::id())));
@@ -254,7 +254,7 @@ impl ControlGroup {
     }
 
     /// Makes a group in it that belongs to this user.
-    fn group_of(&self, name: &str, user: u32) -> PathBuf {
+    pub(crate) fn group_of(&self, name: &str, user: u32) -> PathBuf {
         let group = self.0.join(name);
         fs::create_dir(&group).expect("make a control group");
         for path in [group.clone(), group.join("cgroup.procs")] {

@@ -22,7 +22,7 @@ impl Machine {
         let is_end = match self.policy().essential {
             None => return,
             Some(Essential::Failed) => fails,
-            Some(Essential::Any) => fails || self.is_unexpected_end(),
+            Some(Essential::Any) => fails || self.is_unexpected_end(how),
         };
         if is_end {
             self.set_essential_end(how);
@@ -45,9 +45,9 @@ impl Machine {
     }
 
     /// Whether neither a command nor a lost dependency has caused the end of `run`.
-    fn is_unexpected_end(&self) -> bool {
+    fn is_unexpected_end(&self, how: Ended) -> bool {
         match self.stopping.cause {
-            None => !self.stopping.fatal_signal,
+            None => !self.stopping.is_by_signal_command(how),
             Some(StopCause::Outside) => false,
             Some(StopCause::Unhealthy) => true,
         }

@@ -92,7 +92,7 @@ impl Machine {
             return Some(Report::Failed(Reason::Code100));
         }
         let is_failure = match self.stopping.cause {
-            None => self.want == Want::Up && !self.stopping.fatal_signal,
+            None => self.want == Want::Up && !self.stopping.is_by_signal_command(how),
             Some(StopCause::Outside) => false,
             Some(StopCause::Unhealthy) => true,
         };
@@ -158,7 +158,9 @@ impl Machine {
             return self.continue_after_end(now);
         }
         if !succeeded && !self.is_ending() {
-            self.note_essential_failure(how);
+            if !self.stopping.is_by_signal_command(how) {
+                self.note_essential_failure(how);
+            }
             return self.fail(Reason::StartScript);
         }
         if self.leaving {

@@ -150,7 +150,10 @@ impl Machine {
                     self.arm_health_timers(now);
                 }
             }
-            Script::Start => self.backoff.last_start = Some(now.instant),
+            Script::Start => {
+                self.backoff.last_start = Some(now.instant);
+                self.stopping = Stopping::NO;
+            }
             Script::Stop => {}
             Script::Finish => self.timers.kill.set(self.policy().finish_timeout, now.instant),
         }

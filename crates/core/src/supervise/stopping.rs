@@ -2,11 +2,11 @@
 
 use super::effect::{Effect, EffectList, NONE, PUBLISH, Report, report, sequence};
 use super::{Machine, State};
-use crate::Pid;
 use crate::state_dir::Script;
 use crate::state_dir::control::{Scope, Signal};
 use crate::state_dir::phase::Reason;
 use crate::time::Now;
+use crate::{Ended, Pid};
 use core::time::Duration;
 
 /// How long a process may take before KILL, if supervise stops it by itself and the policy has no
@@ -36,10 +36,24 @@ pub(super) struct Stopping {
     pub(super) cause: Option<StopCause>,
     /// A signal command was sent that usually ends a process: the death is no failure.
     pub(super) fatal_signal: bool,
+    /// The signals that commands have sent: bit N for signal N + 1. One of these that kills the process
+    /// makes the death no failure.
+    sent: u64,
 }
 
 impl Stopping {
-    pub(super) const NO: Self = Self { cause: None, fatal_signal: false };
+    pub(super) const NO: Self = Self { cause: None, fatal_signal: false, sent: 0 };
+
+    /// Whether a signal command has ended the process; `how` it ended.
+    pub(super) fn is_by_signal_command(&self, how: Ended) -> bool {
+        let was_sent = |signal: u8| self.sent & bit(signal) != 0;
+        self.fatal_signal || matches!(how, Ended::Killed(signal) if was_sent(signal))
+    }
+}
+
+/// The bit of a signal in a set of signals; 0 for a number that no signal has.
+fn bit(signal: u8) -> u64 {
+    1_u64.checked_shl(u32::from(signal).wrapping_sub(1)).unwrap_or(0)
 }
 
 impl Machine {
@@ -112,9 +126,10 @@ impl Machine {
         least.max(stop.scope)
     }
 
-    /// Notes whether a signal command usually ends the process.
+    /// Notes a signal command, and whether it usually ends the process.
     pub(super) fn note_signal(&mut self, signal: Signal) {
         use Signal::{Abrt, Int, Kill, Quit, Term};
+        self.stopping.sent |= bit(signal.number());
         self.stopping.fatal_signal |= matches!(signal, Term | Kill | Int | Quit | Abrt)
             || signal == self.policy().stop.signal;
     }

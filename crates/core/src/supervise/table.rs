@@ -261,7 +261,12 @@ impl Machine {
                 let [stop, cont] = self.stop_as_wanted(pid, scope, Sender::Command, now);
                 sequence([stop, cont, PUBLISH])
             }
-            E::Command(C::Signal(signal), scope) => sequence([Some(requested(pid, signal, scope))]),
+            E::Command(C::Signal(signal), scope) => {
+                if script == Script::Start {
+                    self.note_signal(signal);
+                }
+                sequence([Some(requested(pid, signal, scope))])
+            }
             // The script runs to its end; the command is noted for the time after it.
             E::Command(..) => sequence([PUBLISH]),
             // Early or late.

@@ -6,6 +6,7 @@
 //! closes the descriptors and starts as after a KILL.
 
 use crate::Pid;
+use crate::copier::Stream;
 use crate::text::decimal::{self, Decimal};
 use alloc::vec::Vec;
 
@@ -33,6 +34,10 @@ pub struct Handover {
     pub services: Vec<Service>,
     /// svscan: the child that waits or runs the command after `--`.
     pub command: Option<Pid>,
+    /// svscan: the process that copies the output of services.
+    pub copier: Option<Pid>,
+    /// svscan: the pipes to that process.
+    pub outputs: Vec<Output>,
     /// svscan: the limit of open files for its children, if it differs from its own.
     pub open_files: Option<u64>,
 }
@@ -50,6 +55,21 @@ pub struct Service {
     pub name: Vec<u8>,
 }
 
+/// A pipe from a supervise to the process that copies the output of services.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Output {
+    /// The identity of the service's directory, as in [`Service`].
+    pub directory: [u64; 4],
+    /// It is of the logger's supervise.
+    pub is_log: bool,
+    /// Which output it is.
+    pub stream: Stream,
+    /// The copying process has it.
+    pub is_sent: bool,
+    /// Read end and write end.
+    pub pipe: [i32; 2],
+}
+
 impl Handover {
     /// Encodes the handover.
     #[must_use]
@@ -65,13 +85,24 @@ impl Handover {
         };
         let named = self.descriptors.iter().map(|(_, number)| *number);
         let ends = self.services.iter().filter_map(|service| service.pipe).flatten();
-        let inherited = named.chain(ends).map(|number| u64::from(number.unsigned_abs()));
+        let outputs = self.outputs.iter().flat_map(|output| output.pipe);
+        let inherited =
+            named.chain(ends).chain(outputs).map(|number| u64::from(number.unsigned_abs()));
         line(b"inherited", &inherited.collect::<Vec<_>>());
         line(b"mask", &[self.mask]);
         line(b"version", &[VERSION]);
         line(b"leaving", &[u64::from(self.leaving)]);
         if let Some(pid) = self.command {
             line(b"command", &[pid.get().unsigned_abs().into()]);
+        }
+        if let Some(pid) = self.copier {
+            line(b"copier-process", &[pid.get().unsigned_abs().into()]);
+        }
+        for Output { directory, is_log, stream, is_sent, pipe } in &self.outputs {
+            let mut numbers = directory.to_vec();
+            numbers.extend([u64::from(*is_log), stream.number().into(), u64::from(*is_sent)]);
+            numbers.extend(pipe.iter().map(|number| u64::from(number.unsigned_abs())));
+            line(b"output", &numbers);
         }
         if let Some(limit) = self.open_files {
             line(b"open-files", &[limit]);
@@ -124,6 +155,10 @@ impl Handover {
                 (b"command", &[pid]) => {
                     handover.command = Some(Pid::new(i32::try_from(pid).ok()?)?);
                 }
+                (b"copier-process", &[pid]) => {
+                    handover.copier = Some(Pid::new(i32::try_from(pid).ok()?)?);
+                }
+                (b"output", numbers) => handover.outputs.push(output(numbers)?),
                 (b"open-files", &[limit]) => handover.open_files = Some(limit),
                 (HELPER, &[pid]) => {
                     handover.helpers.push(Pid::new(i32::try_from(pid).ok()?)?);
@@ -166,6 +201,19 @@ fn service(numbers: &[u64]) -> Option<Service> {
     })
 }
 
+fn output(numbers: &[u64]) -> Option<Output> {
+    let &[major, minor, inode, born, log, stream, sent, read, write] = numbers else {
+        return None;
+    };
+    Some(Output {
+        directory: [major, minor, inode, born],
+        is_log: log != 0,
+        stream: Stream::of_number(u8::try_from(stream).ok()?)?,
+        is_sent: sent != 0,
+        pipe: [i32::try_from(read).ok()?, i32::try_from(write).ok()?],
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +237,14 @@ mod tests {
                 Service { directory: [0; 4], children: [None; 2], pipe: None, name: vec![] },
             ],
             command: Pid::new(77),
+            copier: Pid::new(78),
+            outputs: vec![Output {
+                directory: [254, 0, u64::MAX, 5],
+                is_log: true,
+                stream: Stream::Err,
+                is_sent: true,
+                pipe: [10, 11],
+            }],
             open_files: Some(1024),
         };
         let text = handover.to_text();
@@ -210,6 +266,8 @@ mod tests {
             "version=1\nservice=1 2\n",
             "version=1\nservice=1 2 3 4 5 6 7 8 256\n",
             "version=1\nservice=1 2 3 4 4294967296 6 7 8\n",
+            "version=1\noutput=1 2 3 4 0 3 1 7 8\n",
+            "version=1\noutput=1 2 3 4 0 1 1 7\n",
             "entirely different",
             "",
         ] {
@@ -234,8 +292,16 @@ mod tests {
         let service = Service { directory: [0; 4], children: [None; 2], pipe, name: vec![] };
         let descriptors = vec![(b"lock".to_vec(), 7)];
         let services = vec![service];
-        let text = Handover { descriptors, services, ..Default::default() }.to_text();
-        assert!(text.starts_with(b"inherited=7 8 9\nmask=0\nversion=1\n"));
+        let output = |pipe| Output {
+            directory: [0; 4],
+            is_log: false,
+            stream: Stream::Out,
+            is_sent: false,
+            pipe,
+        };
+        let outputs = vec![output([10, 11])];
+        let text = Handover { descriptors, services, outputs, ..Default::default() }.to_text();
+        assert!(text.starts_with(b"inherited=7 8 9 10 11\nmask=0\nversion=1\n"));
         assert!(Handover::default().to_text().starts_with(b"inherited\nmask=0\n"));
     }
 }

@@ -128,9 +128,11 @@ impl Program {
                  i interrupt, t term, k kill",
             ],
             Self::Svok => ["svok", "", "svok: usage: svok dir"],
-            Self::Svscan => {
-                ["svscan", "kt:u", "svscan: usage: svscan [-ku] [-t seconds] [dir [logservice]]"]
-            }
+            Self::Svscan => [
+                "svscan",
+                "jkpt:u",
+                "svscan: usage: svscan [-jkpu] [-t seconds] [dir [logservice]]",
+            ],
             Self::Svscanboot => [
                 "svscanboot",
                 "ke:l:t:",
@@ -270,12 +272,14 @@ impl Program {
             Self::Svscan => HelpRow {
                 summary: "supervise every service in a scan directory",
                 synopsis: &[
-                    "[-k] [-t seconds] [dir [logservice]]",
-                    "[-k] [-t seconds] dir [logservice] -- command [arg ...]",
+                    "[-jkp] [-t seconds] [dir [logservice]]",
+                    "[-jkp] [-t seconds] dir [logservice] -- command [arg ...]",
                     "-u [dir]",
                 ],
                 options: &[
+                    ("-j", "write the output of services as JSON, a line an object"),
                     ("-k", "keep a service running when its name is removed"),
+                    ("-p", "write the name of its service in front of each line of output"),
                     ("-t seconds", "limit the stop: kill what is left after this time"),
                     ("-u", "upgrade the svscan that runs on the directory"),
                 ],
@@ -458,10 +462,10 @@ mod tests {
     #[test]
     fn help_and_version_are_texts() {
         let help = Program::Svscan.help();
-        let start = "Usage: svscan [-k] [-t seconds] [dir [logservice]]\n       \
-                     svscan [-k] [-t seconds] dir [logservice] -- command [arg ...]\n       \
+        let start = "Usage: svscan [-jkp] [-t seconds] [dir [logservice]]\n       \
+                     svscan [-jkp] [-t seconds] dir [logservice] -- command [arg ...]\n       \
                      svscan -u [dir]\n\n\
-                     svscan - supervise every service in a scan directory\n\n  -k  ";
+                     svscan - supervise every service in a scan directory\n\n  -j  ";
         assert!(help.starts_with(start), "{help}");
         assert!(help.ends_with("\nThe manual is svscan(8).\n"), "{help}");
         assert!(Program::Tai64n.help().starts_with("Usage: tai64n\n\n"));

@@ -74,7 +74,7 @@ proptest! {
         for line in text.lines() {
             let inner = line.strip_prefix(start).and_then(|rest| rest.strip_suffix("\"}"));
             let inner = inner.expect("an object");
-            prop_assert!(!inner.chars().any(char::is_control));
+            prop_assert!(!inner.chars().any(|c| c.is_ascii_control()));
             let mut characters = inner.chars();
             while let Some(c) = characters.next() {
                 prop_assert_ne!(c, '"');

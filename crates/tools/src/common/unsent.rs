@@ -5,11 +5,14 @@
 //! counted; a later message says how many.
 
 use crate::common::clock::instant;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed};
 use core::time::Duration;
+use daemontools_core::copier;
 use daemontools_core::programs::Program;
 use daemontools_core::text::decimal::Decimal;
-use daemontools_sys::{BorrowedFd, Errno, fd, poll, stderr};
+use daemontools_core::time::tai::Tai64n;
+use daemontools_sys::{BorrowedFd, Errno, clock, fd, poll, stderr};
 
 /// The programs that never wait.
 const PROGRAMS: [Program; 4] =
@@ -24,6 +27,12 @@ const LAST_WAIT: Duration = Duration::from_secs(1);
 /// The index of the program in [`PROGRAMS`]; another value if it waits for standard error. Not zero at
 /// the start: with zero it would be on a page that no program writes otherwise.
 static PROGRAM: AtomicU8 = AtomicU8::new(u8::MAX);
+
+/// Messages are JSON objects. Not zero at the start, for the same reason as [`PROGRAM`].
+static FORM: AtomicU8 = AtomicU8::new(PLAIN);
+
+const PLAIN: u8 = 1;
+const JSON: u8 = 2;
 
 /// The waiting text. The kernel provides its page at the first use.
 static TEXT: [AtomicU8; ROOM] = [const { AtomicU8::new(0) }; ROOM];
@@ -43,6 +52,22 @@ pub(crate) fn never_wait(program: Program) {
     PROGRAM.store(index.and_then(|index| u8::try_from(index).ok()).unwrap_or(u8::MAX), Relaxed);
 }
 
+/// From now on, messages are JSON objects, a line each.
+pub(crate) fn use_json() {
+    FORM.store(JSON, Relaxed);
+}
+
+/// The message as a JSON object without a newline, if messages have that form.
+fn json(pieces: &[&[u8]]) -> Option<Vec<u8>> {
+    if FORM.load(Relaxed) != JSON {
+        return None;
+    }
+    let (seconds, nanoseconds) = clock::realtime();
+    let mut message = copier::message_as_json(pieces, Tai64n::from_unix(seconds, nanoseconds));
+    message.pop();
+    Some(message)
+}
+
 /// The program that never waits; `None` if this one does.
 fn program() -> Option<Program> {
     PROGRAMS.get(usize::from(PROGRAM.load(Relaxed))).copied()
@@ -55,6 +80,13 @@ fn is_pending() -> bool {
 
 /// Writes a message and a newline to standard error.
 pub(crate) fn say(pieces: &[&[u8]]) {
+    match json(pieces) {
+        Some(message) => say_pieces(&[&message]),
+        None => say_pieces(pieces),
+    }
+}
+
+fn say_pieces(pieces: &[&[u8]]) {
     if program().is_none() {
         return fd::write_pieces(fd::stderr(), pieces, b"\n");
     }
@@ -146,13 +178,17 @@ fn flush() {
     {
         let number = Decimal::new(u64::try_from(dropped).unwrap_or(u64::MAX));
         let what = if dropped == 1 { " message" } else { " messages" };
-        let written = write_or_keep(&[
+        let pieces: [&[u8]; 5] = [
             program.name().as_bytes(),
             b": warning: ",
             number.as_bytes(),
             what.as_bytes(),
             b" dropped: standard error took no more text",
-        ]);
+        ];
+        let written = match json(&pieces) {
+            Some(message) => write_or_keep(&[&message]),
+            None => write_or_keep(&pieces),
+        };
         if written {
             DROPPED.store(0, Relaxed);
         }

@@ -4,6 +4,7 @@
 //! its users shows a pipe.
 
 use crate::common::diag::why;
+use crate::common::paths::of_process;
 use crate::common::state_dir::StateDir;
 use crate::survive::lock_holder;
 use crate::survive::process_record;
@@ -14,7 +15,7 @@ use core::time::Duration;
 use daemontools_core::Pid;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::proc_fd::Pipe;
-use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, fd, fs, guarded, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, fd, fs, guarded, lock, poll};
 
 /// The processes that run already for a service, or for a logger.
 #[derive(Default)]
@@ -160,6 +161,49 @@ pub(crate) fn pipe_between(
         }
     }
     refused.map_or(Ok(None), Err)
+}
+
+/// A pipe from a service to the copier of an earlier svscan.
+pub(crate) struct CopiedPipe {
+    /// Read end and write end.
+    pub(crate) ends: (OwnedFd, OwnedFd),
+    /// The copier, if it still runs.
+    pub(crate) copier: Option<Handle>,
+}
+
+/// The pipe to a copier that is descriptor `number` of the processes of a service.
+///
+/// It is one that a svscan process of ours has marked, or one without a reader: its copier has been
+/// killed. A process of another user could choose which pipe without a reader we open, so that is asked
+/// of our own processes only.
+pub(crate) fn copied_pipe(service: PipeSide<'_>, number: i32) -> Option<CopiedPipe> {
+    let own = [1, 2].map(|number| Pipe::own(number).ok().flatten());
+    service.processes().find_map(|process| {
+        let pipe = pipe_of(process, number).ok()??;
+        if own.iter().flatten().any(|it| it.is_same(&pipe)) {
+            return None;
+        }
+        let write_end = pipe.open_writer().ok()?;
+        let copier = lock::marker(write_end.as_fd()).and_then(copier);
+        let is_unread =
+            || process_user::is_own(process.0) && poll::hung_up(write_end.as_fd(), Duration::ZERO);
+        if copier.is_none() && !is_unread() {
+            return None;
+        }
+        Some(CopiedPipe { ends: open_with(&pipe, write_end).ok()?, copier })
+    })
+}
+
+/// A process that is a copier of ours, by its arguments and its user.
+fn copier(pid: Pid) -> Option<Handle> {
+    let handle = Handle::open(pid).ok()??;
+    let mut room = [0; 48];
+    let path = of_process(&mut room, pid, b"cmdline").ok()?;
+    let arguments = fs::read_whole(fs::HERE, path, 1 << 20).ok()?;
+    let program = arguments.split(|&c| c == 0).next().unwrap_or_default();
+    let is_copier = program.ends_with(b"svscan") && process_user::is_own(pid);
+    // Last: if it lives, the answers were about this process.
+    (is_copier && !handle.has_ended()).then_some(handle)
 }
 
 /// Both ends of the pipe that is a process's descriptor of this number, read end first; `None` if that is

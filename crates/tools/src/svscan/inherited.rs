@@ -5,11 +5,12 @@ use super::message_pipe;
 use super::upgrade_request;
 use alloc::vec::Vec;
 use daemontools_core::Pid;
+use daemontools_core::copier::Stream;
 use daemontools_core::handover::{Handover, Service};
 use daemontools_core::svscan::supervise_process::SuperviseRole;
 use daemontools_sys::fs::DirId;
 use daemontools_sys::limit::OpenFiles;
-use daemontools_sys::{OwnedFd, fd};
+use daemontools_sys::{OwnedFd, fd, process};
 
 /// The handover of the svscan that was this process before. Empty at a usual start.
 #[derive(Default)]
@@ -24,7 +25,24 @@ pub(super) struct Inherited {
     pub(super) command: Option<Pid>,
     pub(super) open_files: Option<OpenFiles>,
     pub(super) services: InheritedServices,
+    /// The pipes to the copier.
+    pub(super) outputs: Vec<InheritedOutput>,
+    /// The copier, and the socket to it.
+    pub(super) copier: Option<(Pid, OwnedFd)>,
 }
+
+/// A pipe to the copier.
+pub(super) struct InheritedOutput {
+    pub(super) id: DirId,
+    pub(super) role: SuperviseRole,
+    pub(super) stream: Stream,
+    /// The copier has it.
+    pub(super) is_sent: bool,
+    pub(super) ends: Ends,
+}
+
+/// The name of the socket to the copier in a handover.
+pub(super) const COPIER: &[u8] = b"copier";
 
 /// The services of the handover, until their slots have taken them.
 #[derive(Default)]
@@ -49,8 +67,22 @@ impl Inherited {
             let pipe = ends.and_then(|[read, write]| Some((read?, write?)));
             InheritedService { id: to_id(directory), name, children, pipe }
         };
+        let copier = handover.copier.filter(|pid| process::is_child(*pid)).zip(take(COPIER));
+        let outputs = handover.outputs.into_iter().filter_map(|output| {
+            let [read, write] = output.pipe.map(fd::take_inherited);
+            Some(InheritedOutput {
+                id: to_id(output.directory),
+                role: if output.is_log { SuperviseRole::Log } else { SuperviseRole::Main },
+                stream: output.stream,
+                is_sent: output.is_sent && copier.is_some(),
+                ends: (read?, write?),
+            })
+        });
+        let outputs = outputs.collect();
         Self {
             mask: Some(handover.mask),
+            outputs,
+            copier,
             lock,
             messages,
             answer,

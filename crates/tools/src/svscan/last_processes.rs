@@ -26,6 +26,9 @@ impl Scanner {
         if self.last_signal.is_some() {
             return;
         }
+        if let Some(outputs) = &mut self.outputs {
+            outputs.finish(instant());
+        }
         // ESRCH: no process is left. EPERM: not process 1.
         if let Err(Errno::SRCH | Errno::PERM) = process::signal_all(signal::TERM) {
             self.leaving = true;

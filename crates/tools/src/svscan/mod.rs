@@ -9,6 +9,7 @@ mod boot_log;
 mod boot_path;
 mod boot_takeover;
 mod boot_title;
+mod copier;
 mod essential;
 mod inherited;
 mod last_processes;
@@ -19,6 +20,7 @@ mod log_pipes;
 mod main_command;
 mod message_pipe;
 mod orphans;
+mod outputs;
 mod own_logger;
 mod readiness_pipe;
 mod run_command;
@@ -32,6 +34,7 @@ mod stop_signals;
 mod svscan_upgrade;
 pub(crate) mod svscanboot;
 mod targets;
+mod tend_outputs;
 mod unsent_signals;
 mod upgrade_request;
 
@@ -40,6 +43,7 @@ use crate::common::getopt::{options, print_error};
 use crate::common::unsent;
 use crate::survive::upgrade;
 use core::time::Duration;
+use daemontools_core::copier::Form;
 use daemontools_core::programs::Program;
 use daemontools_core::svscan::roster::Roster;
 use daemontools_core::text::decimal;
@@ -54,13 +58,18 @@ use scanner::Scanner;
 /// be scanned.
 pub(crate) fn main() -> i32 {
     unsent::never_wait(Program::Svscan);
-    let (mut keep, mut upgrade, mut stop_timeout) = (false, false, None);
+    let (mut keep, mut upgrade, mut stop_timeout, mut form) = (false, false, None, None);
     let mut options = options(Program::Svscan);
     for option in options.by_ref() {
         let good = match option {
             Opt::Letter(letter) => {
                 keep |= letter == b'k';
                 upgrade |= letter == b'u';
+                form = match letter {
+                    b'j' => Some(Form::Json),
+                    b'p' => form.or(Some(Form::Prefixed)),
+                    _ => form,
+                };
                 true
             }
             Opt::Value(_, seconds) => {
@@ -89,6 +98,9 @@ pub(crate) fn main() -> i32 {
     }
 
     let ready = ReadinessPipe::take();
+    if form == Some(Form::Json) {
+        unsent::use_json();
+    }
     let handover = upgrade::handed_over();
     let inherited = handover.map(Inherited::take).unwrap_or_default();
     fd::fill_missing(fd::Missing::NullForChildren);
@@ -97,7 +109,7 @@ pub(crate) fn main() -> i32 {
     if let Some(timeout) = stop_timeout.or(is_init.then_some(last_signal::STOP_TIMEOUT)) {
         roster.set_stop_timeout(timeout);
     }
-    match Scanner::begin(roster, scan_dir, log_service, command, inherited, ready) {
+    match Scanner::begin(roster, scan_dir, log_service, command, form, inherited, ready) {
         Ok(mut scanner) => {
             scanner.run();
             scanner.exit_code.unwrap_or(0).into()

@@ -7,11 +7,13 @@ use super::log_pipes::{LogPipes, Unread};
 use super::main_command::{FORWARDED, MainCommand};
 use super::message_pipe::MessagePipe;
 use super::orphans::Orphans;
+use super::outputs::Outputs;
 use super::readiness_pipe::ReadinessPipe;
 use super::scan::Scan;
 use super::scan_dir::{ScanDir, ServiceDir, suffix};
 use super::service_manager::{Report, ServiceManager};
 use super::stop_signals;
+use super::tend_outputs::{self, LastOutput};
 use super::unsent_signals::UnsentSignals;
 use super::upgrade_request;
 use crate::common::children::reap;
@@ -23,14 +25,17 @@ use crate::survive::log_pipe_offer;
 use crate::survive::process_record;
 use crate::survive::standing::Standing;
 use crate::survive::upgrade;
+use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
+use daemontools_core::copier::Form;
 use daemontools_core::svscan::roster::{Roster, RosterEffect, RosterEvent};
 use daemontools_core::svscan::slot::{Action, SlotNo};
 use daemontools_core::svscan::supervise_process::NAME_GONE;
 use daemontools_core::text::decimal::Decimal;
+use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::fs::{self, DirId};
 use daemontools_sys::limit::OpenFiles;
@@ -53,6 +58,12 @@ pub(super) struct Scanner {
     /// To svscanboot, which reports to the service manager.
     ready: ReadinessPipe,
     pub(super) adopted: AdoptedSupervises,
+    /// The outputs of services, if svscan copies them.
+    pub(super) outputs: Option<Box<Outputs>>,
+    /// The wait for the last output of services.
+    pub(super) last_output: Option<LastOutput>,
+    /// When the stop has begun, if svscan copies the output.
+    pub(super) stop_begun: Option<Instant>,
     orphans: Orphans,
     pub(super) unsent: UnsentSignals,
     /// A look at all processes takes long: one serves all questions until the next wait.
@@ -89,6 +100,7 @@ impl Scanner {
         scan_dir: Option<&CStr>,
         log_service: Option<&CStr>,
         command: Option<MainCommand>,
+        form: Option<Form>,
         inherited: Inherited,
         ready: ReadinessPipe,
     ) -> core::result::Result<Self, i32> {
@@ -125,6 +137,9 @@ impl Scanner {
             manager: ServiceManager::of_environment(),
             ready,
             adopted: AdoptedSupervises::new(),
+            outputs: tend_outputs::outputs(form, inherited.outputs, inherited.copier),
+            last_output: None,
+            stop_begun: None,
             orphans: Orphans::new(),
             unsent: UnsentSignals::new(),
             standing: None,
@@ -162,6 +177,10 @@ impl Scanner {
                 self.scan();
                 continue;
             }
+            self.tend_outputs();
+            if self.leaving {
+                break;
+            }
             self.standing = None;
             let events = [
                 Some(self.signals.fd()),
@@ -169,9 +188,13 @@ impl Scanner {
                 self.adopted.fd(),
                 self.scan.targets_fd(),
                 self.scan.mounts_fd(),
+                self.outputs.as_ref().and_then(|outputs| outputs.control()),
             ];
-            let [signalled, renamed, ended, replaced, mounted] =
+            let [signalled, renamed, ended, replaced, mounted, answered] =
                 unsent::wait(events, self.timeout());
+            if answered && let Some(outputs) = &mut self.outputs {
+                outputs.take_answers();
+            }
             if signalled {
                 self.take_signals();
             }
@@ -202,7 +225,7 @@ impl Scanner {
         let scan = (!self.roster.is_stopping()).then_some(self.scan.next());
         let command = self.command_deadline();
         let due = self.roster.deadline().into_iter().chain(scan).chain(self.unsent.due());
-        let due = due.chain(command).chain(self.end_deadline());
+        let due = due.chain(command).chain(self.end_deadline()).chain(self.outputs_due());
         let due = due.chain(self.manager.due()).min();
         due.map(|due| due.duration_since(instant()))
     }
@@ -260,7 +283,7 @@ impl Scanner {
 
     fn reap(&mut self) {
         while let Some((pid, how)) = reap() {
-            if self.take_command_end(pid, how) {
+            if self.take_command_end(pid, how) || self.take_copier_end(pid, how) {
                 continue;
             }
             self.note_orphan(pid, how);
@@ -385,7 +408,7 @@ impl Scanner {
         while let Some(&effect) = self.effects.get(done) {
             done += 1;
             match effect {
-                RosterEffect::Exit => self.begin_end(),
+                RosterEffect::Exit => self.end_after_output(),
                 RosterEffect::ReportStop => self.report_stop(),
                 RosterEffect::For(no, action) => self.act(no, action),
             }
@@ -414,6 +437,9 @@ impl Scanner {
             Action::DropPipe | Action::Forget => {
                 self.end_input(no);
                 self.pipes.remove(no);
+                if let Some(outputs) = self.outputs.as_mut().filter(|_| action == Action::Forget) {
+                    outputs.release(no);
+                }
             }
             Action::Look => self.observe_slot(no),
         }
@@ -478,6 +504,9 @@ impl Scanner {
             return;
         };
         if self.roster.slot(no).is_some_and(|slot| slot.is_own_logger()) {
+            if let Some(outputs) = &mut self.outputs {
+                outputs.finish(instant());
+            }
             Self::leave_own_logger();
         }
         drop(write_end);

@@ -13,6 +13,7 @@ use crate::survive::startup_lock;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
+use daemontools_core::copier::Stream;
 use daemontools_core::svscan::roster::RosterEvent;
 use daemontools_core::svscan::slot::SlotNo;
 use daemontools_core::svscan::supervise_process::{NAME_GONE, SuperviseProcess, SuperviseRole};
@@ -48,8 +49,8 @@ impl Target {
 /// The descriptors of a child beside the ones that svscan itself inherited.
 #[derive(Clone, Copy)]
 struct ChildDescriptors<'a> {
-    /// Standard input or output, and the end of a pipe that becomes it.
-    replaced: Option<(BorrowedFd<'static>, BorrowedFd<'a>)>,
+    /// Standard descriptors, and the ends of pipes that become them.
+    replaced: [Option<(BorrowedFd<'static>, BorrowedFd<'a>)>; 3],
     /// The start-up lock.
     lock: Option<BorrowedFd<'a>>,
 }
@@ -57,8 +58,8 @@ struct ChildDescriptors<'a> {
 impl ChildDescriptors<'_> {
     /// The highest number among these and the inherited ones.
     fn highest(&self, last_inherited: i32) -> i32 {
-        let end = self.replaced.map(|(_, end)| end);
-        end.into_iter().chain(self.lock).map(fd::number).fold(last_inherited, i32::max)
+        let ends = self.replaced.iter().flatten().map(|(_, end)| *end);
+        ends.chain(self.lock).map(fd::number).fold(last_inherited, i32::max)
     }
 }
 
@@ -100,6 +101,7 @@ impl Scanner {
     /// Prints a warning if the start fails.
     fn adopt_or_start(&mut self, no: SlotNo, role: SuperviseRole) -> Result<Supervise, NoChild> {
         let target = self.target(no, role).ok_or(NoChild::Failed)?;
+        self.claim_outputs(no, role);
         if let Some(child) = self.take_inherited_child(&target) {
             return Ok(Supervise::Adopted(child));
         }
@@ -120,6 +122,7 @@ impl Scanner {
                 return Err(NoChild::Failed);
             }
         }
+        self.take_over_outputs(no, role, &running);
         if let Some((pid, handle)) = running.supervise
             && self.adopt(pid, handle)
         {
@@ -128,6 +131,11 @@ impl Scanner {
         // `ln -sfn` and package managers make a link under another name, and rename it.
         if !target.is_own_logger && !Self::leads_to(&target.dir.name, target.id) {
             return Err(NoChild::NameGone);
+        }
+        if let Err(error) = self.make_outputs(no, role) {
+            let [name, suffix] = target.shown();
+            diag::warning("svscan", &[b"unable to create pipe for ", name, suffix], error);
+            return Err(NoChild::Failed);
         }
         self.start(&target).map(Supervise::New).ok_or(NoChild::Failed)
     }
@@ -240,11 +248,15 @@ impl Scanner {
 
     /// Starts a new supervise.
     fn start(&mut self, target: &Target) -> Option<Pid> {
-        let end = self.pipe_end(target);
-        // A copy with a low number, so that the child does not get the pipes of other services.
-        let copy = end.and_then(|(_, end)| fd::duplicate_low(end.as_fd()).ok());
+        let ends = self.pipe_ends(target);
+        // Copies with low numbers, so that the child does not get the pipes of other services.
+        let copies = ends.map(|end| end.and_then(|(_, end)| fd::duplicate_low(end).ok()));
+        let mut copied = copies.iter().map(|copy| copy.as_ref().map(OwnedFd::as_fd));
         let descriptors = ChildDescriptors {
-            replaced: end.map(|(standard, end)| (standard, copy.as_ref().unwrap_or(end).as_fd())),
+            replaced: ends.map(|end| {
+                let copy = copied.next().flatten();
+                end.map(|(standard, end)| (standard, copy.unwrap_or(end)))
+            }),
             lock: self.dir.lock(),
         };
         let lock_variable = descriptors.lock.map(startup_lock::variable);
@@ -270,14 +282,18 @@ impl Scanner {
         }
     }
 
-    /// Standard input or output of the target, and the end of the pipe that becomes it.
-    fn pipe_end(&self, target: &Target) -> Option<(BorrowedFd<'static>, &OwnedFd)> {
-        let LogPipe { read_end, write_end, .. } =
-            self.pipes.get(target.no).filter(|_| target.needs_pipe)?;
-        match target.role {
-            SuperviseRole::Main => Some((fd::stdout(), write_end.as_ref()?)),
-            SuperviseRole::Log => Some((fd::stdin(), read_end)),
-        }
+    /// The standard descriptors of the target that are pipes, and the ends that become them.
+    fn pipe_ends(&self, target: &Target) -> [Option<(BorrowedFd<'static>, BorrowedFd<'_>)>; 3] {
+        let pipe = self.pipes.get(target.no).filter(|_| target.needs_pipe);
+        let log = pipe.and_then(|LogPipe { read_end, write_end, .. }| match target.role {
+            SuperviseRole::Main => Some((fd::stdout(), write_end.as_ref()?.as_fd())),
+            SuperviseRole::Log => Some((fd::stdin(), read_end.as_fd())),
+        });
+        let is_logged = log.is_some() && target.role == SuperviseRole::Main;
+        let output = |stream| self.outputs.as_ref()?.write_end(target.no, target.role, stream);
+        let out = output(Stream::Out).filter(|_| !is_logged);
+        let err = output(Stream::Err);
+        [log, out.map(|end| (fd::stdout(), end)), err.map(|end| (fd::stderr(), end))]
     }
 
     /// Runs in the child, and ends with an exec. Returns the exit code if that fails.
@@ -295,12 +311,12 @@ impl Scanner {
         if let Some(limit) = self.open_files {
             limit.restore();
         }
-        if let Some((standard, end)) = descriptors.replaced
-            && let Err(error) = fd::replace(standard, end)
-        {
-            let what = [b"unable to set up descriptors for ", name, suffix];
-            diag::warning("svscan", &what, error);
-            return TEMPORARY;
+        for (standard, end) in descriptors.replaced.into_iter().flatten() {
+            if let Err(error) = fd::replace(standard, end) {
+                let what = [b"unable to set up descriptors for ", name, suffix];
+                diag::warning("svscan", &what, error);
+                return TEMPORARY;
+            }
         }
         if target.dir.in_log
             && let Err(error) = fs::chdir(&target.dir.name)

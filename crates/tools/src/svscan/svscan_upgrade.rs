@@ -1,6 +1,6 @@
 //! svscan's live upgrade: hands over to the new program, or resumes as the new program.
 
-use super::inherited::to_numbers;
+use super::inherited::{COPIER, to_numbers};
 use super::message_pipe;
 use super::scanner::Scanner;
 use super::upgrade_request;
@@ -8,7 +8,7 @@ use crate::common::diag;
 use crate::survive::upgrade;
 use alloc::vec::Vec;
 use daemontools_core::Pid;
-use daemontools_core::handover::{Handover, Service};
+use daemontools_core::handover::{Handover, Output, Service};
 use daemontools_core::svscan::roster::RosterEvent;
 use daemontools_core::svscan::slot::{Contents, SlotPhase};
 use daemontools_core::svscan::supervise_process::{SuperviseProcess, SuperviseRole};
@@ -45,6 +45,7 @@ impl Scanner {
         let mut handover = Handover {
             mask: self.signals.inherited_mask(),
             command: self.command_pid(),
+            copier: self.outputs.as_ref().and_then(|outputs| outputs.copier()),
             open_files: self.open_files.map(OpenFiles::inherited),
             ..Handover::default()
         };
@@ -53,6 +54,7 @@ impl Scanner {
             (&b"lock"[..], self.dir.lock()),
             (message_pipe::HANDOVER, self.messages.read_end()),
             (upgrade_request::HANDOVER, answer.as_ref().map(OwnedFd::as_fd)),
+            (COPIER, self.outputs.as_ref().and_then(|outputs| outputs.control())),
         ];
         for (name, descriptor) in named {
             if let Some(descriptor) = descriptor {
@@ -77,6 +79,17 @@ impl Scanner {
                 children: [child(SuperviseRole::Main), child(SuperviseRole::Log)],
                 pipe: ends.map(|ends| ends.map(fd::number)),
                 name: slot.name().to_vec(),
+            });
+        }
+        for (no, role, stream, is_sent, ends) in self.outputs.iter().flat_map(|it| it.all()) {
+            let Some(slot) = self.roster.slot(no) else { continue };
+            kept.extend(ends);
+            handover.outputs.push(Output {
+                directory: to_numbers(slot.id()),
+                is_log: role == SuperviseRole::Log as u8,
+                stream,
+                is_sent,
+                pipe: ends.map(fd::number),
             });
         }
         let reason = if self.dir.enter_start() {

@@ -1,0 +1,67 @@
+//! Services of another user, and other conditions of containers.
+
+use crate::{once, svscan, wait_out};
+use harness::{DEADLINE, Signal, account, is_root, wait_until};
+use system::tree;
+
+#[test]
+fn a_service_of_another_user_can_open_dev_stdout() {
+    if !is_root() {
+        return;
+    }
+    let tree = tree();
+    let (name, ..) = account();
+    let script = "echo one >/dev/stdout; echo two >/dev/stderr; echo three >/proc/self/fd/1";
+    tree.service(
+        "s/a",
+        &format!("#!/bin/sh\nexec setuidgid {name} sh -c '{script}; exec sleep 1000'\n"),
+    );
+    let svscan = svscan(&tree, "-p").start();
+    assert_eq!(wait_out(&svscan, 2), "a: one\na: three\n");
+    assert_eq!(svscan.wait_stderr("two"), "a: two\n");
+    svscan.signal(Signal::TERM);
+    svscan.wait_within(DEADLINE);
+}
+
+#[test]
+fn the_messages_of_supervise_have_the_name_too() {
+    let tree = tree();
+    tree.mkdir("s/a");
+    tree.write("s/a/run", "");
+    let svscan = svscan(&tree, "-p").start();
+    svscan.wait_stderr("a: supervise: ");
+    svscan.signal(Signal::TERM);
+    svscan.wait_within(DEADLINE);
+}
+
+#[test]
+fn the_command_beside_the_services_keeps_the_output() {
+    let tree = tree();
+    once(&tree, "s/a", "echo service");
+    let command =
+        ["-p", "s", "--", "sh", "-c", "while ! [ -e end ]; do sleep 0.02; done; echo command"];
+    let svscan = tree.cmd("svscan").args(command).start();
+    wait_out(&svscan, 1);
+    tree.write("end", "");
+    let output = svscan.wait_within(DEADLINE);
+    assert_eq!(
+        (output.code, output.out().as_str()),
+        (Some(0), "a: service\ncommand\n"),
+        "{output}"
+    );
+}
+
+#[test]
+fn without_dev_null_and_proc_it_works() {
+    // The copier moves what it has read to /dev/null, or reads it.
+    let tree = tree();
+    let Some(namespace) = system::namespace(&tree) else { return };
+    once(&tree, "s/a", "seq 3000");
+    let script = "mount -t tmpfs none /proc && : >null && mount --bind null /dev/null &&
+        chmod 0 /dev/null; mount -t tmpfs none /dev && exec svscan -p s";
+    let svscan = tree.sh(script).under(namespace).start();
+    let out = wait_out(&svscan, 3000);
+    wait_until("each is there once", DEADLINE, || out.lines().count() == 3000);
+    svscan.signal(Signal::TERM);
+    assert_eq!(svscan.wait_within(DEADLINE).code, Some(0));
+}

@@ -1,8 +1,10 @@
 //! The state directory of the service in the current directory, and the paths of its files.
 
 use alloc::borrow::Cow;
+use alloc::ffi::CString;
 use core::ffi::CStr;
 use daemontools_core::state_dir;
+use daemontools_sys::watch::Watch;
 use daemontools_sys::{Errno, Result, fs, process};
 
 use crate::common::paths::{PATH_MAX, join};
@@ -42,6 +44,17 @@ impl StateDir<'_> {
     /// SUPERVISEDIR chooses the directory.
     pub(crate) fn shown_below<'b>(&self, dir: &'b [u8]) -> (&'b [u8], &'static [u8]) {
         if self.is_default() { (dir, b"/") } else { (b"", b"") }
+    }
+
+    /// Watches the directory in which SUPERVISEDIR lets the state directory appear. The service directory,
+    /// where it appears otherwise, is left to the caller.
+    pub(crate) fn watch_above(&self, watch: &Watch) {
+        let end = self.0.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
+        if let Some(above) = self.0.get(..end).filter(|above| !above.is_empty())
+            && let Ok(above) = CString::new(above)
+        {
+            let _ = watch.add_names(&above);
+        }
     }
 
     /// Calls `with` with the path.

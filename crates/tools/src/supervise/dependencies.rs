@@ -118,7 +118,9 @@ impl Dependencies {
             let Ok(name) = CString::new(&*need.name) else { continue };
             let added = in_directory(scan_dir, &name, || {
                 watch.add(c".")?;
-                StateDir::of_current_dir()?.with_path(|path| watch.add(path))
+                let state = StateDir::of_current_dir()?;
+                state.watch_above(watch);
+                state.with_path(|path| watch.add(path))
             });
             // Other errors say that there is nothing to watch yet.
             if matches!(added, Err(Errno::NOSPC | Errno::NOMEM)) {

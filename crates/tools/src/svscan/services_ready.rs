@@ -86,7 +86,7 @@ fn look(watch: &Watch, back: BorrowedFd<'_>, name: &CStr) -> Progress {
         let state = StateDir::of_current_dir()?;
         // The watches come before the look, so that no change is missed. The directory of all state
         // directories is watched too: it may be made later.
-        watch_above(watch, state.path());
+        state.watch_above(watch);
         state.with_path(|path| {
             watch.add(path)?;
             read(&fs::reach_dir(fs::HERE, path)?)
@@ -96,16 +96,6 @@ fn look(watch: &Watch, back: BorrowedFd<'_>, name: &CStr) -> Progress {
     // The directory is open, so it can be entered again.
     let _ = fs::fchdir(back);
     progress
-}
-
-/// Watches the directory in which the state directory is to appear.
-fn watch_above(watch: &Watch, path: &[u8]) {
-    let end = path.iter().rposition(|&byte| byte == b'/').unwrap_or(0);
-    if let Some(above) = path.get(..end).filter(|above| !above.is_empty())
-        && let Ok(above) = CString::new(above)
-    {
-        let _ = watch.add_names(&above);
-    }
 }
 
 /// Reads a state directory.

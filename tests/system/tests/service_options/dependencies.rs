@@ -200,6 +200,26 @@ fn dependencies_are_siblings_wherever_supervise_starts() {
 }
 
 #[test]
+fn a_dependency_is_found_where_supervisedir_puts_its_state() {
+    let tree = tree();
+    let base = tree.mkdir("base");
+    tree.idle_service("scan/a");
+    tree.write("scan/a/needs", "b\n");
+    // It writes nothing into its directory, so that no other watch notices it.
+    tree.service("scan/b", "#!/bin/sh\nexec sleep 1000\n");
+    let supervise = tree.cmd("supervise").arg("scan/a").env("SUPERVISEDIR", &base).start();
+    let is_blocked = || tree.cmd("svstat").args(["-x", "scan/a"]).env("SUPERVISEDIR", &base).run();
+    wait_until("a waits for b", DEADLINE, || is_blocked().out().contains("waiting for b"));
+    // Its state directory appears only now.
+    let needed = tree.cmd("supervise").arg("scan/b").env("SUPERVISEDIR", &base).start();
+    tree.wait_lines("scan/a/started", 1);
+    for (process, dir) in [(supervise, "scan/a"), (needed, "scan/b")] {
+        tree.cmd("svc").args(["-dx", dir]).env("SUPERVISEDIR", &base).run().is(0, "", "");
+        process.wait().is(0, "", "");
+    }
+}
+
+#[test]
 fn a_need_that_does_not_exist_is_told_once() {
     let tree = tree();
     tree.idle_service("scan/web");

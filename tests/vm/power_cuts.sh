@@ -5,7 +5,7 @@
 cut_power() {
     rm -f "$work/console"
     boot power 512 -drive "file=$disk,format=raw,if=virtio,cache=writeback"
-    seconds=90
+    seconds=600
     until grep -q '^running' "$work/console" 2>/dev/null; do
         if ! kill -0 "$machine" 2>/dev/null || [ $seconds -eq 0 ]; then
             report "power on $filesystem"
@@ -44,7 +44,7 @@ power_cuts() {
         echo "$boots last" >"$root/boot"
         rm -f "$work/console"
         boot power 512 -drive "file=$disk,format=raw,if=virtio,cache=writeback"
-        await_end 180
+        await_end 600
         report "power on $filesystem"
         echo "    $filesystem: $1 power cuts, $(wc -l <"$root/promised") files were promised to be on the disk"
     done

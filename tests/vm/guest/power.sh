@@ -37,9 +37,11 @@ R
     exec svscan /service
 }
 
-# The lines of a log in their order, without stamps: START NUMBER end.
+# The lines of a log in their order, without stamps: START NUMBER end. multilog links previous to its final
+# name, and then removes the name previous: with two links it is a file that already counts.
 lines_of() {
     for file in "/disk/log$1"/@* "/disk/log$1/previous" "/disk/log$1/current"; do
+        case $file in */previous) [ "$(stat -c %h "$file" 2>/dev/null)" = 1 ] || continue ;; esac
         [ -e "$file" ] && sed 's/^@[0-9a-f]* //' "$file"
     done
 }

@@ -33,6 +33,12 @@ check() {
         expect 'the service goes on' 10 '[ "$(pid_of web)" = "$web" ]'
         expect 'it has one supervise' 10 '[ "$(process supervise web | wc -w)" = 1 ]'
     done
+    # An upgrade replaces the executable by rename.
+    svscan=$(process /bin/svscan /service)
+    cp /bin/daemontools /bin/next && mv /bin/next /bin/daemontools
+    expect 'svscan is upgraded' 20 '/bin/svscan -u /service'
+    expect 'it is the same process with the new executable' 10 '[ "$(process /bin/svscan /service)" = "$svscan" ] && [ "$(readlink "/proc/$svscan/exe")" = /bin/daemontools ]'
+    expect 'the service has not noticed' 10 '[ "$(pid_of web)" = "$web" ]'
     /bin/svc -t /service/web
     expect 'svc reaches it' 10 '[ -n "$(pid_of web)" ] && [ "$(pid_of web)" != "$web" ]'
     finish

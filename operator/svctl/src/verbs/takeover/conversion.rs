@@ -1,7 +1,7 @@
 //! The services and loggers of a takeover: from their old supervisors to those of the new suite.
 
 use super::examine::{Part, Running, Scene, Suite};
-use super::plan::{self, Change, Mode};
+use super::plan::{self, Mode, Transfer};
 use super::{PAUSE, kill};
 use crate::escape::escape;
 use crate::failure::{DONE, Failure, NOT_REACHED, TIMED_OUT, reason, warn};
@@ -32,7 +32,7 @@ impl Drop for TemporaryDown {
 pub(crate) struct Conversion<'a> {
     scan: &'a ScanDir,
     to: Suite,
-    parts: Vec<(&'a Part, Change)>,
+    parts: Vec<(&'a Part, Transfer)>,
     downs: Vec<TemporaryDown>,
 }
 
@@ -50,15 +50,15 @@ impl<'a> Conversion<'a> {
                 |supervisor| format!("{} under {supervisor}", part.shown_process()),
             );
             let what = match change {
-                Change::None => "nothing to do",
-                Change::New => "svscan would start a supervise",
-                Change::StaysDown => "would stay down under its next supervise",
-                Change::Adopted => "its supervise would adopt the process now",
-                Change::AtEnd(why) => {
+                Transfer::None => "nothing to do",
+                Transfer::New => "svscan would start a supervise",
+                Transfer::StaysDown => "would stay down under its next supervise",
+                Transfer::Adopted => "its supervise would adopt the process now",
+                Transfer::AtEnd(why) => {
                     &format!("would keep its process, and change when that ends{}", not_now(*why))
                 }
-                Change::Restarted => "would be restarted",
-                Change::Left(why) => &format!("would stay as it is: {why}{}", self.remedy(part)),
+                Transfer::Restarted => "would be restarted",
+                Transfer::Left(why) => &format!("would stay as it is: {why}{}", self.remedy(part)),
             };
             line(&format!("{}: {under}: {what}", part.name));
             if let Some(note) = plan::note(part, self.to) {
@@ -76,13 +76,13 @@ impl<'a> Conversion<'a> {
     /// run beside it.
     pub(crate) fn before_start(&mut self) -> Result<(), Failure> {
         for (part, change) in &self.parts {
-            if *change == Change::StaysDown {
+            if *change == Transfer::StaysDown {
                 self.downs.extend(keep_down(part)?);
             }
         }
         let mut killed: Vec<u32> = Vec::new();
         for (part, change) in &self.parts {
-            let changes = matches!(change, Change::StaysDown | Change::Adopted);
+            let changes = matches!(change, Transfer::StaysDown | Transfer::Adopted);
             let runsv = part.supervisor.as_ref().filter(|it| it.suite == Suite::Runit);
             if let Some(runsv) = runsv.filter(|_| changes && part.doubt.is_none())
                 && !killed.contains(&runsv.pid)
@@ -109,18 +109,18 @@ impl<'a> Conversion<'a> {
                 continue;
             }
             match change {
-                Change::None => line(&format!("{}: nothing to do", part.name)),
-                Change::AtEnd(why) => line(&format!(
+                Transfer::None => line(&format!("{}: nothing to do", part.name)),
+                Transfer::AtEnd(why) => line(&format!(
                     "{}: {} as before; changes when that ends{}",
                     part.name,
                     part.shown_process(),
                     not_now(why)
                 )),
-                Change::Left(why) => {
+                Transfer::Left(why) => {
                     line(&format!("{}: stays as it is: {why}{}", part.name, self.remedy(part)));
                     code = code.max(NOT_REACHED);
                 }
-                Change::New | Change::StaysDown | Change::Adopted | Change::Restarted => {
+                Transfer::New | Transfer::StaysDown | Transfer::Adopted | Transfer::Restarted => {
                     pending.push((part, change));
                 }
             }
@@ -135,7 +135,7 @@ impl<'a> Conversion<'a> {
     }
 
     /// Waits until each part has its new supervisor.
-    fn await_changes(&self, mut pending: Vec<(&Part, Change)>) -> Result<u8, Failure> {
+    fn await_changes(&self, mut pending: Vec<(&Part, Transfer)>) -> Result<u8, Failure> {
         let mut code = DONE;
         let end = Instant::now() + CHANGED;
         while !pending.is_empty() {
@@ -174,32 +174,34 @@ fn has_changed(now: &Part, before: &Part, to: Suite) -> bool {
 }
 
 /// Tells the old supervisor of a part to go, or kills it.
-fn begin(part: &Part, change: Change) -> io::Result<()> {
+fn begin(part: &Part, change: Transfer) -> io::Result<()> {
     let Some(old) = &part.supervisor else { return Ok(()) };
     let is_runsv = old.suite == Suite::Runit;
     match change {
         // A runsv without doubt was killed before the start.
-        Change::Adopted | Change::StaysDown if is_runsv && part.doubt.is_none() => Ok(()),
-        Change::Adopted => kill(old),
-        Change::StaysDown | Change::AtEnd(_) => part.dir.send(&[Command::Exit]),
+        Transfer::Adopted | Transfer::StaysDown if is_runsv && part.doubt.is_none() => Ok(()),
+        Transfer::Adopted => kill(old),
+        Transfer::StaysDown | Transfer::AtEnd(_) => part.dir.send(&[Command::Exit]),
         // x ends the service as well.
-        Change::Restarted if is_runsv => part.dir.send(&[Command::Exit]),
-        Change::Restarted => {
+        Transfer::Restarted if is_runsv => part.dir.send(&[Command::Exit]),
+        Transfer::Restarted => {
             let term = Command::Signal(Signal::Term);
             part.dir.send(&[Command::Exit, term, Command::Continue])
         }
-        Change::None | Change::New | Change::Left(_) => Ok(()),
+        Transfer::None | Transfer::New | Transfer::Left(_) => Ok(()),
     }
 }
 
 /// Says what has become of a part.
-fn report(before: &Part, now: &Part, change: Change) -> u8 {
+fn report(before: &Part, now: &Part, change: Transfer) -> u8 {
     let by = now.supervisor.as_ref().map_or_else(String::new, Running::to_string);
     let (name, process) = (&before.name, now.shown_process());
     let what = match change {
-        Change::Adopted if before.pid() == now.pid() => format!("{process} as before, under {by}"),
-        Change::StaysDown if now.pid() == 0 => format!("down as before, under {by}"),
-        Change::Restarted | Change::New => format!("{process}, started under {by}"),
+        Transfer::Adopted if before.pid() == now.pid() => {
+            format!("{process} as before, under {by}")
+        }
+        Transfer::StaysDown if now.pid() == 0 => format!("down as before, under {by}"),
+        Transfer::Restarted | Transfer::New => format!("{process}, started under {by}"),
         _ => {
             let before = before.shown_process();
             warn(&format!("{name}: {process} under {by}, but it was {before}"));

@@ -5,8 +5,8 @@ mod adoptable;
 mod conversion;
 mod examine;
 mod new_scanner;
+mod old_unit;
 mod plan;
-mod unit;
 
 use crate::arguments::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, warn};
@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     for old in &olds {
         refuse_vital(old)?;
     }
-    let units: Vec<String> = olds.iter().filter_map(|old| unit::of(old)).collect();
+    let units: Vec<String> = olds.iter().filter_map(|old| old_unit::of(old)).collect();
     let new_unit = arguments.value(UNIT.long).map(|unit| unit.to_string_lossy().into_owned());
     let takeover = Takeover { scan: &scan, new: &new, olds, units, new_unit, runs_already };
     let conversion = Conversion::new(&scan, new.suite, &scene, mode);
@@ -121,7 +121,7 @@ impl Takeover<'_> {
 
     fn perform(self, mut conversion: Conversion<'_>) -> Result<u8, Failure> {
         for unit in &self.units {
-            unit::keep_services(unit)?;
+            old_unit::keep_services(unit)?;
         }
         // Prepared while the old scanner runs, because it inherits from it.
         let mut command = self.new.command(self.scan.path(), self.olds.first().copied());
@@ -132,7 +132,7 @@ impl Takeover<'_> {
         conversion.before_start()?;
         if !self.runs_already {
             match &self.new_unit {
-                Some(unit) => unit::systemctl(&["start", unit])?,
+                Some(unit) => old_unit::systemctl(&["start", unit])?,
                 None => drop(self.new.start(&mut command)?),
             }
         }
@@ -140,7 +140,7 @@ impl Takeover<'_> {
         line(&format!("{running} runs on {}", self.dir()));
         let code = conversion.after_start()?;
         for unit in &self.units {
-            unit::systemctl(&["stop", unit])?;
+            old_unit::systemctl(&["stop", unit])?;
             line(&format!(
                 "stopped the unit {unit}; before the next boot: systemctl disable {unit}"
             ));

@@ -16,7 +16,7 @@ pub(crate) enum Mode {
 
 /// What happens to a service or a logger.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Change {
+pub(crate) enum Transfer {
     /// Its supervisor is already the wanted one.
     None,
     /// It has no supervisor: the new svscan starts one.
@@ -38,33 +38,33 @@ const ONCE: &str = "it is not wanted up, and the next supervise would start it a
 const RUNSV: &str = "runsv ends only together with the service";
 
 /// Decides on a part; `to` is the suite that takes over.
-pub(crate) fn change(part: &Part, to: Suite, mode: Mode) -> Change {
-    let Some(supervisor) = &part.supervisor else { return Change::New };
+pub(crate) fn change(part: &Part, to: Suite, mode: Mode) -> Transfer {
+    let Some(supervisor) = &part.supervisor else { return Transfer::New };
     if supervisor.suite == to {
-        return Change::None;
+        return Transfer::None;
     }
     if part.pid() == 0 && part.want() != Want::Up {
         return match part.doubt {
             // Of the other process of the same runsv.
-            Some(why) if mode != Mode::Restart => Change::Left(why),
-            _ => Change::StaysDown,
+            Some(why) if mode != Mode::Restart => Transfer::Left(why),
+            _ => Transfer::StaysDown,
         };
     }
     let can_adopt = to == Suite::Ours && part.doubt.is_none();
     let wants_now = mode != Mode::AtEnd || supervisor.suite == Suite::Runit;
     if can_adopt && wants_now {
-        return Change::Adopted;
+        return Transfer::Adopted;
     }
     if mode == Mode::Restart {
-        return Change::Restarted;
+        return Transfer::Restarted;
     }
     if supervisor.suite == Suite::Runit {
-        return Change::Left(part.doubt.unwrap_or(RUNSV));
+        return Transfer::Left(part.doubt.unwrap_or(RUNSV));
     }
     if part.want() != Want::Up {
-        return Change::Left(ONCE);
+        return Transfer::Left(ONCE);
     }
-    Change::AtEnd(part.doubt.filter(|_| mode == Mode::Now))
+    Transfer::AtEnd(part.doubt.filter(|_| mode == Mode::Now))
 }
 
 /// What changes for a service although its processes stay; `None` if nothing does.
@@ -116,16 +116,16 @@ mod tests {
         use Suite::{Daemontools, Ours, Runit};
         let doubt = Some("why");
         for (from, to, mode, doubt, expected) in [
-            (Daemontools, Ours, AtEnd, None, Change::AtEnd(None)),
-            (Daemontools, Ours, Now, None, Change::Adopted),
-            (Daemontools, Ours, Now, doubt, Change::AtEnd(doubt)),
-            (Daemontools, Ours, Restart, doubt, Change::Restarted),
-            (Runit, Ours, AtEnd, None, Change::Adopted),
-            (Runit, Ours, AtEnd, doubt, Change::Left("why")),
-            (Runit, Ours, Restart, doubt, Change::Restarted),
-            (Ours, Ours, Restart, doubt, Change::None),
-            (Ours, Daemontools, AtEnd, None, Change::AtEnd(None)),
-            (Ours, Daemontools, Restart, None, Change::Restarted),
+            (Daemontools, Ours, AtEnd, None, Transfer::AtEnd(None)),
+            (Daemontools, Ours, Now, None, Transfer::Adopted),
+            (Daemontools, Ours, Now, doubt, Transfer::AtEnd(doubt)),
+            (Daemontools, Ours, Restart, doubt, Transfer::Restarted),
+            (Runit, Ours, AtEnd, None, Transfer::Adopted),
+            (Runit, Ours, AtEnd, doubt, Transfer::Left("why")),
+            (Runit, Ours, Restart, doubt, Transfer::Restarted),
+            (Ours, Ours, Restart, doubt, Transfer::None),
+            (Ours, Daemontools, AtEnd, None, Transfer::AtEnd(None)),
+            (Ours, Daemontools, Restart, None, Transfer::Restarted),
         ] {
             let found = change(&part(from, 7, Want::Up, doubt), to, mode);
             assert_eq!(found, expected, "{from:?} to {to:?}, {mode:?}, {doubt:?}");
@@ -136,11 +136,11 @@ mod tests {
     fn a_service_that_is_not_wanted_up_is_not_started() {
         let to = Suite::Ours;
         let change = |pid, want, mode| change(&part(Suite::Daemontools, pid, want, None), to, mode);
-        assert_eq!(change(0, Want::Down, Mode::AtEnd), Change::StaysDown);
-        assert_eq!(change(0, Want::Once, Mode::Restart), Change::StaysDown);
-        assert_eq!(change(7, Want::Once, Mode::AtEnd), Change::Left(ONCE));
-        assert_eq!(change(7, Want::Once, Mode::Now), Change::Adopted);
+        assert_eq!(change(0, Want::Down, Mode::AtEnd), Transfer::StaysDown);
+        assert_eq!(change(0, Want::Once, Mode::Restart), Transfer::StaysDown);
+        assert_eq!(change(7, Want::Once, Mode::AtEnd), Transfer::Left(ONCE));
+        assert_eq!(change(7, Want::Once, Mode::Now), Transfer::Adopted);
         // Between two starts.
-        assert_eq!(change(0, Want::Up, Mode::AtEnd), Change::AtEnd(None));
+        assert_eq!(change(0, Want::Up, Mode::AtEnd), Transfer::AtEnd(None));
     }
 }

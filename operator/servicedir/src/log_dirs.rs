@@ -10,6 +10,12 @@ use std::path::{Path, PathBuf};
 /// The longest part of `log/run` that is read.
 const SCRIPT_LIMIT: u64 = 64 * 1024;
 
+/// The most log directories of a service. The user of a logger decides which files it has open.
+const MOST_DIRS: usize = 64;
+
+/// The most open files of a logger that are looked at.
+const MOST_OPEN_FILES: usize = 4096;
+
 impl ServiceDir {
     /// The service directory of its logger, if it has one, with the same base for state directories.
     #[must_use]
@@ -25,7 +31,7 @@ impl ServiceDir {
     }
 
     /// The directories that the logger writes to: those whose `lock` it has open, or else those that
-    /// `log/run` names. Empty without a logger.
+    /// `log/run` names. At most 64; empty without a logger.
     ///
     /// # Errors
     /// The errors of reading `log/run`.
@@ -39,6 +45,7 @@ impl ServiceDir {
         }
         found.sort();
         found.dedup();
+        found.truncate(MOST_DIRS);
         Ok(found)
     }
 
@@ -55,7 +62,8 @@ impl ServiceDir {
 /// The directories of the files `lock` and `current` that a process has open.
 fn of_process(pid: u32) -> Vec<PathBuf> {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
-    let targets = open.flatten().filter_map(|entry| fs::read_link(entry.path()).ok());
+    let open = open.flatten().take(MOST_OPEN_FILES);
+    let targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
     targets
         .filter(
             |path| matches!(path.file_name(), Some(name) if name == "lock" || name == "current"),

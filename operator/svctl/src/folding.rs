@@ -18,7 +18,7 @@ pub(crate) fn fold(heading: &str, indent: usize, text: &str, width: Option<usize
     let Some(width) = width else { return vec![rest] };
     let mut folded = Vec::new();
     let indent = indent.min(width / 2);
-    while rest.width() > width {
+    while end_of(&rest, width, 0) < rest.len() {
         // Each line takes at least one character behind the spaces.
         let least = if folded.is_empty() { 0 } else { indent };
         let fits = end_of(&rest, width, least);

@@ -1,13 +1,32 @@
-//! Ctrl-C while svctl waits: it ends the wait, and svctl says what it has sent.
+//! Signals that end svctl while it waits or reads.
+//!
+//! [`Interrupt`] wakes a wait. A loop that reads what another user has written, of any length, asks
+//! [`is_end_requested`].
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::low_level::pipe::register;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
+
+/// Whether a signal has asked svctl to end.
+static END: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
+
+/// Whether a signal has asked svctl to end.
+pub(crate) fn is_end_requested() -> bool {
+    END.load(Ordering::Relaxed)
+}
+
+/// Lets a signal ask svctl to end. The caller looks at [`is_end_requested`].
+pub(crate) fn end_at(signal: i32) -> io::Result<()> {
+    flag::register(signal, Arc::clone(&END)).map(drop)
+}
 
 /// A descriptor that becomes readable at INT or TERM.
 #[derive(Debug)]
@@ -28,6 +47,10 @@ impl Interrupt {
     pub(crate) fn new() -> io::Result<Self> {
         let (reader, writer) = UnixStream::pair()?;
         for signal in [SIGINT, SIGTERM] {
+            // The second signal ends svctl whatever it does, such as a write that waits.
+            flag::register_conditional_default(signal, Arc::clone(&END))?;
+            // The flag comes first: it is set when the descriptor becomes readable.
+            end_at(signal)?;
             register(signal, writer.try_clone()?)?;
         }
         Ok(Self(reader))

@@ -75,7 +75,10 @@ pub(crate) fn logs(arguments: &Arguments) -> Result<u8, Failure> {
     } else {
         LogOutput::stdout()
     };
-    let out = out.map_err(|error| Failure::system("write output", &error))?;
+    let mut out = out.map_err(|error| Failure::system("write output", &error))?;
+    if let Some(interrupt) = &interrupt {
+        out.end_at(interrupt).map_err(|error| Failure::system("wait for signals", &error))?;
+    }
     let last = arguments.number(&LAST)?.filter(|_| !follows);
     let mut merged = MergedLogs {
         machines: Vec::new(),

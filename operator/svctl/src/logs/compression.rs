@@ -1,11 +1,16 @@
 //! Compressed log files: a processor of the logger may have written them. The first bytes tell.
 
+use super::read_budget::{BudgetedReader, ReadBudget};
+use crate::interrupt::is_end_requested;
 use flate2::read::MultiGzDecoder;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::{Errno, ioctl_fionbio};
 use ruzstd::decoding::StreamingDecoder;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write as _};
+use std::ops::Range;
 use std::os::unix::fs::FileExt as _;
-use std::process::{Child, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 /// The size of the buffer before a decoder.
 const BUFFER: usize = 32 * 1024;
@@ -38,19 +43,25 @@ impl Compression {
         })
     }
 
-    /// The text of a file, from its beginning.
-    pub(crate) fn read(self, file: File) -> io::Result<Box<dyn Read>> {
+    /// The text of a file, from its beginning, as far as the budget allows.
+    pub(crate) fn read(self, file: File, budget: &ReadBudget) -> io::Result<Box<dyn Read>> {
+        // A small file can have a long text, and a long file none: both sides count.
+        let input = BudgetedReader::new(FromStart::new(file), budget.clone());
+        let budget = budget.clone();
         Ok(match self {
-            Self::Gzip => Box::new(MultiGzDecoder::new(BufReader::with_capacity(
-                BUFFER,
-                FromStart::new(file),
-            ))),
-            Self::Zstd => Box::new(ZstdFrames::new(file)),
-            Self::Xz => Box::new(Program::start("xz", file)?),
-            Self::Bzip2 => Box::new(Program::start("bzip2", file)?),
+            Self::Gzip => {
+                let decoder = MultiGzDecoder::new(BufReader::with_capacity(BUFFER, input));
+                Box::new(BudgetedReader::new(decoder, budget))
+            }
+            Self::Zstd => Box::new(BudgetedReader::new(ZstdFrames::new(input), budget)),
+            Self::Xz => Box::new(BudgetedReader::new(Program::start(&XZ, input)?, budget)),
+            Self::Bzip2 => Box::new(BudgetedReader::new(Program::start(&BZIP2, input)?, budget)),
         })
     }
 }
+
+/// The bytes of a file that a decoder gets.
+type Input = BudgetedReader<FromStart>;
 
 /// A file from its start, whatever the position that other descriptors share with it.
 struct FromStart {
@@ -78,14 +89,14 @@ struct ZstdFrames {
 }
 
 enum ZstdState {
-    Between(Box<BufReader<FromStart>>),
-    Frame(Box<StreamingDecoder<BufReader<FromStart>, ruzstd::decoding::FrameDecoder>>),
+    Between(Box<BufReader<Input>>),
+    Frame(Box<StreamingDecoder<BufReader<Input>, ruzstd::decoding::FrameDecoder>>),
     End,
 }
 
 impl ZstdFrames {
-    fn new(file: File) -> Self {
-        let reader = BufReader::with_capacity(BUFFER, FromStart::new(file));
+    fn new(input: Input) -> Self {
+        let reader = BufReader::with_capacity(BUFFER, input);
         Self { state: ZstdState::Between(Box::new(reader)) }
     }
 }
@@ -116,22 +127,69 @@ impl Read for ZstdFrames {
     }
 }
 
-/// A program that decompresses its standard input.
+/// A program that decompresses its standard input, and its words.
+struct Decompressor {
+    name: &'static str,
+    words: &'static [&'static str],
+}
+
+/// The memory suffices for a file of `xz -9`. The writer of a file decides how much of it is used.
+static XZ: Decompressor =
+    Decompressor { name: "xz", words: &["-dc", "--memlimit-decompress=80MiB"] };
+
+static BZIP2: Decompressor = Decompressor { name: "bzip2", words: &["-dc"] };
+
+/// A decompressor that runs. It gets its input through a pipe, and not the file: so it ends with svctl,
+/// and reads no more than the budget allows.
 struct Program {
     name: &'static str,
     child: Child,
+    /// `None`: the program has all of it.
+    input: Option<(ChildStdin, Input)>,
+    /// What the program has not taken yet.
+    block: Box<[u8]>,
+    untaken: Range<usize>,
     output: Option<ChildStdout>,
 }
 
 impl Program {
-    fn start(name: &'static str, mut file: File) -> io::Result<Self> {
-        use std::io::Seek as _;
-        file.rewind()?;
+    fn start(program: &Decompressor, input: Input) -> io::Result<Self> {
+        let Decompressor { name, words } = *program;
         let mut command = Command::new(name);
-        command.arg("-dc").stdin(file).stdout(Stdio::piped()).stderr(Stdio::null());
+        command.args(words).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(|error| named(name, &error))?;
-        let output = child.stdout.take();
-        Ok(Self { name, child, output })
+        let (stdin, output) = (child.stdin.take(), child.stdout.take());
+        if let Some(stdin) = &stdin {
+            ioctl_fionbio(stdin, true)?;
+        }
+        let input = stdin.map(|stdin| (stdin, input));
+        let block = vec![0; BUFFER].into_boxed_slice();
+        Ok(Self { name, child, input, block, untaken: 0..0, output })
+    }
+
+    /// Gives the program as much input as it takes now. Returns whether it may take more later.
+    fn feed(&mut self) -> io::Result<bool> {
+        let Some((stdin, input)) = &mut self.input else { return Ok(false) };
+        loop {
+            if self.untaken.is_empty() {
+                let count = input.read(&mut self.block)?;
+                self.untaken = 0..count;
+                if count == 0 {
+                    break;
+                }
+            }
+            let untaken = self.block.get(self.untaken.clone()).unwrap_or_default();
+            match stdin.write(untaken) {
+                Ok(count) => self.untaken.start += count,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // It has ended, or needs no more: its exit code tells.
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                Err(error) => return Err(error),
+            }
+        }
+        self.input = None;
+        Ok(false)
     }
 }
 
@@ -141,16 +199,33 @@ fn named(name: &str, error: &io::Error) -> io::Error {
 
 impl Read for Program {
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
-        let Some(output) = &mut self.output else { return Ok(0) };
-        let count = output.read(room)?;
-        if count == 0 && !room.is_empty() {
-            self.output = None;
-            let status = self.child.wait()?;
-            if !status.success() {
-                return Err(io::Error::other(format!("{} failed ({status})", self.name)));
+        loop {
+            let is_hungry = self.feed()?;
+            let (Some(output), false) = (&mut self.output, is_end_requested()) else {
+                return Ok(0);
+            };
+            if is_hungry && let Some((stdin, _)) = &self.input {
+                let mut polled =
+                    [PollFd::new(output, PollFlags::IN), PollFd::new(stdin, PollFlags::OUT)];
+                match poll(&mut polled, None) {
+                    Err(Errno::INTR) => continue,
+                    polled => polled?,
+                };
+                if polled[0].revents().is_empty() {
+                    continue;
+                }
             }
+            let count = output.read(room)?;
+            if count == 0 && !room.is_empty() {
+                self.output = None;
+                self.input = None;
+                let status = self.child.wait()?;
+                if !status.success() {
+                    return Err(io::Error::other(format!("{} failed ({status})", self.name)));
+                }
+            }
+            return Ok(count);
         }
-        Ok(count)
     }
 }
 

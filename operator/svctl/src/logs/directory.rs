@@ -12,6 +12,7 @@
 
 use super::local_zone::LocalZone;
 use super::stamp::{Moment, StampReader, Tai};
+use crate::interrupt::is_end_requested;
 use daemontools_core::time::tai::{DIGITS, Tai64n};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, statat};
 use rustix::io::Errno;
@@ -88,6 +89,10 @@ pub(crate) struct LogDirectory {
     pub(crate) files: Vec<LogFile>,
     /// `current`, which stays open: the logger may rename it.
     current: Option<File>,
+    /// How many names are read.
+    most_names: usize,
+    /// Whether there were more names.
+    pub(crate) has_more_names: bool,
 }
 
 impl LogDirectory {
@@ -98,6 +103,16 @@ impl LogDirectory {
         tai: Option<Tai>,
         writer: Option<LogWriter>,
     ) -> io::Result<Self> {
+        Self::open_limited(path, tai, writer, usize::MAX)
+    }
+
+    /// The same, with at most so many names of its files. `current` and `previous` are always found.
+    pub(crate) fn open_limited(
+        path: &Path,
+        tai: Option<Tai>,
+        writer: Option<LogWriter>,
+        most_names: usize,
+    ) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let fd = open(path, flags, Mode::empty())?;
         let mut directory = Self {
@@ -107,6 +122,8 @@ impl LogDirectory {
             tai: tai.unwrap_or_default(),
             files: Vec::new(),
             current: None,
+            most_names,
+            has_more_names: false,
         };
         let by_files = directory.writer_by_files();
         directory.writer = writer.unwrap_or(by_files);
@@ -142,7 +159,7 @@ impl LogDirectory {
     pub(crate) fn list(&mut self) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
             self.current = self.open_regular(OsStr::new("current"))?;
-            self.files = self.finished_files()?;
+            (self.files, self.has_more_names) = self.read_names()?;
             for (name, role) in [("previous", FileRole::Previous), ("current", FileRole::Current)] {
                 if self.is_regular(OsStr::new(name)) {
                     self.files.push(LogFile { name: name.into(), role });
@@ -225,8 +242,18 @@ impl LogDirectory {
 
     /// The files with a final name, the oldest first.
     pub(crate) fn finished_files(&self) -> io::Result<Vec<LogFile>> {
+        self.read_names().map(|(files, _)| files)
+    }
+
+    /// The same, and whether there are more names than the limit.
+    fn read_names(&self) -> io::Result<(Vec<LogFile>, bool)> {
         let mut found = Vec::new();
-        for entry in Dir::read_from(&self.fd)? {
+        let mut has_more = false;
+        for (number, entry) in Dir::read_from(&self.fd)?.enumerate() {
+            if number == self.most_names || is_end_requested() {
+                has_more = true;
+                break;
+            }
             let entry = entry?;
             let name = entry.file_name().to_bytes();
             let Some((label, _)) = split_name(name) else { continue };
@@ -244,7 +271,7 @@ impl LogDirectory {
         // Labels have one length, so names sort as their moments.
         found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         drop_copies(&mut found, self.writer);
-        Ok(found)
+        Ok((found, has_more))
     }
 
     /// The writer, by the files that it makes beside the log.

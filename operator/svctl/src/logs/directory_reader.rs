@@ -5,6 +5,7 @@ use super::directory::{FileId, FileRole, LogDirectory, LogFile, file_id};
 use super::file_scan::{FileScan, LineHead, OpenFile};
 use super::filter::LineFilter;
 use super::local_zone::LocalZone;
+use super::read_budget::ReadBudget;
 use super::search::{SEARCHED_SIZE, lower_bound, stamp_before, upper_bound};
 use super::stamp::{Moment, StampReader};
 use crate::escape::escape;
@@ -71,6 +72,16 @@ impl DirectoryReader {
             open_id: None,
             troubles: Vec::new(),
         }
+    }
+
+    /// The same reader with a budget.
+    pub(crate) fn with_budget(mut self, budget: ReadBudget) -> Self {
+        self.scan.lines.budget = budget;
+        self
+    }
+
+    pub(crate) const fn budget(&self) -> &ReadBudget {
+        &self.scan.lines.budget
     }
 
     /// Begins with a later line.
@@ -140,7 +151,7 @@ impl DirectoryReader {
                     Err(error) => self.note(&error),
                 }
             }
-            if !self.open_next() {
+            if self.budget().is_spent() || !self.open_next() {
                 return None;
             }
         }
@@ -189,7 +200,10 @@ impl DirectoryReader {
         let mut start = Vec::new();
         match Compression::of(&file)? {
             Some(compression) => {
-                compression.read(file)?.take(LONGEST_STAMP).read_to_end(&mut start)?;
+                compression
+                    .read(file, &self.scan.lines.budget)?
+                    .take(LONGEST_STAMP)
+                    .read_to_end(&mut start)?;
             }
             None => {
                 start.resize(usize::try_from(LONGEST_STAMP).unwrap_or(0), 0);

@@ -4,6 +4,8 @@ use super::compression::Compression;
 use super::directory::{FileId, LogDirectory, file_id, split_name};
 use super::follow_event::{FollowEvent, MissingLines};
 use super::line_assembly::{LineAssembly, LinePiece};
+use super::read_budget::ReadBudget;
+use crate::interrupt::is_end_requested;
 use daemontools_core::time::tai::Tai64n;
 use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
@@ -100,7 +102,7 @@ impl FileQueue {
         sink: &mut impl FnMut(FollowEvent<'_>),
     ) -> io::Result<bool> {
         let mut left = TURN;
-        while left > 0 {
+        while left > 0 && !is_end_requested() {
             if !self.open_first(directory, sink)? {
                 return Ok(false);
             }
@@ -135,7 +137,7 @@ impl FileQueue {
                 return Ok(false);
             }
         }
-        Ok(true)
+        Ok(!is_end_requested())
     }
 
     /// Passes on the begin of a last line that gets no end any more.
@@ -151,7 +153,9 @@ impl FileQueue {
     ) -> io::Result<bool> {
         let mut removed: (usize, Option<Tai64n>) = (0, None);
         let found = loop {
-            let Some(first) = self.files.front_mut() else { break false };
+            let Some(first) = self.files.front_mut().filter(|_| !is_end_requested()) else {
+                break false;
+            };
             let is_behind_gap = std::mem::take(&mut first.is_behind_gap);
             if is_behind_gap {
                 self.report_gap(MissingLines::Unknown, sink);
@@ -223,7 +227,8 @@ impl QueuedFile {
         if let Some(file) = &found {
             self.is_interrupted = is_interrupted(&self.name, file)?;
             let compression = Compression::of(file)?;
-            let text = compression.map(|compression| compression.read(file.try_clone()?));
+            let text = compression
+                .map(|compression| compression.read(file.try_clone()?, &ReadBudget::unlimited()));
             self.text = text.transpose()?;
         }
         self.file = found;

@@ -10,6 +10,7 @@ use super::directory::{FileId, FileRole, LogDirectory, LogFile, file_id, split_n
 use super::file_queue::FileQueue;
 use super::follow_event::FollowEvent;
 use super::known_labels::KnownLabels;
+use super::read_budget::ReadBudget;
 use daemontools_core::time::tai::Tai64n;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -26,6 +27,9 @@ const MOST_NAMES: usize = 1024;
 
 /// How much of two files is compared to find out whether they have the same lines.
 const COMPARED: usize = 4096;
+
+/// How much of a compressed file is read to compare it.
+const COMPARED_INPUT: u64 = 1024 * 1024;
 
 /// The longest begun line at the end of a file whose begin is looked for.
 const LONGEST_BEGUN: usize = 64 * 1024;
@@ -296,7 +300,7 @@ impl FollowedDirectory {
             // A file that cannot be decompressed is no copy.
             let read = match Compression::of(&file)? {
                 Some(compression) => compression
-                    .read(file)
+                    .read(file, &ReadBudget::of_bytes(COMPARED_INPUT))
                     .and_then(|text| text.take(COMPARED as u64).read_to_end(&mut begin)),
                 None => file.take(COMPARED as u64).read_to_end(&mut begin),
             };

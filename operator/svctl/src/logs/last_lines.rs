@@ -4,6 +4,7 @@
 use super::compression::Compression;
 use super::directory::FileRole;
 use super::directory_reader::{DirectoryReader, LinePlace};
+use super::read_budget::ReadBudget;
 use super::search::{SEARCHED_SIZE, lower_bound, upper_bound};
 use super::stamp::Moment;
 use std::fs::File;
@@ -17,7 +18,7 @@ const BLOCK: u64 = 32 * 1024;
 const LARGEST_BLOCK: u64 = 2 * 1024 * 1024;
 
 /// Lets the reader begin with the last `wanted` lines that its filter accepts. Returns how many there
-/// are, at most `wanted`.
+/// are, at most `wanted`. If the budget of the reader ends the search, these are fewer.
 pub(crate) fn start_with_last(reader: &mut DirectoryReader, wanted: usize) -> usize {
     let first = reader.start();
     let mut missing = wanted;
@@ -25,20 +26,30 @@ pub(crate) fn start_with_last(reader: &mut DirectoryReader, wanted: usize) -> us
     let end = files.clone().find(|&index| reader.begins_later(index)).unwrap_or(files.end);
     for index in (first.file..end).rev() {
         let from = if index == first.file { first.offset } else { 0 };
-        // The pass forward comes to the same file, and reports its error.
-        let Ok((count, offset)) = last_of_file(reader, index, from, missing) else { continue };
-        if let Some(skip) = count.checked_sub(missing) {
+        let found = last_of_file(reader, index, from, missing);
+        if let Ok((count, offset)) = found
+            && let Some(skip) = count.checked_sub(missing)
+        {
             reader.start_at(LinePlace { file: index, offset, skip });
             return wanted;
         }
+        let count = found.as_ref().map_or(0, |(count, _)| *count);
         missing -= count;
+        if reader.budget().is_spent() {
+            // What comes before was not found.
+            let begin = found.ok().filter(|_| count > 0).map(|(_, offset)| (index, offset));
+            let (file, offset) = begin.unwrap_or((index + 1, 0));
+            reader.start_at(LinePlace { file, offset, skip: 0 });
+            return wanted - missing;
+        }
+        // An error: the pass forward comes to the same file, and reports it.
     }
     reader.start_at(first);
     wanted - missing
 }
 
 /// Counts the last lines of a file from a place on, until there are enough. Returns how many there
-/// are, and where the first of them begins.
+/// are, and where the first of them begins. Lines that the budget has cut do not count.
 fn last_of_file(
     reader: &mut DirectoryReader,
     index: usize,
@@ -48,7 +59,7 @@ fn last_of_file(
     let Some(log_file) = reader.directory.files.get(index).cloned() else { return Ok((0, from)) };
     let Some(file) = reader.directory.open_file(&log_file)? else { return Ok((0, from)) };
     if log_file.role != FileRole::Current && Compression::of(&file)?.is_some() {
-        return Ok((count(reader, index, from, u64::MAX)?, from));
+        return Ok((count(reader, index, from, u64::MAX)?.unwrap_or(0), from));
     }
     let size = file.metadata()?.len();
     let (mut from, mut limit) = (from, u64::MAX);
@@ -66,8 +77,9 @@ fn last_of_file(
     let mut block = BLOCK;
     loop {
         let end = limit.min(size);
-        let begin = block_begin(&file, from, end, block)?;
-        found += count(reader, index, begin, limit)?;
+        let begin = block_begin(&file, from, end, block, reader.budget())?;
+        let Some(counted) = count(reader, index, begin, limit)? else { return Ok((found, limit)) };
+        found += counted;
         if found >= wanted || begin <= from {
             return Ok((found, begin));
         }
@@ -76,16 +88,23 @@ fn last_of_file(
     }
 }
 
-/// The beginning of a line about `block` bytes before `end`, or earlier if a line is longer.
-fn block_begin(file: &File, from: u64, end: u64, block: u64) -> io::Result<u64> {
+/// The beginning of a line about `block` bytes before `end`, or earlier if a line is longer. Any place if
+/// the budget is spent.
+fn block_begin(
+    file: &File,
+    from: u64,
+    end: u64,
+    block: u64,
+    budget: &ReadBudget,
+) -> io::Result<u64> {
     let mut distance = block;
     let mut to = end;
     loop {
         let at = end.saturating_sub(distance);
-        if at <= from {
+        if at <= from || budget.is_spent() {
             return Ok(from);
         }
-        if let Some(begin) = line_begin(file, at, to)? {
+        if let Some(begin) = line_begin(file, at, to, budget)? {
             return Ok(begin);
         }
         to = at;
@@ -93,24 +112,30 @@ fn block_begin(file: &File, from: u64, end: u64, block: u64) -> io::Result<u64> 
     }
 }
 
-/// The accepted lines that begin in a part of a file.
-fn count(reader: &mut DirectoryReader, index: usize, from: u64, limit: u64) -> io::Result<usize> {
+/// The accepted lines that begin in a part of a file; `None` if the budget ended the count.
+fn count(
+    reader: &mut DirectoryReader,
+    index: usize,
+    from: u64,
+    limit: u64,
+) -> io::Result<Option<usize>> {
     if !reader.open_at(index, from, Some(limit))? {
-        return Ok(0);
+        return Ok(Some(0));
     }
     let mut found = 0;
     while reader.scan.next_match()?.is_some() {
         found += 1;
     }
-    Ok(found)
+    Ok((!reader.budget().is_spent()).then_some(found))
 }
 
 /// The first line that begins at `from` or later, and before `to`.
-fn line_begin(file: &File, from: u64, to: u64) -> io::Result<Option<u64>> {
+fn line_begin(file: &File, from: u64, to: u64, budget: &ReadBudget) -> io::Result<Option<u64>> {
     let mut room = [0; 4096];
     let mut at = from.saturating_sub(1);
-    while at < to {
+    while at < to && !budget.is_spent() {
         let count = file.read_at(&mut room, at)?;
+        budget.spend(count as u64);
         let text = room.get(..count).unwrap_or_default();
         if let Some(newline) = memchr::memchr(b'\n', text) {
             let begin = at + newline as u64 + 1;

@@ -4,6 +4,7 @@ use crate::logs::filter::{LineFilter, LinePattern};
 use crate::logs::local_zone::LocalZone;
 use daemontools_core::time::tai::Tai64n;
 use harness::Tree;
+use std::fs::File;
 
 const AT: i64 = 1_796_049_692;
 
@@ -64,4 +65,41 @@ fn lines_are_counted_behind_the_filter() {
         let expected = all[all.len().saturating_sub(wanted)..].to_vec();
         assert_eq!(last(&tree, filter.clone(), wanted), (expected.len(), expected), "{wanted}");
     }
+}
+
+/// What a budget finds, and the lines that follow.
+fn last_within(tree: &Tree, wanted: usize, bytes: u64) -> (usize, Vec<String>) {
+    let directory = LogDirectory::open(&tree.path("d"), None, None).unwrap();
+    let reader = DirectoryReader::new(directory, LineFilter::all(), LocalZone::utc(), 4096, false);
+    let mut reader = reader.with_budget(ReadBudget::of_bytes(bytes));
+    let found = start_with_last(&mut reader, wanted);
+    reader.budget().renew(bytes);
+    let mut lines = Vec::new();
+    while let Some(head) = reader.next_line() {
+        lines.push(String::from_utf8_lossy(reader.scan.lines.bytes(head.line)).into_owned());
+    }
+    (found, lines)
+}
+
+#[test]
+fn a_budget_finds_the_newest_lines_or_none() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    let text: Vec<String> = (0..20_000).map(|n| format!("line {n}")).collect();
+    let begin = 12_000;
+    tree.write(format!("d/{}", finished(10)), text[..begin].join("\n") + "\n");
+    tree.write("d/current", text[begin..].join("\n") + "\n");
+    for bytes in [0, 1, 5000, 40_000, 70_000, 200_000, 300_000, 10_000_000] {
+        for wanted in [1, 500, 20_000] {
+            let (found, lines) = last_within(&tree, wanted, bytes);
+            assert!(found <= wanted && lines.len() == found, "{bytes} {wanted}: {found}");
+            assert_eq!(lines, text[text.len() - found..], "{bytes} {wanted}");
+            assert!(found == wanted || bytes < 1_000_000, "{bytes} {wanted}: {found}");
+            assert!(found > 0 || bytes < 70_000, "{bytes} {wanted}");
+        }
+    }
+    // A line without an end, which is longer than the budget.
+    let file = File::options().write(true).open(tree.path("d/current")).unwrap();
+    file.set_len(1 << 40).unwrap();
+    assert_eq!(last_within(&tree, 5, 1_000_000), (0, Vec::new()));
 }

@@ -1,6 +1,7 @@
 //! The lines of one file, in bounded memory: a line that is longer than the buffer comes in pieces.
 
 use super::compression::Compression;
+use super::read_budget::ReadBudget;
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
@@ -45,6 +46,7 @@ pub(crate) struct LineReader {
     is_at_end: bool,
     /// The rest of a long line comes next.
     is_in_line: bool,
+    pub(crate) budget: ReadBudget,
 }
 
 impl LineReader {
@@ -57,6 +59,7 @@ impl LineReader {
             limit: u64::MAX,
             is_at_end: true,
             is_in_line: false,
+            budget: ReadBudget::unlimited(),
         }
     }
 
@@ -76,7 +79,7 @@ impl LineReader {
         self.source = match compression {
             None => LineSource::Plain(file),
             Some(compression) => {
-                let mut text = compression.read(file)?;
+                let mut text = compression.read(file, &self.budget)?;
                 io::copy(&mut text.by_ref().take(from), &mut io::sink())?;
                 LineSource::Stream(text)
             }
@@ -167,14 +170,21 @@ impl LineReader {
         }
     }
 
-    /// Reads behind the unread bytes, which move to the beginning of the buffer.
+    /// Reads behind the unread bytes, which move to the beginning of the buffer. The budget can end the
+    /// file early.
     fn fill(&mut self) -> io::Result<()> {
+        if self.budget.is_spent() {
+            self.is_at_end = true;
+            return Ok(());
+        }
         self.buffer.copy_within(self.unread.clone(), 0);
         self.unread = 0..self.unread.len();
         let room = self.buffer.get_mut(self.unread.end..).unwrap_or_default();
         let read = loop {
             let read = match &mut self.source {
-                LineSource::Plain(file) => file.read_at(room, self.read_to),
+                LineSource::Plain(file) => file.read_at(room, self.read_to).inspect(|count| {
+                    self.budget.spend(*count as u64);
+                }),
                 LineSource::Stream(stream) => stream.read(room),
                 LineSource::Nothing => Ok(0),
             };

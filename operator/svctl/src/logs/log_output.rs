@@ -1,27 +1,34 @@
 //! Where lines go: standard output, or a pager on a terminal.
 
+use crate::interrupt::{Interrupt, end_at};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use std::env;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
 
 /// The size from which the buffer is written.
 const LARGE: usize = 64 * 1024;
+
+/// A pipe that has room takes so much without waiting: `PIPE_BUF`.
+const ATOMIC: usize = 4096;
 
 /// Collects lines, and writes many of them at once.
 pub(crate) struct LogOutput {
     pub(crate) buffer: Vec<u8>,
     to: File,
     pager: Option<Child>,
+    /// Readable when a signal has asked svctl to end. Then nothing is written that would wait.
+    interrupt: Option<OwnedFd>,
 }
 
 impl LogOutput {
     /// Standard output.
     pub(crate) fn stdout() -> io::Result<Self> {
         let to = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-        Ok(Self { buffer: Vec::with_capacity(LARGE * 2), to, pager: None })
+        Ok(Self { buffer: Vec::with_capacity(LARGE * 2), to, pager: None, interrupt: None })
     }
 
     /// `PAGER`, or `less` that ends by itself if everything fits on the screen. Standard output if
@@ -45,9 +52,16 @@ impl LogOutput {
         let Ok(mut pager) = command.stdin(Stdio::piped()).spawn() else { return Self::stdout() };
         let Some(input) = pager.stdin.take() else { return Self::stdout() };
         let to = File::from(OwnedFd::from(input));
-        // Ctrl-C is meant for the pager, which keeps the terminal until it ends.
-        signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::default())?;
-        Ok(Self { buffer: Vec::with_capacity(LARGE * 2), to, pager: Some(pager) })
+        // The pager keeps the terminal until it ends. Ctrl-C ends the reading.
+        end_at(signal_hook::consts::SIGINT)?;
+        let buffer = Vec::with_capacity(LARGE * 2);
+        Ok(Self { buffer, to, pager: Some(pager), interrupt: None })
+    }
+
+    /// Lets a signal end a write that waits for a reader.
+    pub(crate) fn end_at(&mut self, interrupt: &Interrupt) -> io::Result<()> {
+        self.interrupt = Some(interrupt.as_fd().try_clone_to_owned()?);
+        Ok(())
     }
 
     /// Whether a pager shows the lines.
@@ -65,9 +79,27 @@ impl LogOutput {
     }
 
     pub(crate) fn flush(&mut self) -> io::Result<()> {
-        let written = self.to.write_all(&self.buffer);
+        let written = self.write();
         self.buffer.clear();
         written
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let Some(interrupt) = &self.interrupt else { return self.to.write_all(&self.buffer) };
+        for block in self.buffer.chunks(ATOMIC) {
+            let mut polled =
+                [PollFd::new(&self.to, PollFlags::OUT), PollFd::new(interrupt, PollFlags::IN)];
+            while let Err(error) = poll(&mut polled, None) {
+                if error != Errno::INTR {
+                    return Err(error.into());
+                }
+            }
+            if polled[0].revents().is_empty() {
+                return Ok(());
+            }
+            self.to.write_all(block)?;
+        }
+        Ok(())
     }
 
     /// Writes the rest, and waits until the pager ends.

@@ -29,6 +29,7 @@ pub(crate) mod local_zone;
 pub(crate) mod log_output;
 pub(crate) mod log_source;
 pub(crate) mod merge;
+pub(crate) mod read_budget;
 mod required_text;
 mod search;
 pub(crate) mod source_watch;

@@ -1,5 +1,6 @@
 //! The signals that concern a screen, as a readable descriptor and flags.
 
+use crate::interrupt::end_at;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 use signal_hook::flag;
 use signal_hook::low_level::pipe::register;
@@ -35,6 +36,10 @@ impl Signals {
         reader.set_nonblocking(true)?;
         let signals =
             Self { reader, end: Arc::default(), resized: Arc::default(), suspend: Arc::default() };
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+            // What is being read ends, too.
+            end_at(signal)?;
+        }
         let flags = [
             (SIGINT, &signals.end),
             (SIGTERM, &signals.end),

@@ -4,7 +4,7 @@ use super::paint;
 use crate::output::{Colour, Output, pad};
 use crate::selection::Target;
 use crate::times::local;
-use crate::verbs::log_tail::{Record, last_records};
+use crate::verbs::log_tail::{self, Record, last_lines_within};
 use servicedir::ServiceDir;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -22,18 +22,21 @@ const LONGEST: usize = 4096;
 /// The colours of the names.
 const COLOURS: [Colour; 4] = [Colour::Cyan, Colour::Green, Colour::Yellow, Colour::Bold];
 
+/// The most bytes of all logs together that are searched for the last lines.
+const MOST_BYTES: u64 = 8 * 1024 * 1024;
+
 /// A service and its last lines.
 #[derive(Debug)]
-struct LogTail {
+struct ServiceTail {
     name: String,
     dir: ServiceDir,
-    records: Vec<Record>,
+    tail: log_tail::LogTail,
 }
 
 /// The last lines of services.
 #[derive(Debug, Default)]
 pub(crate) struct Tails {
-    sources: Vec<LogTail>,
+    sources: Vec<ServiceTail>,
     lines: usize,
 }
 
@@ -42,13 +45,15 @@ impl Tails {
     pub(crate) fn of(targets: &[Target]) -> Self {
         let targets = targets.iter().take(MOST_SERVICES);
         let lines = LINES / targets.len().max(1);
-        let source = |target: &Target| LogTail {
+        let source = |target: &Target| ServiceTail {
             name: target.shown(),
             dir: target.dir.clone(),
-            records: Vec::new(),
+            tail: log_tail::LogTail::default(),
         };
         let mut tails = Self { sources: targets.map(source).collect(), lines };
-        (0..tails.sources.len()).for_each(|number| tails.read(number));
+        for number in 0..tails.sources.len() {
+            tails.read(number);
+        }
         tails
     }
 
@@ -64,9 +69,10 @@ impl Tails {
 
     /// Reads the last lines of a service again.
     pub(crate) fn read(&mut self, number: usize) {
+        let most = MOST_BYTES / self.sources.len().max(1) as u64;
         if let Some(source) = self.sources.get_mut(number) {
-            source.records = last_records(&source.dir, self.lines);
-            for record in &mut source.records {
+            source.tail = last_lines_within(&source.dir, self.lines, most);
+            for record in &mut source.tail.records {
                 cut(&mut record.text);
             }
         }
@@ -80,7 +86,7 @@ impl Tails {
         let mut lines: Vec<(Option<SystemTime>, usize, &Record)> = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             let mut last = None;
-            for record in &source.records {
+            for record in &source.tail.records {
                 last = record.time.or(last);
                 lines.push((last, number, record));
             }
@@ -103,6 +109,8 @@ impl Tails {
             line + &record.text
         });
         let mut shown: Vec<String> = shown.collect();
+        let limited = self.sources.iter().filter_map(|it| Some((it, it.tail.limit.as_ref()?)));
+        shown.extend(limited.map(|(it, limit)| format!("({}: {limit})", it.name)));
         if shown.is_empty() {
             shown.push(self.why_empty());
         }
@@ -112,7 +120,7 @@ impl Tails {
     /// Why there are no lines.
     fn why_empty(&self) -> String {
         let names: Vec<&str> = self.sources.iter().map(|it| &*it.name).collect();
-        let has_dirs = |it: &LogTail| it.dir.log_dirs().is_ok_and(|dirs| !dirs.is_empty());
+        let has_dirs = |it: &ServiceTail| it.dir.log_dirs().is_ok_and(|dirs| !dirs.is_empty());
         if !self.sources.iter().any(has_dirs) {
             let hint = "no log directory was found (svctl doctor says more)";
             return format!("{}: {hint}.", names.join(", "));
@@ -143,10 +151,10 @@ mod tests {
             time: second.map(|second| SystemTime::UNIX_EPOCH + Duration::from_secs(second)),
             text: text.to_owned(),
         };
-        let source = |name: &str, records| LogTail {
+        let source = |name: &str, records| ServiceTail {
             name: name.to_owned(),
             dir: ServiceDir::new(name),
-            records,
+            tail: log_tail::LogTail { records, limit: None },
         };
         let tails = Tails {
             sources: vec![

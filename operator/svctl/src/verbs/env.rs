@@ -7,12 +7,17 @@ use crate::output::{escape, line};
 use crate::selection::named;
 use crate::view::View;
 use daemontools_core::loaders::envdir::{self, Setting};
+use servicedir::read_regular_file;
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
 
 /// The names of secrets contain one of these.
 const SECRET: [&str; 6] = ["PASS", "SECRET", "TOKEN", "KEY", "CREDENTIAL", "AUTH"];
+
+/// The most bytes of the environment of a process that are read. The kernel allows no more at a start.
+const LONGEST_ENVIRONMENT: u64 = 8 * 1024 * 1024;
 
 /// The longest value of a file of `env`.
 const LIMIT: u64 = 64 * 1024;
@@ -29,7 +34,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         Failure::new(CANNOT, message)
     })?;
     let path = format!("/proc/{pid}/environ");
-    let text = fs::read(&path).map_err(|e| Failure::system(format!("read {path}"), &e))?;
+    let mut text = Vec::new();
+    // The process decides how long it is.
+    fs::File::open(&path)
+        .and_then(|file| file.take(LONGEST_ENVIRONMENT).read_to_end(&mut text))
+        .map_err(|e| Failure::system(format!("read {path}"), &e))?;
     let running = parse(&text);
     let directory = of_directory(&target.dir.path().join("env"));
     let shown = |name: &str, value: &str| {
@@ -79,11 +88,11 @@ fn of_directory(path: &Path) -> BTreeMap<String, Option<String>> {
     let Ok(entries) = fs::read_dir(path) else { return BTreeMap::new() };
     let variable = |entry: fs::DirEntry| {
         let name = entry.file_name().to_str()?.to_owned();
-        entry.metadata().ok().filter(|found| found.is_file() && found.len() <= LIMIT)?;
         if name.starts_with('.') || name.contains('=') {
             return None;
         }
-        Some((name, parse_value(&fs::read(entry.path()).ok()?)))
+        let text = read_regular_file(&entry.path(), LIMIT + 1).ok()??;
+        (text.len() as u64 <= LIMIT).then(|| (name, parse_value(&text)))
     };
     entries.flatten().filter_map(variable).collect()
 }

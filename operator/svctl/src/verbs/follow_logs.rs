@@ -3,7 +3,7 @@
 use crate::arguments::Arguments;
 use crate::escape::escape;
 use crate::failure::{CANNOT, DONE, Failure, reason, warn};
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, is_end_requested};
 use crate::logs::directory_reader::DirectoryReader;
 use crate::logs::filter::LineFilter;
 use crate::logs::follow::{FollowFrom, FollowProgress, LogFollower};
@@ -108,11 +108,15 @@ impl<'a> LogSession<'a> {
     pub(crate) fn run(mut self) -> Result<u8, Failure> {
         let failure = |error: &io::Error| Failure::system("follow the logs", error);
         let interrupt = Interrupt::new().map_err(|error| failure(&error))?;
+        self.out.end_at(&interrupt).map_err(|error| failure(&error))?;
         let watch = SourceWatch::new().map_err(|error| failure(&error))?;
         watch.renew(self.arguments);
         self.look();
         loop {
-            while self.read().map_err(|error| failure(&error))? == FollowProgress::More {}
+            // Lines that come without a pause do not hold up a signal.
+            while self.read().map_err(|error| failure(&error))? == FollowProgress::More
+                && !is_end_requested()
+            {}
             if let Err(error) = self.out.flush() {
                 if error.kind() == io::ErrorKind::BrokenPipe {
                     return Ok(CANNOT);
@@ -154,6 +158,9 @@ impl<'a> LogSession<'a> {
                 FollowEvent::Line(line) => lines.line(index, line, printer, &mut out.buffer),
                 FollowEvent::Part(part) => lines.part(index, part, printer, &mut out.buffer),
                 FollowEvent::Missing(missing) => {
+                    // The lines before come first. Without a reader, the next write reports it.
+                    lines.flush(printer, &mut out.buffer);
+                    let _ = out.flush();
                     let path = paths.get(index).map(|path| shown(path)).unwrap_or_default();
                     warn(&format!("{path}: {}", words(&missing)));
                 }

@@ -4,6 +4,7 @@ use crate::arguments::Arguments;
 use crate::escape::escape;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, reason, warn};
 use crate::hosts;
+use crate::interrupt::is_end_requested;
 use crate::logs::cursor::{Cursor, CursorArgument};
 use crate::logs::directory::LogDirectory;
 use crate::logs::directory_reader::DirectoryReader;
@@ -178,12 +179,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         }
         return session.run();
     }
+    let is_ended = is_end_requested();
     if let Err(error) = written.and_then(|()| out.finish()) {
         // The pager has ended: the user has seen enough. Without one, the reader of a pipe has gone.
         if error.kind() == io::ErrorKind::BrokenPipe {
             return Ok(if is_paged { DONE } else { CANNOT });
         }
         return Err(Failure::system("write output", &error));
+    }
+    if is_ended {
+        // Ctrl-C in a pager: the lines behind it were not read.
+        return Ok(DONE);
     }
     troubles.iter().for_each(|trouble| warn(trouble));
     if let Some((cursor, CursorArgument::File(path))) = request.cursor {

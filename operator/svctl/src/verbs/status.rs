@@ -17,7 +17,14 @@ use crate::view::{DENIED, Found, RIGHTS, View, end_words};
 use serde_json::{Value, json};
 use servicedir::{Change, ProcessTable, ScanDir, Snapshot, Usage};
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
+
+/// The most bytes of a command line that are shown.
+const LONGEST_COMMAND: u64 = 4096;
+
+/// The most names of a log directory whose sizes are added up.
+const MOST_LOG_FILES: usize = 10_000;
 
 /// The lines of the log that are shown without `-n`.
 pub(crate) const USUAL_LINES: usize = 10;
@@ -158,7 +165,10 @@ impl Screen {
 
     fn command(&self, snapshot: &Snapshot) -> Option<Vec<String>> {
         let pid = snapshot.status.pid?;
-        let text = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        // The process decides how long it is.
+        let file = fs::File::open(format!("/proc/{pid}/cmdline")).ok()?;
+        let mut text = Vec::new();
+        file.take(LONGEST_COMMAND).read_to_end(&mut text).ok()?;
         let words = text.split(|&byte| byte == 0).map(String::from_utf8_lossy);
         let command = words.collect::<Vec<_>>().join(" ");
         let user = fs::metadata(format!("/proc/{pid}"))
@@ -210,10 +220,10 @@ impl Screen {
         let mut shown = Vec::new();
         let Some(logger) = view.snapshot().and_then(|_| target.dir.logger()) else { return shown };
         for dir in &target.dir.log_dirs().unwrap_or_default() {
-            let files = fs::read_dir(dir).map(Iterator::flatten);
-            let sizes: Vec<u64> = files
-                .into_iter()
-                .flatten()
+            let mut names = fs::read_dir(dir).into_iter().flatten().flatten();
+            let sizes: Vec<u64> = names
+                .by_ref()
+                .take(MOST_LOG_FILES)
                 .filter(|file| {
                     file.file_name() == "current"
                         || file.file_name().as_encoded_bytes().starts_with(b"@")
@@ -221,11 +231,15 @@ impl Screen {
                 .filter_map(|file| file.metadata().ok())
                 .map(|found| found.len())
                 .collect();
-            let total = bytes(sizes.iter().sum());
+            let total = bytes(sizes.iter().fold(0, |sum, size| sum.saturating_add(*size)));
+            let least = if names.next().is_some() { "at least " } else { "" };
             let plural = if sizes.len() == 1 { "" } else { "s" };
             let path = escape(&dir.to_string_lossy());
             shown.extend(
-                self.field("log", &format!("{path} ({} file{plural}, {total})", sizes.len())),
+                self.field(
+                    "log",
+                    &format!("{path} ({least}{} file{plural}, {total})", sizes.len()),
+                ),
             );
         }
         if let Ok(Some(status)) = logger.status()
@@ -233,7 +247,7 @@ impl Screen {
         {
             shown.extend(self.field("logger", "down: the service blocks when its pipe is full"));
         }
-        let last = last_lines(&target.dir, self.lines);
+        let last = last_lines(&target.dir, self.lines).shown();
         let width = self.output.fold_width();
         shown.extend(last.iter().flat_map(|text| fold("   ", 6, text, width)));
         shown
@@ -252,6 +266,7 @@ impl Screen {
             .collect();
         let logs = view.target.dir.log_dirs().unwrap_or_default();
         let logs: Vec<String> = logs.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
+        let tail = last_lines(&view.target.dir, self.lines);
         let detail = view.snapshot().and_then(|it| it.detail.as_ref());
         let history = view.target.dir.history().ok().flatten().unwrap_or_default();
         let more = [
@@ -262,7 +277,8 @@ impl Screen {
             ("log_dirs", json!(logs)),
             ("last_change", json!(history.last().map(change_object))),
             ("last_request", json!(last_request(&history, |_| true).map(change_object))),
-            ("log_tail", json!(last_lines(&view.target.dir, self.lines))),
+            ("log_tail", json!(tail.lines())),
+            ("log_limit", json!(tail.limit)),
         ];
         object.extend(more.map(|(key, value)| (key.to_owned(), value)));
         object.extend(usage_members(usage));

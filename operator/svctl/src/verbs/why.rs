@@ -8,7 +8,7 @@ use crate::output::{Colour, Output, escape, fold, json_line, line, lines, wrap};
 use crate::selection::{Target, named, scan_dir};
 use crate::times::{age, local, short};
 use crate::verbs::doctor::{self, finding::Finding};
-use crate::verbs::log_tail::last_lines;
+use crate::verbs::log_tail::{LogTail, last_lines};
 use crate::verbs::{changed_files, needs, readiness};
 use crate::view::SCHEMA;
 use crate::view::{DENIED, Found, View, end_words, is_fault};
@@ -43,7 +43,7 @@ impl Explanation {
     }
 
     /// The last lines of the log of the culprit, and the culprit.
-    fn log<'a>(&'a self, target: &'a Target) -> (&'a Target, Vec<String>) {
+    fn log<'a>(&'a self, target: &'a Target) -> (&'a Target, LogTail) {
         let culprit = self.culprit.as_ref().unwrap_or(target);
         (culprit, last_lines(&culprit.dir, LINES))
     }
@@ -72,7 +72,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             "explanation": explanation.sentences,
             "remedies": explanation.remedies,
             "log_of": culprit.name.to_string_lossy(),
-            "log_tail": log,
+            "log_tail": log.lines(),
+            "log_limit": log.limit,
             "findings": findings.iter().map(doctor::object).collect::<Vec<_>>(),
         })
     };
@@ -97,6 +98,7 @@ pub(crate) fn shown(scan: &ScanDir, target: &Target, output: Output) -> Vec<Stri
         first = " ".to_owned();
     }
     let (culprit, log) = explanation.log(target);
+    let log = log.shown();
     if !log.is_empty() {
         shown.push(format!("   The last lines of the log of {}:", culprit.shown()));
         let width = output.fold_width();

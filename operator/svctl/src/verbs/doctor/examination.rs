@@ -6,7 +6,7 @@ use super::shell_script::ShellScript;
 use crate::accounts::Accounts;
 use crate::selection::Target;
 use crate::times::age;
-use crate::verbs::log_tail::last_lines;
+use crate::verbs::log_tail::{LogTail, last_lines};
 use crate::view::{View, is_fault};
 use servicedir::{EntryKind, Process, ProcessTable, ScanDir, Snapshot, State};
 use std::cell::{OnceCell, RefCell};
@@ -312,7 +312,7 @@ impl Subject {
     }
 
     /// The last lines of its log.
-    pub(crate) fn last_lines(&self, count: usize) -> Vec<String> {
+    pub(crate) fn last_lines(&self, count: usize) -> LogTail {
         last_lines(&self.target.dir, count)
     }
 }

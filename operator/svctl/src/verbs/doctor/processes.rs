@@ -168,7 +168,8 @@ fn orphans(subject: &Subject, strays: &[&Process], report: &mut Report) {
 
 fn crash(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
     let Some(snapshot) = subject.snapshot() else { return };
-    let lines = subject.last_lines(LINES);
+    let tail = subject.last_lines(LINES);
+    let lines = tail.lines();
     if let Some(line) = lines.iter().rev().find(|line| sockets::is_address_in_use(line)) {
         return port(system, subject, line, report);
     }
@@ -188,6 +189,7 @@ fn crash(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
     if !lines.is_empty() {
         evidence += &format!("; last log lines: \"{}\"", lines.join("\" \""));
     }
+    evidence.extend(tail.limit.map(|limit| format!("; {limit}")));
     let remedy = format!("svctl status -n 50 {}", quote(subject.name()));
     report.add(&check::CRASH_LOOP, Some(subject.name()), evidence, remedy);
 }

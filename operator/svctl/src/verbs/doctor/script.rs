@@ -227,7 +227,7 @@ fn unknown_users(system: &Examination<'_>, subject: &Subject, report: &mut Repor
 
 /// The last program of run says that it cannot run the next one, as envdir and setuidgid do.
 fn not_run_by_loader(subject: &Subject, report: &mut Report) {
-    let Some(line) = subject.last_lines(1).pop() else { return };
+    let Some(line) = subject.last_lines(1).lines().pop() else { return };
     let Some((_, program)) = line.split_once(": fatal: unable to run ") else { return };
     let Some((program, _)) = program.rsplit_once(": file does not exist") else { return };
     let run = subject.path().join("run");

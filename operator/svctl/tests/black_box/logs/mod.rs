@@ -6,6 +6,7 @@ mod equality;
 mod follow;
 mod forms;
 mod hostile;
+mod limits;
 mod order;
 mod period;
 mod services;

@@ -13,7 +13,7 @@ use rustix::net::{
 pub struct PassSocket(OwnedFd);
 
 /// What [`PassSocket::receive`] finds.
-pub enum Received {
+pub enum Passed {
     /// A message: its length, and the descriptor that came with it.
     Message(usize, Option<OwnedFd>),
     /// No message now.
@@ -58,7 +58,7 @@ impl PassSocket {
     }
 
     /// Takes the next message, cut to the length of `room`. The descriptor is close-on-exec.
-    pub fn receive(&self, room: &mut [u8]) -> Received {
+    pub fn receive(&self, room: &mut [u8]) -> Passed {
         let mut space = [MaybeUninit::uninit(); cmsg_space!(ScmRights(1))];
         let mut beside = RecvAncillaryBuffer::new(&mut space);
         let received = retry_on_intr(|| {
@@ -67,8 +67,8 @@ impl PassSocket {
         });
         let length = match received {
             Ok(received) => received.bytes,
-            Err(Errno::AGAIN | Errno::NOMEM | Errno::NOBUFS) => return Received::Nothing,
-            Err(_) => return Received::End,
+            Err(Errno::AGAIN | Errno::NOMEM | Errno::NOBUFS) => return Passed::Nothing,
+            Err(_) => return Passed::End,
         };
         let mut descriptor = None;
         for message in beside.drain() {
@@ -77,7 +77,7 @@ impl PassSocket {
             }
         }
         // A message has at least one byte.
-        if length == 0 { Received::End } else { Received::Message(length, descriptor) }
+        if length == 0 { Passed::End } else { Passed::Message(length, descriptor) }
     }
 
     /// The descriptor to wait for.
@@ -94,15 +94,15 @@ mod tests {
 
     fn message(socket: &PassSocket) -> Option<(usize, Option<OwnedFd>)> {
         match socket.receive(&mut [0; 8]) {
-            Received::Message(length, descriptor) => Some((length, descriptor)),
-            Received::Nothing | Received::End => None,
+            Passed::Message(length, descriptor) => Some((length, descriptor)),
+            Passed::Nothing | Passed::End => None,
         }
     }
 
     #[test]
     fn a_descriptor_arrives_with_its_message() {
         let (here, there) = PassSocket::pair().unwrap();
-        assert!(matches!(there.receive(&mut [0; 8]), Received::Nothing));
+        assert!(matches!(there.receive(&mut [0; 8]), Passed::Nothing));
         let (read_end, write_end) = fd::pipe().unwrap();
         here.send(b"abc", Some(read_end.as_fd())).unwrap();
         here.send(b"longer than the room", None).unwrap();
@@ -112,9 +112,9 @@ mod tests {
         let (descriptor, mut text) = (descriptor.unwrap(), [0; 2]);
         assert_eq!((length, fd::read(descriptor.as_fd(), &mut text)), (3, Ok(1)));
         assert!(matches!(message(&there), Some((8, None))));
-        assert!(matches!(there.receive(&mut [0; 8]), Received::Nothing));
+        assert!(matches!(there.receive(&mut [0; 8]), Passed::Nothing));
         drop(here);
-        assert!(matches!(there.receive(&mut [0; 8]), Received::End));
+        assert!(matches!(there.receive(&mut [0; 8]), Passed::End));
         assert_eq!(there.send(b"x", None), Err(Errno::PIPE));
     }
 }

@@ -16,7 +16,7 @@ use daemontools_core::copier::pieces::{self, LONGEST, Piece, ROOM_FOR_LONGEST};
 use daemontools_core::copier::{Form, Stream};
 use daemontools_core::time::tai::Tai64n;
 use daemontools_sys::changes::{Change, ChangeSet, MOST_CHANGES};
-use daemontools_sys::pass::{PassSocket, Received};
+use daemontools_sys::pass::{PassSocket, Passed};
 use daemontools_sys::peek::SecondPipe;
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, clock, fd, lock, poll};
@@ -130,7 +130,7 @@ impl Copier {
         let mut room = [0; NAME_ROOM];
         while let Some(control) = &self.control {
             match control.receive(&mut room) {
-                Received::Message(length, pipe) => {
+                Passed::Message(length, pipe) => {
                     let message = room.get(..length).unwrap_or_default();
                     let pipe = pipe.ok_or(Errno::MFILE);
                     if let Err(error) = pipe.and_then(|pipe| self.add(message, pipe)) {
@@ -142,8 +142,8 @@ impl Copier {
                         let _ = control.send(b"+", None);
                     }
                 }
-                Received::Nothing => return,
-                Received::End => self.control = None,
+                Passed::Nothing => return,
+                Passed::End => self.control = None,
             }
         }
     }

@@ -2,18 +2,18 @@
 
 use super::adopted_supervises::AdoptedSupervises;
 use super::inherited::{Inherited, InheritedServices};
+use super::last_output::LastOutput;
 use super::last_signal::LastSignal;
 use super::log_pipes::{LogPipes, Unread};
 use super::main_command::{FORWARDED, MainCommand};
 use super::message_pipe::MessagePipe;
 use super::orphans::Orphans;
-use super::outputs::Outputs;
+use super::output_pipes::OutputPipes;
 use super::readiness_pipe::ReadinessPipe;
 use super::scan::Scan;
 use super::scan_dir::{ScanDir, ServiceDir, suffix};
 use super::service_manager::{Report, ServiceManager};
 use super::stop_signals;
-use super::tend_outputs::{self, LastOutput};
 use super::unsent_signals::UnsentSignals;
 use super::upgrade_request;
 use crate::common::children::reap;
@@ -59,7 +59,7 @@ pub(super) struct Scanner {
     ready: ReadinessPipe,
     pub(super) adopted: AdoptedSupervises,
     /// The outputs of services, if svscan copies them.
-    pub(super) outputs: Option<Box<Outputs>>,
+    pub(super) outputs: Option<Box<OutputPipes>>,
     /// The wait for the last output of services.
     pub(super) last_output: Option<LastOutput>,
     /// When the stop has begun, if svscan copies the output.
@@ -137,7 +137,7 @@ impl Scanner {
             manager: ServiceManager::of_environment(),
             ready,
             adopted: AdoptedSupervises::new(),
-            outputs: tend_outputs::outputs(form, inherited.outputs, inherited.copier),
+            outputs: OutputPipes::begin(form, inherited.outputs, inherited.copier, instant()),
             last_output: None,
             stop_begun: None,
             orphans: Orphans::new(),

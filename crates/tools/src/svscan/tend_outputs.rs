@@ -2,17 +2,14 @@
 //! at the end.
 
 use super::copier;
-use super::inherited::InheritedOutput;
-use super::outputs::{Outputs, RETRY};
+use super::last_output::LastOutput;
 use super::scan_dir::suffix;
 use super::scanner::Scanner;
 use crate::common::clock::instant;
 use crate::common::diag;
 use crate::common::unsent;
 use crate::survive::adoption::{RunningService, copied_pipe};
-use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::time::Duration;
 use daemontools_core::copier::{Form, Stream};
 use daemontools_core::svscan::slot::{Slot, SlotNo};
 use daemontools_core::svscan::supervise_process::SuperviseRole;
@@ -22,29 +19,7 @@ use daemontools_core::{Ended, Pid};
 use daemontools_sys::fs::DirId;
 use daemontools_sys::pass::PassSocket;
 use daemontools_sys::process::{self, Forked};
-use daemontools_sys::{Errno, OwnedFd, Result, fd, fs, signal};
-
-/// Time between two checks whether the copier has read everything, at the end.
-const CHECK: Duration = Duration::from_millis(50);
-
-/// How long svscan waits for a copier that writes nothing.
-const STALLED: Duration = Duration::from_secs(5);
-
-/// How many checks in a row have to find nothing unread, if the copier does not end. A process that a
-/// service has left behind can still write.
-const CHECKS: u32 = 4;
-
-/// The wait for the copier, after the last service.
-pub(super) struct LastOutput {
-    next: Instant,
-    /// The number of unread bytes, and since when it is the same.
-    unread: u64,
-    since: Instant,
-    /// The number of checks that have found nothing unread.
-    empty: u32,
-    /// When the time of the stop is over.
-    limit: Option<Instant>,
-}
+use daemontools_sys::{Errno, Result, fd, fs, signal};
 
 impl Scanner {
     /// The name of a supervise in front of its lines, as svstat shows it.
@@ -117,7 +92,7 @@ impl Scanner {
 
     /// When [`Scanner::tend_outputs`] is due.
     pub(super) fn outputs_due(&self) -> Option<Instant> {
-        let check = self.last_output.as_ref().map(|last| last.next);
+        let check = self.last_output.as_ref().map(LastOutput::next);
         let due = self.outputs.as_ref().and_then(|outputs| outputs.due());
         due.into_iter().chain(check).min()
     }
@@ -151,13 +126,7 @@ impl Scanner {
         outputs.finish(now);
         let timeout = self.roster.stop_timeout();
         let limit = self.stop_begun.zip(timeout).map(|(begun, timeout)| begun + timeout);
-        self.last_output.get_or_insert_with(|| LastOutput {
-            next: now,
-            unread: u64::MAX,
-            since: now,
-            empty: 0,
-            limit: limit.map(|limit| limit.max(now + RETRY)),
-        });
+        self.last_output.get_or_insert_with(|| LastOutput::new(now, limit));
         self.check_last_output(now);
     }
 
@@ -167,17 +136,7 @@ impl Scanner {
         };
         let unread = outputs.forget_read();
         if !outputs.is_empty() {
-            if now < last.next {
-                return;
-            }
-            last.next = now + CHECK;
-            if unread != last.unread {
-                (last.unread, last.since) = (unread, now);
-            }
-            last.empty = if unread == 0 { last.empty + 1 } else { 0 };
-            let is_late =
-                last.limit.is_some_and(|limit| limit <= now) || last.since + STALLED <= now;
-            if !is_late && last.empty < CHECKS {
+            if !last.is_over(unread, now) {
                 return;
             }
             if unread > 0 {
@@ -199,19 +158,6 @@ fn streams(slot: &Slot<DirId>, role: SuperviseRole) -> impl Iterator<Item = Stre
     let is_logged =
         move |stream| has_logger && role == SuperviseRole::Main && stream == Stream::Out;
     Stream::ALL.into_iter().filter(move |&stream| !is_own_logger && !is_logged(stream))
-}
-
-/// The outputs of this svscan, if its options ask for them.
-pub(super) fn outputs(
-    form: Option<Form>,
-    inherited: Vec<InheritedOutput>,
-    copier: Option<(Pid, OwnedFd)>,
-) -> Option<Box<Outputs>> {
-    let mut outputs = Box::new(Outputs::new(form?, inherited));
-    if let Some((pid, control)) = copier {
-        outputs.resume_copier(pid, control, instant());
-    }
-    Some(outputs)
 }
 
 /// Starts the copier.

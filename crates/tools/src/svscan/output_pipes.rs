@@ -17,14 +17,14 @@ use daemontools_core::svscan::supervise_process::SuperviseRole;
 use daemontools_core::time::Instant;
 use daemontools_sys::fs::DirId;
 use daemontools_sys::limit::OpenFiles;
-use daemontools_sys::pass::{PassSocket, Received};
+use daemontools_sys::pass::{PassSocket, Passed};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, signal};
 
 /// How many pipes svscan sends before the copier has answered one.
 const WINDOW: usize = 32;
 
 /// Time until svscan tries again what has failed.
-pub(super) const RETRY: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Time between two looks whether the copier of a killed svscan has given a pipe up.
 const AWAIT: Duration = Duration::from_millis(20);
@@ -94,7 +94,7 @@ enum CopierProcess {
 }
 
 /// All outputs of services that go to the copier.
-pub(super) struct Outputs {
+pub(super) struct OutputPipes {
     pub(super) form: Form,
     pipes: BTreeMap<Key, OutputPipe>,
     /// Pipes that are to be sent.
@@ -110,24 +110,32 @@ pub(super) struct Outputs {
     retry: Option<Instant>,
 }
 
-impl Outputs {
-    pub(super) const fn new(form: Form, inherited: Vec<InheritedOutput>) -> Self {
-        Self {
-            form,
+impl OutputPipes {
+    /// No pipes, and the copier that a live upgrade has handed over. `None` without a form: then svscan
+    /// copies nothing.
+    pub(super) fn begin(
+        form: Option<Form>,
+        inherited: Vec<InheritedOutput>,
+        copier: Option<(Pid, OwnedFd)>,
+        now: Instant,
+    ) -> Option<Box<Self>> {
+        let copier = match copier {
+            None => CopierProcess::Absent(Instant(0)),
+            Some((pid, control)) => {
+                let control = Some(PassSocket::from_moved(control));
+                CopierProcess::Running { pid, since: now, control, unanswered: 0 }
+            }
+        };
+        Some(Box::new(Self {
+            form: form?,
             pipes: BTreeMap::new(),
             queue: VecDeque::new(),
-            copier: CopierProcess::Absent(Instant(0)),
+            copier,
             inherited,
             gone: 0,
             finishing: false,
             retry: None,
-        }
-    }
-
-    /// Takes the copier that a live upgrade has handed over.
-    pub(super) fn resume_copier(&mut self, pid: Pid, control: OwnedFd, now: Instant) {
-        let control = Some(PassSocket::from_moved(control));
-        self.copier = CopierProcess::Running { pid, since: now, control, unanswered: 0 };
+        }))
     }
 
     /// Takes the pipes that a live upgrade has handed over for a supervise.
@@ -283,7 +291,7 @@ impl Outputs {
         self.pipes.is_empty() && self.copier().is_none()
     }
 
-    /// When [`Outputs::send`] or the start of the copier is due.
+    /// When [`OutputPipes::send`] or the start of the copier is due.
     pub(super) fn due(&self) -> Option<Instant> {
         match self.copier {
             CopierProcess::Absent(due) => (!self.pipes.is_empty()).then_some(due),
@@ -317,7 +325,7 @@ impl Outputs {
     pub(super) fn take_answers(&mut self) {
         if let CopierProcess::Running { control: Some(control), unanswered, .. } = &mut self.copier
         {
-            while let Received::Message(..) = control.receive(&mut [0; 8]) {
+            while let Passed::Message(..) = control.receive(&mut [0; 8]) {
                 *unanswered = unanswered.saturating_sub(1);
             }
         }

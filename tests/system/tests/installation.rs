@@ -1,6 +1,6 @@
 //! The one executable behind all names, and `install`.
 
-use harness::{Cmd, Suite, Tree, checkout, process};
+use harness::{Cmd, Output, Suite, Tree, checkout, process};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -246,11 +246,115 @@ fn an_installation_that_fails_says_at_which_name() {
     assert!(left.into_iter().all(|name| !name.to_string_lossy().starts_with('.')));
 }
 
+/// Runs `install` with `PREFIX=/opt/p` and `DESTDIR` in the tree. svctl is a script that says what it was
+/// asked for.
+#[track_caller]
+fn install_all(tree: &Tree, args: &[&str]) -> Output {
+    let release = tree.path("target/release/daemontools");
+    if !release.exists() {
+        tree.symlink(executable(tree), &release);
+        tree.script("target/release/svctl", "#!/bin/sh\necho \"$@\"\n");
+    }
+    tree.cmd("sh")
+        .arg(checkout().join("install"))
+        .args(args)
+        .env("CARGO_TARGET_DIR", tree.path("target"))
+        .env("PREFIX", "/opt/p")
+        .env("DESTDIR", tree.path("destination"))
+        .run()
+}
+
+/// The paths of all files, links and directories below `destination`.
+fn installed(tree: &Tree) -> BTreeSet<String> {
+    let listed = tree.sh("cd destination && find . -mindepth 1 | cut -c 2-").run().out();
+    listed.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_whole_installation_is_removed_without_a_trace() {
+    let tree = tree();
+    tree.mkdir("destination/opt");
+    tree.write("destination/opt/p/share/man/man8/other.8", "");
+    let before = installed(&tree);
+    let output = install_all(&tree, &["-n"]);
+    assert_eq!((output.code, output.err()), (Some(0), String::new()), "{output}");
+    let after = installed(&tree);
+    for name in programs(&tree) {
+        assert!(after.contains(&format!("/opt/p/bin/{name}")), "{name}: {after:?}");
+        let page = format!("/opt/p/share/man/man8/{name}.8");
+        assert!(after.contains(&page), "{page}: {after:?}");
+    }
+    for path in ["bin/svctl", "share/man/man1/svctl.1", "share/man/man5/service-directory.5"] {
+        assert!(after.contains(&format!("/opt/p/{path}")), "{path}: {after:?}");
+    }
+    for (path, shell) in [
+        ("bash-completion/completions/svctl", "bash"),
+        ("zsh/site-functions/_svctl", "zsh"),
+        ("fish/vendor_completions.d/svctl.fish", "fish"),
+    ] {
+        let text = tree.text(format!("destination/opt/p/share/{path}"));
+        assert_eq!(text, format!("completions {shell}\n"));
+    }
+    assert_eq!(tree.mode("destination/opt/p/bin/svctl"), 0o755);
+    // A second time the same is installed. What only the first had is removed.
+    let list = "destination/opt/p/share/daemontools-rs/installed";
+    let entries = tree.text(list);
+    tree.write("destination/opt/p/bin/dropped", "");
+    let empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    tree.write(list, format!("file {empty} /opt/p/bin/dropped\n{entries}"));
+    assert_eq!(install_all(&tree, &["-n"]).code, Some(0));
+    assert_eq!(tree.text(list), entries);
+    assert_eq!(installed(&tree), after);
+    let output = install_all(&tree, &["--uninstall"]);
+    let said = format!("removed from {}/opt/p\n", tree.path("destination").display());
+    output.is(0, said, "");
+    assert_eq!(installed(&tree), before);
+    let output = install_all(&tree, &["--uninstall"]);
+    let reason = format!(
+        "install: fatal: unable to read {}: file does not exist\n",
+        tree.path(list).display()
+    );
+    output.is(111, "", reason);
+}
+
+#[test]
+fn what_has_changed_since_is_not_removed() {
+    let tree = tree();
+    tree.mkdir("destination");
+    assert_eq!(install_all(&tree, &["-n"]).code, Some(0));
+    tree.write("destination/opt/p/share/man/man8/svc.8", "changed");
+    let svok = tree.path("destination/opt/p/bin/svok");
+    fs::remove_file(&svok).expect("a link");
+    tree.symlink("elsewhere", &svok);
+    tree.write("destination/opt/p/bin/mine", "");
+    fs::remove_file(tree.path("destination/opt/p/bin/svup")).expect("a link");
+    let output = install_all(&tree, &["--uninstall"]);
+    assert_eq!(output.code, Some(0), "{output}");
+    let at = tree.path("destination/opt/p");
+    let warning =
+        |path: &str| format!("install: warning: {}/{path} has changed and is kept", at.display());
+    let said = output.err();
+    let said: BTreeSet<&str> = said.lines().collect();
+    assert_eq!(said, BTreeSet::from([&*warning("bin/svok"), &*warning("share/man/man8/svc.8")]));
+    let kept = [
+        "",
+        "/bin",
+        "/bin/mine",
+        "/bin/svok",
+        "/share",
+        "/share/man",
+        "/share/man/man8",
+        "/share/man/man8/svc.8",
+    ];
+    let kept = kept.map(|path| format!("/opt/p{path}")).into_iter().chain(["/opt".to_owned()]);
+    assert_eq!(installed(&tree), kept.collect());
+}
+
 #[test]
 fn install_wants_one_directory() {
     let tree = tree();
     let script = checkout().join("install");
-    for args in [&[][..], &["-n"], &["-n", "a", "b"], &["-x", "a"]] {
+    for args in [&[][..], &["-n"], &["-n", "a", "b"], &["-x", "a"], &["--uninstall", "a"]] {
         let output = tree.cmd("sh").arg(&script).args(args).run();
         assert_eq!(output.code, Some(100), "{output}");
         assert!(output.err().ends_with("install: usage: install [-nq] dir\n"), "{output}");

@@ -461,10 +461,13 @@ fn a_svscan_that_cannot_run_is_tried_again() {
     let boot = command(&tree).arg("./none").start();
     let text = "svscan: fatal: unable to chdir to ./none: file does not exist\n";
     tree.wait_text("log", text);
-    tree.wait_text("log", "svscanboot: warning: svscan exited 111; it is started again\n");
+    tree.wait_text(
+        "log",
+        "svscanboot: warning: svscan ended with exit code 111; it is started again\n",
+    );
     tree.idle_service("none/a");
     wait_until("it is found", AGAIN, || tree.is_supervised("none/a"));
-    assert_eq!(count(&tree.text("log"), "exited"), 1);
+    assert_eq!(count(&tree.text("log"), "svscan ended"), 1);
     boot.signal(Signal::TERM);
     assert_exit_0(boot);
 }

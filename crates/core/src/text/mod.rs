@@ -7,3 +7,4 @@ pub mod interpreter;
 pub mod lines;
 pub mod proc_locks;
 pub mod proctitle;
+pub mod words;

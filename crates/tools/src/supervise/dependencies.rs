@@ -3,6 +3,7 @@
 
 use crate::common::clock::instant;
 use crate::common::diag;
+use crate::common::sibling_state::{self, SiblingState};
 use crate::common::state_dir::StateDir;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
@@ -10,8 +11,7 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
 use daemontools_core::options::{Dependency, OnDeath, OptionFile, ServiceOptions, find_cycle};
-use daemontools_core::state_dir::detail::StateFile;
-use daemontools_core::state_dir::status::{Want, parse_file};
+use daemontools_core::state_dir::status::Want;
 use daemontools_core::supervise::Machine;
 use daemontools_core::supervise::stop_order::{Claim, ClaimStep};
 use daemontools_core::time::Instant;
@@ -296,7 +296,7 @@ fn split(dir: &[u8]) -> (&[u8], &[u8]) {
 /// Reads the state of a dependency.
 fn readiness_of(scan_dir: BorrowedFd<'_>, name: &CStr) -> DependencyState {
     let read =
-        || read(StateDir::of_current_dir()?.with_path(|path| fs::reach_dir(fs::HERE, path))?);
+        || read(&StateDir::of_current_dir()?.with_path(|path| fs::reach_dir(fs::HERE, path))?);
     in_directory(scan_dir, name, read).unwrap_or(DependencyState::NotReady)
 }
 
@@ -313,20 +313,17 @@ fn in_directory<T>(
 }
 
 /// Reads a state directory.
-fn read(state: OwnedFd) -> Result<DependencyState> {
-    let state = state.as_fd();
-    // `ok` has a reader while a supervisor runs.
-    if !guarded::open(state, c"ok", fs::Opening::WRITE).is_ok_and(|ok| fs::is_fifo(ok.as_fd())) {
-        return Ok(DependencyState::Unknown);
-    }
-    let status = guarded::read_whole(state, c"status", FILE_LIMIT)?;
-    let Some((main, _)) = parse_file(&status) else {
-        return Ok(DependencyState::NotReady);
-    };
-    let text = guarded::read_whole(state, c"state", FILE_LIMIT).ok();
-    if main.is_up() && main.want == Want::Down {
-        return Ok(DependencyState::Stopping);
-    }
-    let ready = main.is_up() && StateFile::classify(text.as_deref(), &main).is_ready();
-    Ok(if ready { DependencyState::Ready(main.since) } else { DependencyState::NotReady })
+fn read(state: &OwnedFd) -> Result<DependencyState> {
+    let state = sibling_state::read(state.as_fd(), |main, file| {
+        if main.is_up() && main.want == Want::Down {
+            return DependencyState::Stopping;
+        }
+        let ready = main.is_up() && file.is_ready();
+        if ready { DependencyState::Ready(main.since) } else { DependencyState::NotReady }
+    })?;
+    Ok(match state {
+        SiblingState::Unsupervised => DependencyState::Unknown,
+        SiblingState::Unknown => DependencyState::NotReady,
+        SiblingState::Published(state) => state,
+    })
 }

@@ -5,6 +5,7 @@
 
 use crate::common::diag::why;
 use crate::common::paths::of_process;
+use crate::common::sibling_state;
 use crate::common::state_dir::StateDir;
 use crate::survive::lock_holder;
 use crate::survive::process_record;
@@ -40,10 +41,8 @@ impl RunningService {
             // The service has never run.
             return Self::default();
         };
-        // A running supervise is the reader of `ok`.
         let at = dir.as_fd();
-        let listens =
-            guarded::open(at, c"ok", fs::Opening::WRITE).is_ok_and(|ok| fs::is_fifo(ok.as_fd()));
+        let listens = sibling_state::is_supervised(at);
         let lock = guarded::open(at, c"lock", fs::Opening::READ).ok();
         let (mut supervise, mut is_starting) = (None, false);
         match lock {

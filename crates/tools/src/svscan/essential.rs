@@ -7,6 +7,7 @@ use daemontools_core::state_dir::essential_end::{self, exit_code};
 use daemontools_core::supervise::ESSENTIAL_ENDED;
 use daemontools_core::svscan::roster::RosterEvent;
 use daemontools_core::text::decimal::Decimal;
+use daemontools_core::text::words;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::{BorrowedFd, fs, guarded};
 
@@ -40,19 +41,8 @@ impl Scanner {
     /// Notes how the main program of all this has ended, and prints it. The first end counts.
     pub(super) fn end_with(&mut self, what: &[&[u8]], how: Ended) {
         self.exit_code.get_or_insert(exit_code(how));
-        let number;
-        let [how, number]: [&[u8]; 2] = match how {
-            Ended::Exited(code) => {
-                number = Decimal::new(code.into());
-                [b" ended with exit code ", number.as_bytes()]
-            }
-            Ended::Killed(signal) => {
-                number = Decimal::new(signal.into());
-                [b" was killed by signal ", number.as_bytes()]
-            }
-            Ended::Unknown => [b" ended, and nothing tells how", b""],
-        };
-        diag::say(&[b"svscan: info: ", &what.concat(), how, number, b": stopping"]);
+        let how = words::end(how);
+        diag::say(&[b"svscan: info: ", &what.concat(), b" ", &how, b": stopping"]);
     }
 
     /// How the essential service of this supervise has ended for good, if it has; `how` the supervise

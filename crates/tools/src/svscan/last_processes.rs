@@ -11,13 +11,11 @@ use crate::common::diag;
 use alloc::vec::Vec;
 use core::time::Duration;
 use daemontools_core::text::decimal::Decimal;
+use daemontools_core::text::words;
 use daemontools_sys::{Errno, process, signal, tree};
 
 /// The time from TERM to KILL, and from there to the exit without the last ends.
 const STEP: Duration = Duration::from_secs(1);
-
-/// How many processes the warning names.
-const MOST_NAMED: usize = 20;
 
 impl Scanner {
     /// Sends TERM to every remaining process. svscan leaves at once if there is none, or if this is not
@@ -72,14 +70,11 @@ fn print_late() {
     let shown = |pid: &daemontools_core::Pid| {
         Decimal::new(pid.get().cast_unsigned().into()).as_bytes().to_vec()
     };
-    let names: Vec<Vec<u8>> = pids.iter().take(MOST_NAMED).map(shown).collect();
-    let more: &[u8] = if pids.len() > names.len() { b" and others" } else { b"" };
-    let names = names.join(&b", "[..]);
+    let names = words::list(pids.iter().map(shown));
     let before: &[u8] = if pids.is_empty() { b"" } else { b": pid " };
     diag::say(&[
         b"svscan: warning: killing the processes that have not ended after TERM",
         before,
         &names,
-        more,
     ]);
 }

@@ -34,7 +34,7 @@ use daemontools_core::copier::Form;
 use daemontools_core::svscan::roster::{Roster, RosterEffect, RosterEvent};
 use daemontools_core::svscan::slot::{Action, SlotNo};
 use daemontools_core::svscan::supervise_process::NAME_GONE;
-use daemontools_core::text::decimal::Decimal;
+use daemontools_core::text::words;
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::fs::{self, DirId};
@@ -324,21 +324,15 @@ impl Scanner {
         else {
             return;
         };
-        let number;
-        let what: [&[u8]; 2] = match how {
-            Ended::Killed(signal) => {
-                number = Decimal::new(signal.into());
-                [b" was killed by signal ", number.as_bytes()]
-            }
+        let what = match how {
+            Ended::Killed(_) => words::end(how),
             // Once is a rename: svscan looks at the name again.
             Ended::Exited(NAME_GONE) if slot.supervise(role).quick_deaths() > 0 => {
-                [b" has not found its directory", b""]
+                b"has not found its directory".to_vec()
             }
             _ => return,
         };
-        let [what, number] = what;
-        let name = slot.name();
-        diag::say(&[b"svscan: warning: supervise ", name, suffix(role), what, number]);
+        diag::say(&[b"svscan: warning: supervise ", slot.name(), suffix(role), b" ", &what]);
     }
 
     /// Reads the announced changes of names.

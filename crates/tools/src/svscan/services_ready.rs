@@ -6,17 +6,18 @@
 
 use crate::common::clock::instant;
 use crate::common::diag;
+use crate::common::sibling_state::{self, SiblingState};
 use crate::common::state_dir::StateDir;
-use crate::common::status_file;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
-use daemontools_core::state_dir::detail::{self, StateFile};
+use daemontools_core::state_dir::detail::StateFile;
 use daemontools_core::state_dir::phase::Phase;
-use daemontools_core::state_dir::status::{self, StateCode, StatusRecord, Want};
+use daemontools_core::state_dir::status::{StateCode, StatusRecord, Want};
+use daemontools_core::text::words;
 use daemontools_sys::watch::Watch;
-use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, dir, fs, guarded, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, Result, dir, fs, poll};
 
 /// When a wait that goes on is reported.
 const REPORT: Duration = Duration::from_secs(5);
@@ -72,10 +73,8 @@ pub(super) fn wait(command: &[u8]) -> Result<()> {
 
 /// Prints for which services the command waits.
 fn report(command: &[u8], pending: &[CString]) {
-    let names: Vec<&[u8]> = pending.iter().take(20).map(|name| name.to_bytes()).collect();
-    let more: &[u8] = if pending.len() > names.len() { b" and others" } else { b"" };
-    let names = names.join(&b", "[..]);
-    diag::say(&[b"svscan: info: ", command, b" starts when these are ready: ", &names, more]);
+    let names = words::list(pending.iter().map(|name| name.to_bytes().to_vec()));
+    diag::say(&[b"svscan: info: ", command, b" starts when these are ready: ", &names]);
 }
 
 /// Watches a service, and looks at it. A service that cannot be read yet is pending.
@@ -100,17 +99,10 @@ fn look(watch: &Watch, back: BorrowedFd<'_>, name: &CStr) -> Progress {
 
 /// Reads a state directory.
 fn read(state: &OwnedFd) -> Result<Progress> {
-    let at = state.as_fd();
-    // `ok` has a reader while a supervisor runs. Before that the status is an old one.
-    guarded::open(at, c"ok", fs::Opening::WRITE)?;
-    let mut room = [0; 2 * status::ENCORE_LEN];
-    let bytes = guarded::read_start(at, c"status", &mut room)?;
-    let Some((main, _)) = status::parse_file(bytes) else {
-        return Ok(Progress::Pending);
-    };
-    let mut room = [0; detail::LEN];
-    let text = guarded::read_start(at, c"state", &mut room);
-    Ok(progress(&main, &StateFile::classify(status_file::state_text(text), &main)))
+    Ok(match sibling_state::read(state.as_fd(), progress)? {
+        SiblingState::Unsupervised | SiblingState::Unknown => Progress::Pending,
+        SiblingState::Published(progress) => progress,
+    })
 }
 
 fn progress(main: &StatusRecord, found: &StateFile<'_>) -> Progress {

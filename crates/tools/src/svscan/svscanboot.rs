@@ -29,6 +29,7 @@ use daemontools_core::programs::Program;
 use daemontools_core::text::decimal::{self, Decimal};
 use daemontools_core::text::errno;
 use daemontools_core::text::getopt::Opt;
+use daemontools_core::text::words;
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::process::{self, Strings};
@@ -364,13 +365,7 @@ impl Boot {
 
     /// Prints that svscan has ended and will be restarted.
     fn warn_of_end(&mut self, how: Ended) {
-        let (what, number) = match how {
-            Ended::Exited(code) => (&b"svscan exited "[..], code),
-            Ended::Killed(signal) => (&b"svscan was killed by signal "[..], signal),
-            Ended::Unknown => return self.warn(&[b"svscan has ended; it is started again"]),
-        };
-        let number = Decimal::new(number.into());
-        self.warn(&[what, number.as_bytes(), b"; it is started again"]);
+        self.warn(&[b"svscan ", &words::end(how), b"; it is started again"]);
     }
 
     fn start_readproctitle(&self) -> Result<Pid> {

@@ -6,7 +6,7 @@
 //! * [`Tree`]: a temporary directory with service directories in it; whatever
 //!   was started there is ended with it.
 //! * [`Cmd`], [`Process`], [`Output`]: running a program, or a long-running one.
-//! * [`Terminal`]: a program in a terminal, with its screen and its keys.
+//! * [`Terminal`]: a program in a terminal, with its screen and its keys; [`Pty`]: one without a screen.
 //! * [`Status`]: the record in `supervise/status`.
 //! * [`wait_until`], [`wait_for`]: waiting with a deadline; tests never sleep.
 //! * [`variables`], [`with_mounts`]: what a program sees of its environment and of the system.
@@ -23,6 +23,7 @@ mod command;
 mod environment;
 mod output_directory;
 pub mod process;
+mod pty;
 pub mod random;
 mod status;
 mod suite;
@@ -35,6 +36,7 @@ use std::path::PathBuf;
 pub use command::{Cmd, Output, Process};
 pub use environment::{ENVIRON, in_mount_namespace, mounts_work, variables, with_mounts};
 pub use output_directory::{finished_files, whole_log};
+pub use pty::Pty;
 pub use rustix::process::Signal;
 pub use status::{PENDING, Status};
 pub use suite::{Suite, checkout, original};

@@ -11,12 +11,9 @@ pub mod random_kills;
 use harness::{
     Cmd, DEADLINE, Process, Status, Suite, Tree, original, process, skip, wait_for, wait_until,
 };
-use rustix::fs::{Mode, OFlags, fcntl_getfl, fcntl_setfl};
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -182,46 +179,6 @@ pub fn notify_socket(tree: &Tree, dir: &str) -> String {
 pub fn stop_supervise(tree: &Tree, supervise: Process, dir: &str) {
     tree.svc("-dx", dir);
     assert_exit_0(supervise);
-}
-
-/// The user's side of a terminal.
-#[derive(Debug)]
-pub struct Terminal(File);
-
-impl Terminal {
-    /// Opens a pseudo-terminal. Returns the user's side and the program's side.
-    ///
-    /// # Panics
-    ///
-    /// If the system has none.
-    #[must_use]
-    pub fn open() -> (Self, OwnedFd) {
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let user = openpt(flags).expect("open a pseudo-terminal");
-        grantpt(&user).expect("grant it");
-        unlockpt(&user).expect("unlock it");
-        let program = ioctl_tiocgptpeer(&user, flags).expect("open its other side");
-        let flags = fcntl_getfl(&user).expect("read its flags");
-        fcntl_setfl(&user, flags | OFlags::NONBLOCK).expect("set its flags");
-        (Self(user.into()), program)
-    }
-
-    /// Writes the bytes of keys.
-    ///
-    /// # Panics
-    ///
-    /// If that fails.
-    pub fn types(&mut self, bytes: &[u8]) {
-        self.0.write_all(bytes).expect("write to the terminal");
-    }
-
-    /// The output since the last call.
-    pub fn shows(&mut self) -> String {
-        let mut found = Vec::new();
-        // Ends with "would block", or with EIO when the program's side is closed.
-        let _ = self.0.read_to_end(&mut found);
-        String::from_utf8_lossy(&found).into_owned()
-    }
 }
 
 /// Opens a FIFO for writing.

@@ -1,12 +1,12 @@
 //! No supervisor waits to print a message: a terminal is stopped, a log disk is full, a collector hangs.
 
-use harness::{DEADLINE, Process, Signal, Tree, process, wait_until};
+use harness::{DEADLINE, Process, Pty, Signal, Tree, process, wait_until};
 use rustix::fs::{Mode, OFlags, fcntl_getfl};
 use rustix::termios::{Action, tcflow};
 use std::fs::File;
 use std::io::{PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::os::fd::{AsRawFd, OwnedFd};
-use system::{PROMPT, Terminal, assert_exit_0, kill, tree, wait_descendant};
+use system::{PROMPT, assert_exit_0, kill, tree, wait_descendant};
 
 /// A pipe that is full of dashes.
 struct Full {
@@ -157,7 +157,7 @@ fn a_program_that_ends_waits_a_second_for_its_last_message() {
 #[test]
 fn a_stopped_terminal_stops_no_supervisor() {
     let tree = tree();
-    let (mut terminal, end) = Terminal::open();
+    let (mut terminal, end) = Pty::open();
     tree.mkdir("s");
     let copy = end.try_clone().expect("a copy");
     let svscan = with_messages_to(&tree, "svscan", &["s"], copy);
@@ -176,11 +176,7 @@ fn a_stopped_terminal_stops_no_supervisor() {
     tree.wait_down("s/a");
     assert!(!fcntl_getfl(&end).expect("flags").contains(OFlags::NONBLOCK));
     tcflow(&end, Action::OOn).expect("let it go on");
-    let mut shown = String::new();
-    wait_until("the messages", DEADLINE, || {
-        shown.push_str(&terminal.shows());
-        shown.contains("svscan: warning: unable to stat dangling: file does not exist")
-    });
+    terminal.wait_shown("svscan: warning: unable to stat dangling: file does not exist");
     svscan.signal(Signal::TERM);
     assert_exit_0(svscan);
 }

@@ -1,8 +1,8 @@
 //! `svscan DIR -- COMMAND`: a main program beside the services.
 
-use harness::{Cmd, DEADLINE, Process, Tree, process, wait_until};
+use harness::{Cmd, DEADLINE, Process, Pty, Status, Tree, process, wait_until};
 use rustix::process::Signal;
-use system::{Terminal, tree};
+use system::tree;
 
 /// `svscan s -- COMMAND`.
 fn svscan<'t>(tree: &'t Tree, command: &[&str]) -> Cmd<'t> {
@@ -86,6 +86,21 @@ fn the_command_waits_until_the_services_are_ready() {
     let output = svscan.wait_within(DEADLINE);
     assert_eq!(output.code, Some(3), "{output}");
     assert!(tree.exists("ran"));
+}
+
+#[test]
+fn the_command_does_not_believe_a_status_without_a_supervisor() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    // supervise refuses an `ok` that is no FIFO, so that only the old status says anything.
+    tree.write("s/a/supervise/ok", "");
+    tree.write("s/a/supervise/status", Status::record(1_000_000_000, 0, 0, b'd'));
+    let svscan = svscan(&tree, &["sh", "-c", "echo >ran; exit 3"]).start();
+    svscan.wait_stderr("svscan: info: sh starts when these are ready: a\n");
+    assert!(!tree.exists("ran"));
+    tree.remove("s/a/supervise/ok");
+    let output = svscan.wait_within(DEADLINE);
+    assert_eq!(output.code, Some(3), "{output}");
 }
 
 #[test]
@@ -195,28 +210,13 @@ fn a_missing_command_is_reported() {
 fn at_a_terminal_the_command_is_in_the_foreground() {
     let tree = tree();
     tree.idle_service("s/a");
-    let (mut terminal, screen) = Terminal::open();
-    let clone = || screen.try_clone().expect("duplicate a descriptor");
     let script = "trap 'echo interrupted; exit 9' INT; echo ready; read -r line; echo got $line; read -r line";
-    let svscan = svscan(&tree, &["sh", "-c", script])
-        .stdin_from(clone())
-        .stdout_to(clone())
-        .stderr_to(clone())
-        .under(["setsid", "--ctty"])
-        .start();
-    drop(screen);
-    let mut shown = String::new();
-    let mut wait_for = |terminal: &mut Terminal, text: &str| {
-        wait_until(text, DEADLINE, || {
-            shown += &terminal.shows();
-            shown.contains(text)
-        });
-    };
-    wait_for(&mut terminal, "ready");
+    let (mut terminal, svscan) = Pty::start(svscan(&tree, &["sh", "-c", script]));
+    terminal.wait_shown("ready");
     terminal.types(b"words\n");
-    wait_for(&mut terminal, "got words");
+    terminal.wait_shown("got words");
     terminal.types(b"\x03");
-    wait_for(&mut terminal, "interrupted");
+    terminal.wait_shown("interrupted");
     let children = process::descendants(svscan.pid());
     let output = svscan.wait_within(DEADLINE);
     assert_eq!(output.code, Some(9), "{output}");

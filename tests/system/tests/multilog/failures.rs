@@ -1,13 +1,13 @@
 //! Pauses of multilog, odd names in its directory, and the memory that it uses.
 
 use crate::{multilog, start};
-use harness::{DEADLINE, Process, Signal, Tree, process, strace_works, wait_until};
+use harness::{DEADLINE, Process, Pty, Signal, Tree, process, strace_works, wait_until};
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::io::{PipeWriter, pipe};
 use std::os::unix::fs::symlink;
-use system::{PROMPT, Terminal, finished_files, memory, status_line, tree, whole_log};
+use system::{PROMPT, finished_files, memory, status_line, tree, whole_log};
 
 #[test]
 fn a_signal_ends_a_pause() {
@@ -210,7 +210,7 @@ fn odd_names_of_old_files_are_removed_or_left_silently() {
 #[test]
 fn a_terminal_is_an_input_like_others() {
     let tree = tree();
-    let (mut user, terminal) = Terminal::open();
+    let (mut user, terminal) = Pty::open();
     let logger = multilog(&tree, &["./d"]).stdin_from(terminal).start();
     user.types(b"one\ntwo\n");
     wait_until("both lines are there", DEADLINE, || tree.text("d/current") == "one\ntwo\n");

@@ -1,11 +1,9 @@
 //! How svscan ends: services first, then their loggers.
 
 use crate::{command, link, logger, order, ordered_service, svscan, wait_up_soon};
-use harness::{DEADLINE, Signal, process, wait_until};
+use harness::{Pty, Signal, process, wait_until};
 use std::time::{Duration, Instant};
-use system::{
-    PROMPT, Terminal, assert_calm, assert_exit_0, count, status_line, tree, wait_settled,
-};
+use system::{PROMPT, assert_calm, assert_exit_0, count, status_line, tree, wait_settled};
 
 #[test]
 fn a_service_that_ignores_term_does_not_delay_others() {
@@ -211,21 +209,8 @@ fn at_a_terminal_the_interrupt_key_ends_everything_in_order() {
         "#!/bin/sh\ntrap 'echo INT >>signals' INT\ntrap 'echo TERM >>signals; exit' TERM\n\
          mkfifo idle\nexec 8<>idle\necho hello\nwhile :; do read -r line <&8; done\n",
     );
-    let (mut terminal, screen) = Terminal::open();
-    let clone = || screen.try_clone().expect("duplicate a descriptor");
-    let svscan = command(&tree)
-        .arg("s")
-        .stdin_from(clone())
-        .stdout_to(clone())
-        .stderr_to(clone())
-        .under(["setsid", "--ctty"])
-        .start();
-    drop(screen);
-    let mut shown = String::new();
-    wait_until("b says hello", DEADLINE, || {
-        shown += &terminal.shows();
-        shown.contains("hello")
-    });
+    let (mut terminal, svscan) = Pty::start(command(&tree).arg("s"));
+    terminal.wait_shown("hello");
     order(&tree, 1);
     tree.wait_lines("s/a/log/started", 1);
     let children = process::descendants(svscan.pid());

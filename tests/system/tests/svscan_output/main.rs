@@ -1,5 +1,6 @@
 //! `svscan -p` and `-j`: the output of services, line by line with the name of the service.
 
+mod containers;
 mod deaths;
 mod lines;
 mod other_users;

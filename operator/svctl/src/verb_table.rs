@@ -476,6 +476,7 @@ pub(crate) static VERBS: &[Verb] = &[
                 without its service. A service that is down stays down; for that it has a file down for a moment. Under \
                 systemd, the unit of the old svscan gets KillMode=process until the next boot, and is stopped. With \
                 --to, an svscan of another suite takes over from ours; its supervise adopts no process. \
+                Services of s6 are refused. \
                 The exit code is 1 if a service stays under its old supervisor or has another process, and 99 if a \
                 new supervisor does not come. Run it again to change what is left.",
         examples: &[

@@ -92,17 +92,16 @@ impl Other {
     }
 }
 
-/// Whether runit can be run under its own names. A package that is only unpacked may need the dynamic
-/// loader in front of its programs, which hides the names.
-fn has_runit() -> bool {
-    let programs = ["runsvdir", "svlogd"];
+/// Whether another suite can be run under its own names. A package that is only unpacked may need the
+/// dynamic loader in front of its programs, which hides the names.
+fn has_suite(programs: [&str; 2]) -> bool {
     if !programs.iter().all(|program| harness::requires(program)) {
         return false;
     }
     let read = |name| std::fs::read(harness::Suite::get().program(name)).unwrap_or_default();
     let is_native = programs.iter().all(|name| read(name).starts_with(b"\x7fELF"));
     if !is_native {
-        harness::skip("runit is not installed: apt-get install runit");
+        harness::skip(&format!("{} is not installed, only unpacked", programs[0]));
     }
     is_native
 }
@@ -247,7 +246,7 @@ fn a_process_that_would_not_be_adopted_is_left_or_restarted() {
 
 #[test]
 fn services_of_runit_keep_their_processes() {
-    if !has_runit() {
+    if !has_suite(["runsvdir", "svlogd"]) {
         return;
     }
     let other = Other::start("svlogd", |tree| tree.cmd("runsvdir").arg("s").start());
@@ -269,7 +268,7 @@ fn services_of_runit_keep_their_processes() {
 
 #[test]
 fn a_runsv_whose_processes_would_not_be_adopted_stays_until_a_restart() {
-    if !has_runit() {
+    if !has_suite(["runsvdir", "svlogd"]) {
         return;
     }
     let other = Other::start("svlogd", |tree| tree.cmd("runsvdir").arg("s").start());
@@ -306,6 +305,24 @@ fn nothing_is_killed_if_no_program_can_take_over() {
     assert!(output.err().contains("bin/svscan: exit status: 3"), "{output}");
     wait_until("svscan is alive", harness::DEADLINE, || process::is_alive(other.scanner.pid()));
     assert_supervisors(tree, &ALL, &original().join("supervise"));
+}
+
+#[test]
+fn services_of_s6_are_refused() {
+    if !has_suite(["s6-svscan", "s6-supervise"]) {
+        return;
+    }
+    let tree = Tree::new();
+    tree.idle_service("s/a");
+    let scanner = tree.cmd("s6-svscan").arg("s").start();
+    tree.wait_lines("s/a/started", 1);
+    let other = Other { services: Services { tree, svscan: None }, scanner };
+    for arguments in [&["--dry-run"][..], &["--restart"]] {
+        let output = other.takeover(arguments);
+        assert_eq!(output.code, Some(111), "{output}");
+        assert!(output.err().contains("stop it first: s6-svscanctl -t s"), "{output}");
+    }
+    assert_eq!(other.tree().wait_lines("s/a/started", 1).len(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::verbs::doctor::files;
 use daemontools_core::state_dir::status::{StatusRecord, Want, parse_file};
 use rustix::process::geteuid;
 use servicedir::{EntryKind, Process, ProcessTable, ScanDir, ServiceDir};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
@@ -112,6 +112,8 @@ pub(crate) struct Scene {
     /// More than one only if two scanners compete.
     pub(crate) scanners: Vec<Running>,
     pub(crate) parts: Vec<Part>,
+    /// A supervisor whose services cannot be taken over.
+    pub(crate) stranger: Option<Running>,
 }
 
 impl Scene {
@@ -130,7 +132,8 @@ impl Scene {
             }
         }
         share_doubts(&mut parts);
-        Ok(Self { scanners: scanners(&table, scan.path()), parts })
+        let stranger = stranger(&table, scan.path(), &parts);
+        Ok(Self { scanners: scanners(&table, scan.path()), parts, stranger })
     }
 
     pub(crate) fn part(&self, name: &str) -> Option<&Part> {
@@ -166,6 +169,17 @@ fn scanners(table: &ProcessTable, path: &Path) -> Vec<Running> {
         .collect();
     found.sort_by_key(|it| it.pid);
     found
+}
+
+/// A process of s6 that supervises the scan directory or one of its services. Beside it our supervise
+/// would start a second copy of the service.
+fn stranger(table: &ProcessTable, scan: &Path, parts: &[Part]) -> Option<Running> {
+    let dirs = parts.iter().map(|part| part.dir.path()).chain([scan]);
+    let dirs: HashSet<PathBuf> = dirs.filter_map(|dir| dir.canonicalize().ok()).collect();
+    let mut all: Vec<&Process> = table.iter().filter(|it| it.name.starts_with("s6-s")).collect();
+    all.sort_by_key(|it| it.pid);
+    let is_here = |it: &&Process| files::link(it.pid, "cwd").is_some_and(|dir| dirs.contains(&dir));
+    all.into_iter().find(is_here).map(Running::of)
 }
 
 /// Whether a process is of this user or of root. The new svscan inherits from the old one, and another

@@ -38,6 +38,12 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let new = NewScanner::find(arguments.value(TO.long))?;
     let mode = mode(arguments, &new)?;
     let scene = Scene::look(&scan)?;
+    if let Some(stranger) = &scene.stranger {
+        let remedy =
+            format!("stop it first: s6-svscanctl -t {}", escape(&scan.path().to_string_lossy()));
+        let message = format!("unable to take the services of {stranger} over: {remedy}");
+        return Err(Failure::new(CANNOT, message));
+    }
     let olds: Vec<&Running> = scene.scanners.iter().filter(|it| it.suite != new.suite).collect();
     let runs_already = scene.scanners.iter().any(|it| it.suite == new.suite);
     for old in &olds {

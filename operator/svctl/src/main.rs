@@ -12,6 +12,7 @@ mod command_line;
 mod escape;
 mod failure;
 mod folding;
+mod guarded_path;
 mod hosts;
 mod interrupt;
 mod logs;

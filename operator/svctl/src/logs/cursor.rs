@@ -7,17 +7,21 @@ use super::directory_reader::{DirectoryReader, LinePlace, ReadTo};
 use super::stamp::Moment;
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
+use crate::guarded_path::GuardedPlace;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, openat, renameat, unlinkat};
+use rustix::io::Errno;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 const VERSION: &str = "c1";
 
-/// The most that is read of a file.
-const LARGEST: u64 = 16 * 1024 * 1024;
+/// The most that is read of a file: the places of more than 15,000 directories.
+const LARGEST: u64 = 1024 * 1024;
 
 /// A place in a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,12 +38,20 @@ pub(crate) struct Cursor {
 }
 
 /// The value of `--cursor`.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum CursorArgument {
     /// A token, which is the text of a cursor.
     Token,
     /// A file, which is written at the end.
-    File(PathBuf),
+    File(CursorFile),
+}
+
+/// The file of a cursor. Its directory stays open: another one in its place is not written.
+#[derive(Debug)]
+pub(crate) struct CursorFile {
+    place: GuardedPlace,
+    /// Its path, for messages.
+    shown: String,
 }
 
 impl Cursor {
@@ -49,20 +61,12 @@ impl Cursor {
         if text == VERSION || text.starts_with("c1;") {
             return Ok((Self::parse(&text)?, CursorArgument::Token));
         }
-        let path = argument.to_owned();
-        let failure = |error: &io::Error| Failure::system(format!("read {}", escape(&text)), error);
-        let text = match File::open(argument) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok((Self::default(), CursorArgument::File(path)));
-            }
-            Err(error) => return Err(failure(&error)),
-            Ok(file) => {
-                let mut text = String::new();
-                file.take(LARGEST).read_to_string(&mut text).map_err(|error| failure(&error))?;
-                text
-            }
-        };
-        Ok((Self::parse(&text)?, CursorArgument::File(path)))
+        let shown = escape(&text);
+        let failure = |error: &io::Error| Failure::system(format!("read {shown}"), error);
+        let place = GuardedPlace::locate(argument).map_err(|error| failure(&error))?;
+        let text = read(&place).map_err(|error| failure(&error))?;
+        let cursor = text.map(|text| Self::parse(&text)).transpose()?;
+        Ok((cursor.unwrap_or_default(), CursorArgument::File(CursorFile { place, shown })))
     }
 
     fn parse(text: &str) -> Result<Self, Failure> {
@@ -96,18 +100,18 @@ impl Cursor {
         })
     }
 
-    /// Writes the cursor into a file, which is replaced.
-    pub(crate) fn write(&self, path: &Path) -> io::Result<()> {
-        let mut name = path.as_os_str().to_owned();
-        name.push(format!(".new.{}", std::process::id()));
-        let new = PathBuf::from(name);
-        let written = File::create_new(&new)
+    /// Writes the cursor into its file, which is replaced in one step.
+    pub(crate) fn write(&self, file: &CursorFile) -> Result<(), Failure> {
+        let GuardedPlace { dir, name } = &file.place;
+        let mut new = name.clone();
+        new.push(format!(".new.{}", std::process::id()));
+        let written = create_new(&file.place, &new)
             .and_then(|mut file| writeln!(file, "{}", self.text()))
-            .and_then(|()| std::fs::rename(&new, path));
-        if written.is_err() {
-            let _ = std::fs::remove_file(&new);
-        }
-        written
+            .and_then(|()| Ok(renameat(dir, &new, dir, name)?));
+        written.map_err(|error| {
+            let _ = unlinkat(dir, &new, AtFlags::empty());
+            Failure::system(format!("write {}", file.shown), &error)
+        })
     }
 
     /// Remembers where the next line of a directory is.
@@ -140,6 +144,44 @@ impl Cursor {
         let path = escape(&path.to_string_lossy());
         Some(format!("{path}: the file of the cursor is gone; lines with later stamps follow"))
     }
+}
+
+/// The text of a file; `None` without the file. Another user may have arranged it: no link is followed,
+/// no FIFO blocks, and no device is opened.
+fn read(place: &GuardedPlace) -> io::Result<Option<String>> {
+    let is_file = |found: Stat| match FileType::from_raw_mode(found.st_mode) {
+        FileType::RegularFile => Ok(()),
+        FileType::Symlink => Err(io::Error::other("it is a symbolic link")),
+        _ => Err(io::Error::other("it is not a regular file")),
+    };
+    match place.stat() {
+        Err(Errno::NOENT) => return Ok(None),
+        found => is_file(found?)?,
+    }
+    let flags =
+        OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let file = File::from(openat(&place.dir, &place.name, flags, Mode::empty())?);
+    is_file(fstat(&file)?)?;
+    let mut text = String::new();
+    file.take(LARGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LARGEST {
+        return Err(io::Error::other("it is too large for a cursor"));
+    }
+    Ok(Some(text))
+}
+
+/// Makes a file beside the one of the cursor. A run that was killed may have left one.
+fn create_new(place: &GuardedPlace, name: &OsStr) -> io::Result<File> {
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let create = || openat(&place.dir, name, flags, Mode::from_raw_mode(0o666));
+    let made = match create() {
+        Err(Errno::EXIST) => {
+            unlinkat(&place.dir, name, AtFlags::empty())?;
+            create()
+        }
+        made => made,
+    };
+    Ok(File::from(made?))
 }
 
 /// FNV-1a of the path without links.

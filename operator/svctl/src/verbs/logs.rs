@@ -5,7 +5,7 @@ use crate::escape::escape;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, reason, warn};
 use crate::hosts;
 use crate::interrupt::is_end_requested;
-use crate::logs::cursor::{Cursor, CursorArgument};
+use crate::logs::cursor::{Cursor, CursorArgument, CursorFile};
 use crate::logs::directory::LogDirectory;
 use crate::logs::directory_reader::DirectoryReader;
 use crate::logs::filter::{LineFilter, LinePattern};
@@ -60,14 +60,17 @@ impl LogRequest {
                 Err(Failure::new(USAGE, message))
             }
         });
-        let cursor = arguments.value(CURSOR.long).map(Path::new).map(Cursor::of_argument);
         let follows = arguments.has(&FOLLOW);
-        for other in [&UNTIL, &CURSOR] {
+        for (other, why) in [
+            (&UNTIL, "following has no end"),
+            (&CURSOR, "a cursor is written when all lines are shown"),
+        ] {
             if follows && arguments.has(other) {
-                let message = format!("unable to use --{} with --follow", other.long);
+                let message = format!("unable to use --{} with --follow: {why}", other.long);
                 return Err(Failure::new(USAGE, message));
             }
         }
+        let cursor = arguments.value(CURSOR.long).map(Path::new).map(Cursor::of_argument);
         let last = arguments.number(&LAST)?;
         let has_begin = filter.since > Moment::MIN;
         Ok(Self {
@@ -192,8 +195,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         return Ok(DONE);
     }
     troubles.iter().for_each(|trouble| warn(trouble));
-    if let Some((cursor, CursorArgument::File(path))) = request.cursor {
-        write_cursor(cursor, &path, &readers)?;
+    if let Some((cursor, CursorArgument::File(file))) = request.cursor {
+        write_cursor(cursor, &file, &readers)?;
     }
     Ok(if troubles.is_empty() { DONE } else { CANNOT })
 }
@@ -221,7 +224,7 @@ fn print_history(
 /// Remembers how far each directory was read.
 fn write_cursor(
     mut cursor: Cursor,
-    path: &Path,
+    file: &CursorFile,
     readers: &[DirectoryReader],
 ) -> Result<(), Failure> {
     for reader in readers {
@@ -229,6 +232,5 @@ fn write_cursor(
             cursor.set(reader.directory.path(), read_to);
         }
     }
-    let failure = |error| Failure::system(format!("write {}", log_source::shown(path)), &error);
-    cursor.write(path).map_err(failure)
+    cursor.write(file)
 }

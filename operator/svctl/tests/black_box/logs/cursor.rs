@@ -61,3 +61,61 @@ fn lines_later_than_the_cursor_follow_if_its_file_is_gone() {
         "svctl: warning: d: the file of the cursor is gone; lines with later stamps follow\n";
     assert_eq!((output.code, output.err()), (Some(111), message.to_owned()));
 }
+
+#[test]
+fn a_cursor_that_is_no_small_file_is_refused() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    append(&tree, &numbered(0..2));
+    tree.fifo("fifo", 0o600);
+    tree.symlink("/dev/zero", "zero");
+    tree.write("target", "c1\n");
+    tree.symlink("target", "link");
+    tree.symlink("missing", "dangling");
+    std::fs::File::create(tree.path("huge")).unwrap().set_len(1 << 40).unwrap();
+    for (name, why) in [
+        ("fifo", "it is not a regular file"),
+        ("d", "it is not a regular file"),
+        ("zero", "it is a symbolic link"),
+        ("link", "it is a symbolic link"),
+        ("dangling", "it is a symbolic link"),
+        ("huge", "it is too large for a cursor"),
+    ] {
+        let output = logs(&tree, &["--log-dir", "d", "--cursor", name]).run();
+        output.is(111, "", format!("svctl: fatal: unable to read {name}: {why}\n"));
+    }
+    assert!(!tree.exists("missing"));
+    // The device of the terminal, which a reader would wait for.
+    let output = logs(&tree, &["--log-dir", "d", "--cursor", "/dev/null"]).run();
+    output.is(111, "", "svctl: fatal: unable to read /dev/null: it is not a regular file\n");
+}
+
+#[test]
+fn a_cursor_is_not_written_through_a_link_of_another_user() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    append(&tree, &numbered(0..2));
+    for directory in ["secret", "theirs/real"] {
+        tree.mkdir(directory);
+    }
+    tree.symlink(tree.path("secret"), "theirs/link");
+    tree.chmod("theirs", 0o777);
+    let output = logs(&tree, &["--log-dir", "d", "--cursor", "theirs/link/c"]).run();
+    let why = "another user can change a symbolic link on its path";
+    output.is(111, "", format!("svctl: fatal: unable to read theirs/link/c: {why}\n"));
+    assert!(!tree.exists("secret/c"));
+    // Our own link, and a directory of another user without one.
+    tree.symlink("secret", "ours");
+    for path in ["ours/c", "theirs/real/c"] {
+        assert_eq!(numbers(&tree, &["--cursor", path]), [0, 1]);
+        assert_eq!(numbers(&tree, &["--cursor", path]), [0; 0]);
+        assert!(tree.exists(path), "{path}");
+    }
+    // A link in the place of the new file, by a user who knows the number of the process.
+    let script = format!(
+        "ln -s ../../secret/new theirs/real/e.new.$$; exec {} logs --log-dir d -o cat --cursor theirs/real/e",
+        env!("CARGO_BIN_EXE_svctl")
+    );
+    tree.sh(&script).run().is(0, "0\n1\n", "");
+    assert!(tree.exists("theirs/real/e") && !tree.exists("secret/new"));
+}

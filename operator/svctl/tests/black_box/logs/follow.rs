@@ -118,9 +118,12 @@ fn services_that_are_added_are_followed() {
 fn a_period_that_ends_and_a_cursor_are_refused() {
     let tree = Tree::new();
     tree.mkdir("d");
-    for (option, value) in [("--until", "now"), ("--cursor", "c")] {
+    for (option, value, why) in [
+        ("--until", "now", "following has no end"),
+        ("--cursor", "c", "a cursor is written when all lines are shown"),
+    ] {
         let output = logs(&tree, &["--log-dir", "d", "-f", option, value]).run();
-        let message = format!("svctl: fatal: unable to use {option} with --follow\n");
+        let message = format!("svctl: fatal: unable to use {option} with --follow: {why}\n");
         output.is(100, "", message);
     }
 }

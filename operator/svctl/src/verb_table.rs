@@ -163,14 +163,15 @@ pub(crate) static VERBS: &[Verb] = &[
         name: "history",
         operands: "NAME...",
         summary: "show the last changes of services: when, why, and who asked",
-        options: &[&opt::SINCE, &opt::JSON],
+        options: &[&opt::SINCE, &opt::HOST, &opt::JSON],
         about: "Each line has the time, the phase before and after, and what is known: how the process ended, why \
                 supervise acted, and which command or signal it received. A command of svctl is shown with its user, \
                 the user of the login, the terminal and the command line; svc leaves no such note. supervise keeps \
                 the last 64 commands and the last 64 other changes in supervise/history. The exit code is 111 if a \
-                service has no history.",
+                service has no history. With --host the changes of each machine follow its name.",
         examples: &[
             ("svctl history web", "who stopped web, when, and what happened before"),
+            ("svctl history --host web1 --host root@web2 web", "the same on two machines"),
             ("svctl history --since -1h web", "the last hour"),
         ],
         run: verbs::history::run,

@@ -26,6 +26,13 @@ use std::time::{Duration, Instant};
 /// The longest line of a machine, in its JSON.
 const LONGEST_LINE: usize = 4 * 1024 * 1024;
 
+/// The most bytes of lines that are kept for `-n`.
+const MOST_KEPT: usize = 64 * 1024 * 1024;
+
+/// The most services of a machine, and the longest name of one.
+const MOST_SERVICES: usize = 1000;
+const LONGEST_NAME: usize = 4096;
+
 /// How long a new line waits for earlier ones of other machines while logs are followed.
 const PATIENCE: Duration = Duration::from_millis(300);
 
@@ -45,6 +52,31 @@ struct RemoteLog {
     next: Option<RemoteLine>,
 }
 
+/// With `-n`: the last lines so far, with the numbers of their machines.
+struct KeptLines {
+    most: usize,
+    lines: VecDeque<(usize, RemoteLine)>,
+    bytes: usize,
+    /// Lines were left out because their bytes were too many.
+    is_cut: bool,
+}
+
+impl KeptLines {
+    const fn new(most: usize) -> Self {
+        Self { most, lines: VecDeque::new(), bytes: 0, is_cut: false }
+    }
+
+    fn push(&mut self, machine: usize, line: RemoteLine) {
+        self.bytes += line.size();
+        self.lines.push_back((machine, line));
+        while self.lines.len() > self.most || self.bytes > MOST_KEPT {
+            self.is_cut |= self.lines.len() <= self.most;
+            let Some((_, first)) = self.lines.pop_front() else { return };
+            self.bytes -= first.size();
+        }
+    }
+}
+
 /// The lines of all machines.
 struct MergedLogs {
     machines: Vec<RemoteLog>,
@@ -52,8 +84,7 @@ struct MergedLogs {
     out: LogOutput,
     names: Vec<LineName>,
     numbers: BTreeMap<(usize, String), usize>,
-    /// With `-n`: the last lines so far, with the numbers of their machines.
-    kept: Option<(usize, VecDeque<(usize, RemoteLine)>)>,
+    kept: Option<KeptLines>,
     follows: bool,
     code: u8,
 }
@@ -61,7 +92,10 @@ struct MergedLogs {
 pub(crate) fn logs(arguments: &Arguments) -> Result<u8, Failure> {
     let text = |long: &str| arguments.value(long).map(|text| text.to_string_lossy());
     if arguments.has(&CURSOR) {
-        return Err(Failure::new(USAGE, "unable to use --cursor with --host"));
+        return Err(Failure::new(
+            USAGE,
+            "unable to use --cursor with --host: a cursor is a place in files of this machine",
+        ));
     }
     let zone = if arguments.has(&UTC) { LocalZone::utc() } else { LocalZone::system() };
     let command = command(arguments, &zone)?;
@@ -86,7 +120,7 @@ pub(crate) fn logs(arguments: &Arguments) -> Result<u8, Failure> {
         out,
         names: Vec::new(),
         numbers: BTreeMap::new(),
-        kept: last.map(|last| (last, VecDeque::new())),
+        kept: last.map(KeptLines::new),
         follows,
         code: DONE,
     };
@@ -178,8 +212,14 @@ impl MergedLogs {
                 return Ok(DONE);
             }
         }
-        for (machine, line) in self.kept.take().into_iter().flat_map(|(_, kept)| kept) {
-            self.print(machine, &line)?;
+        if let Some(kept) = self.kept.take() {
+            if kept.is_cut {
+                warn(&format!("the lines before the last {} MiB are left out", MOST_KEPT >> 20));
+                self.code = self.code.max(CANNOT);
+            }
+            for (machine, line) in kept.lines {
+                self.print(machine, &line)?;
+            }
         }
         self.out.finish()?;
         Ok(self.code)
@@ -192,7 +232,7 @@ impl MergedLogs {
             while machine.next.is_none()
                 && let Some(remote) = &mut machine.remote
             {
-                if let Some(text) = remote.take_line() {
+                if let Some(text) = remote.take_line(LONGEST_LINE) {
                     match RemoteLine::parse(&text) {
                         Some(line) => machine.next = Some(line),
                         None => {
@@ -247,21 +287,37 @@ impl MergedLogs {
             return Ok(false);
         };
         match &mut self.kept {
-            Some((last, kept)) => {
-                kept.push_back((index, line));
-                if kept.len() > *last {
-                    kept.pop_front();
-                }
-            }
+            Some(kept) => kept.push(index, line),
             None => self.print(index, &line)?,
         }
         Ok(true)
+    }
+
+    /// How many services of a machine had lines.
+    fn services_of(&self, machine: usize) -> usize {
+        self.numbers.range((machine, String::new())..(machine + 1, String::new())).count()
+    }
+
+    /// Reads no more of a machine.
+    fn lose(&mut self, machine: usize) {
+        let Some(machine) = self.machines.get_mut(machine) else { return };
+        machine.next = None;
+        if let Some(mut remote) = machine.remote.take() {
+            remote.kill();
+            let why = format!("its svctl names more than {MOST_SERVICES} services");
+            warn(&format!("{}: {why}; its other lines are left out", remote.host));
+        }
+        self.code = self.code.max(CANNOT);
     }
 
     fn print(&mut self, machine: usize, line: &RemoteLine) -> io::Result<()> {
         let key = (machine, line.service.clone());
         let number = match self.numbers.get(&key) {
             Some(number) => *number,
+            None if self.services_of(machine) >= MOST_SERVICES => {
+                self.lose(machine);
+                return Ok(());
+            }
             None => {
                 let host = self.machines.get(machine).map(|machine| machine.host.clone());
                 self.names.push(LineName { host, service: line.service.clone() });
@@ -297,6 +353,12 @@ const fn is_of_label(byte: u8) -> bool {
 }
 
 impl RemoteLine {
+    /// The bytes of its texts.
+    fn size(&self) -> usize {
+        let label = self.label.as_ref().map_or(0, String::len);
+        size_of::<Self>() + self.service.len() + label + self.message.len()
+    }
+
     /// Reads a line of JSON.
     fn parse(text: &[u8]) -> Option<Self> {
         let mut object: Value = serde_json::from_slice(text).ok()?;
@@ -307,7 +369,7 @@ impl RemoteLine {
         };
         Some(Self {
             moment: Moment(i64::try_from(time.as_nanosecond()).ok()?),
-            service: text("service")?,
+            service: text("service").filter(|name| name.len() <= LONGEST_NAME)?,
             label: text("label").filter(|label| label.bytes().all(is_of_label)),
             message: text("message")?,
             came: Instant::now(),

@@ -10,10 +10,12 @@ pub(crate) use merged_logs::logs;
 use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, warn};
 use crate::interrupt::Interrupt;
-use crate::options::{DIR, DOWN, FAILED, HOST, JSON, LINES, LONG, Opt};
+use crate::logs::time_argument;
+use crate::options::{DIR, DOWN, FAILED, HOST, JSON, LINES, LONG, Opt, SINCE};
 use crate::output::{Colour, escape, json_line, line};
 use crate::shell_words::quoted;
 use crate::view::SCHEMA;
+use jiff::tz::TimeZone;
 use remote::{Remote, Silence, pump};
 use serde_json::{Value, json};
 use servicedir::read_regular_file;
@@ -29,18 +31,22 @@ const AT_ONCE: usize = 64;
 const LIMIT: u64 = 1024 * 1024;
 
 /// The largest answer of one machine.
-const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// The longest line of a change, as JSON.
+const LONGEST_CHANGE: usize = 1024 * 1024;
 
 /// What a machine has answered.
 struct Answer {
     host: String,
-    /// Its output and exit code, or why there is none.
-    result: Result<(Vec<u8>, u8), Silence>,
+    /// Its output, exit code and warnings, or why there is none.
+    result: Result<(Vec<u8>, u8, Vec<String>), Silence>,
 }
 
 /// `svctl list --host`.
 pub(crate) fn list(arguments: &Arguments) -> Result<u8, Failure> {
-    let (services, failed, code) = objects("list", arguments, "services")?;
+    let (services, failed, code) =
+        objects(&command("list", arguments, &["--json"]), arguments, "services")?;
     if arguments.has(&JSON) {
         print_json("services", &services, &failed);
     } else {
@@ -55,31 +61,53 @@ pub(crate) fn status(arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.operands.is_empty() {
         return Err(Failure::new(USAGE, "usage: svctl status --host HOST NAME..."));
     }
-    one_after_the_other("status", arguments, "services")
+    one_after_the_other("status", arguments, "services", None)
 }
 
 /// `svctl doctor --host`.
 pub(crate) fn doctor(arguments: &Arguments) -> Result<u8, Failure> {
-    one_after_the_other("doctor", arguments, "findings")
+    one_after_the_other("doctor", arguments, "findings", None)
+}
+
+/// `svctl history --host`. All machines get the same moment for `--since`.
+pub(crate) fn history(arguments: &Arguments) -> Result<u8, Failure> {
+    if arguments.operands.is_empty() {
+        return Err(Failure::new(USAGE, "usage: svctl history --host HOST NAME..."));
+    }
+    let since = arguments.value(SINCE.long).map(|text| {
+        let moment = time_argument::parse(&text.to_string_lossy(), &TimeZone::system())?;
+        Ok(format!("--{}={}", SINCE.long, moment.label()))
+    });
+    one_after_the_other("history", arguments, "services", since.transpose()?)
 }
 
 /// A person sees what the other svctl shows, below the name of the machine. The JSON is one object with
 /// the array `member` of all machines.
-fn one_after_the_other(verb: &str, arguments: &Arguments, member: &str) -> Result<u8, Failure> {
-    if arguments.has(&JSON) {
-        let (objects, failed, code) = objects(verb, arguments, member)?;
+fn one_after_the_other(
+    verb: &str,
+    arguments: &Arguments,
+    member: &str,
+    word: Option<String>,
+) -> Result<u8, Failure> {
+    let is_json = arguments.has(&JSON);
+    let mut words = if is_json { vec!["--json"] } else { vec!["--color", "never"] };
+    words.extend(word.as_deref());
+    let command = command(verb, arguments, &words);
+    if is_json {
+        let (objects, failed, code) = objects(&command, arguments, member)?;
         print_json(member, &objects, &failed);
         return Ok(code);
     }
-    let answers = ask(&names(arguments)?, &command(verb, arguments, &["--color", "never"]));
+    let answers = ask(&names(arguments)?, &command);
     let mut code = DONE;
     let mut failed = Vec::new();
     for Answer { host, result } in answers {
         match result {
-            Ok((text, its)) => {
+            Ok((text, its, warnings)) => {
                 let head = format!("== {} ==", escape(&host));
                 line(&arguments.output.paint(Some(Colour::Bold), &head));
                 String::from_utf8_lossy(&text).lines().for_each(|text| line(&escape(text)));
+                warn_of(&host, &warnings);
                 code = code.max(its);
             }
             Err(silence) => failed.push((host, silence)),
@@ -111,7 +139,7 @@ pub(crate) fn events(arguments: &Arguments) -> Result<u8, Failure> {
             return Ok(DONE);
         }
         for remote in &mut remotes {
-            while let Some(text) = remote.take_line() {
+            while let Some(text) = remote.take_line(LONGEST_CHANGE) {
                 match serde_json::from_slice(&text) {
                     Ok(Value::Object(mut object)) => {
                         object.insert("host".to_owned(), remote.host.clone().into());
@@ -127,11 +155,11 @@ pub(crate) fn events(arguments: &Arguments) -> Result<u8, Failure> {
             }
         }
         for at in (0..remotes.len()).rev() {
-            if remotes[at].is_at_end(LARGEST_ANSWER) {
+            if remotes[at].is_at_end(LONGEST_CHANGE) {
                 let remote = remotes.swap_remove(at);
                 let host = remote.host.clone();
                 let why = match remote.finish() {
-                    Ok((_, code)) => format!("its svctl has ended with {code}"),
+                    Ok((_, code, _)) => format!("its svctl has ended with {code}"),
                     Err(silence) => silence.why,
                 };
                 lost(&host, &why);
@@ -146,13 +174,14 @@ pub(crate) fn events(arguments: &Arguments) -> Result<u8, Failure> {
 type Objects = (Vec<Value>, Vec<(String, Silence)>, u8);
 
 /// The array `member` of all machines.
-fn objects(verb: &str, arguments: &Arguments, member: &str) -> Result<Objects, Failure> {
+fn objects(command: &str, arguments: &Arguments, member: &str) -> Result<Objects, Failure> {
     let mut objects = Vec::new();
     let mut failed = Vec::new();
     let mut code = DONE;
-    for Answer { host, result } in ask(&names(arguments)?, &command(verb, arguments, &["--json"])) {
-        let parsed = result.and_then(|(text, its)| {
+    for Answer { host, result } in ask(&names(arguments)?, command) {
+        let parsed = result.and_then(|(text, its, warnings)| {
             let found = parse(&text, member).map_err(Silence::new)?;
+            warn_of(&host, &warnings);
             Ok((found, its))
         });
         match parsed {
@@ -193,6 +222,12 @@ fn print_json(member: &str, objects: &[Value], failed: &[(String, Silence)]) {
         failed.iter().map(|(host, it)| json!({"host": host, "reason": it.why})).collect();
     let object = json!({"schema": SCHEMA, member: objects, "unreachable": unreachable});
     json_line(&object);
+}
+
+fn warn_of(host: &str, warnings: &[String]) {
+    for warning in warnings {
+        warn(&format!("{host}: {warning}"));
+    }
 }
 
 fn name_failed(failed: &[(String, Silence)]) {

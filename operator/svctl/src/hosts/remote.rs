@@ -22,6 +22,9 @@ const ANSWERED: [i32; 5] = [0, 1, 2, 3, 4];
 /// The last bytes of the messages of ssh that are kept.
 const MESSAGES: usize = 64 * 1024;
 
+/// The reason for which a machine is left whose lines are longer than allowed.
+const TOO_LONG: &str = "its svctl printed a line that is too long; its other lines are left out";
+
 /// A svctl on another machine.
 pub(super) struct Remote {
     pub(super) host: String,
@@ -34,6 +37,8 @@ pub(super) struct Remote {
     messages: Vec<u8>,
     ended: bool,
     messages_ended: bool,
+    /// A line was longer than allowed.
+    has_long_line: bool,
 }
 
 impl Remote {
@@ -69,6 +74,7 @@ impl Remote {
             messages,
             ended: false,
             messages_ended: false,
+            has_long_line: false,
         })
     }
 
@@ -84,13 +90,16 @@ impl Remote {
 
     /// Whether the output has ended. Too much output ends it as well.
     pub(super) fn is_at_end(&self, limit: usize) -> bool {
-        self.ended || self.output.len() - self.taken > limit
+        self.ended || self.has_long_line || self.output.len() - self.taken > limit
     }
 
-    /// Takes a complete line from the output, without its end.
-    pub(super) fn take_line(&mut self) -> Option<Vec<u8>> {
-        let rest = self.output.get(self.taken..)?;
-        let line = rest.get(..memchr::memchr(b'\n', rest)?)?.to_vec();
+    /// Takes a complete line from the output, without its end. After one that is longer than `longest`
+    /// there are no more, and [`Self::is_at_end`].
+    pub(super) fn take_line(&mut self, longest: usize) -> Option<Vec<u8>> {
+        let rest = self.output.get(self.taken..).filter(|_| !self.has_long_line)?;
+        let end = memchr::memchr(b'\n', rest);
+        self.has_long_line = end.unwrap_or(rest.len()) > longest;
+        let line = rest.get(..end.filter(|_| !self.has_long_line)?)?.to_vec();
         self.taken += line.len() + 1;
         Some(line)
     }
@@ -100,23 +109,34 @@ impl Remote {
         let _ = self.ssh.wait();
     }
 
-    /// The output and the exit code of svctl, or why there is none.
-    pub(super) fn finish(mut self) -> Result<(Vec<u8>, u8), Silence> {
+    /// The output and the exit code of svctl, and its warnings if it has answered a part only; or why
+    /// there is no answer.
+    pub(super) fn finish(mut self) -> Result<(Vec<u8>, u8, Vec<String>), Silence> {
         let code = self.end("its svctl printed too much")?;
+        let warnings = self.warnings();
         match code {
             Some(code) if ANSWERED.contains(&code) && !self.output.is_empty() => {
-                Ok((self.output, u8::try_from(code).unwrap_or(u8::MAX)))
+                Ok((self.output, u8::try_from(code).unwrap_or(u8::MAX), Vec::new()))
+            }
+            Some(code)
+                if code == i32::from(CANNOT) && !self.output.is_empty() && !warnings.is_empty() =>
+            {
+                Ok((self.output, CANNOT, warnings))
             }
             code => Err(self.silence(code)),
         }
     }
 
-    /// The exit code of a svctl whose lines were taken, and its warnings; or why it failed.
-    pub(super) fn finish_lines(mut self) -> Result<(u8, Vec<String>), Silence> {
-        let code = self.end("its svctl printed a line that is too long")?;
+    fn warnings(&self) -> Vec<String> {
         let text = String::from_utf8_lossy(&self.messages);
         let warnings = text.lines().filter_map(|line| line.strip_prefix("svctl: warning: "));
-        let warnings: Vec<String> = warnings.map(escape).collect();
+        warnings.map(escape).collect()
+    }
+
+    /// The exit code of a svctl whose lines were taken, and its warnings; or why it failed.
+    pub(super) fn finish_lines(mut self) -> Result<(u8, Vec<String>), Silence> {
+        let code = self.end(TOO_LONG)?;
+        let warnings = self.warnings();
         match code {
             Some(0) => Ok((0, warnings)),
             Some(code) if code == i32::from(CANNOT) && !warnings.is_empty() => {
@@ -128,8 +148,9 @@ impl Remote {
 
     /// Waits for the exit code; `None` if a signal killed ssh.
     fn end(&mut self, too_much: &str) -> Result<Option<i32>, Silence> {
-        if !self.ended {
+        if !self.ended || self.has_long_line {
             self.kill();
+            let too_much = if self.has_long_line { TOO_LONG } else { too_much };
             return Err(Silence::new(too_much));
         }
         let status = self.ssh.wait().map_err(|e| Silence::new(crate::failure::reason(&e)))?;
@@ -142,7 +163,10 @@ impl Remote {
     fn silence(&self, code: Option<i32>) -> Silence {
         let text = String::from_utf8_lossy(&self.messages);
         let last = text.lines().rev().find(|line| !line.trim().is_empty());
-        let last = last.map(|line| escape(line.trim().trim_start_matches("svctl: fatal: ")));
+        let last = last.map(|line| {
+            let text = line.trim().trim_start_matches("svctl: ");
+            escape(text.trim_start_matches("fatal: ").trim_start_matches("warning: "))
+        });
         let or = |text: &str| last.clone().unwrap_or_else(|| text.to_owned());
         match code {
             Some(SSH_FAILED) => Silence::new(format!("unable to reach it: {}", or("ssh failed"))),

@@ -11,11 +11,15 @@ use super::stamp::Moment;
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
 use crate::output::{Colour, Output, pad};
+use std::collections::HashMap;
 use std::io;
 use unicode_width::UnicodeWidthStr as _;
 
 /// The colours of services, in turn.
 const COLOURS: [Colour; 4] = [Colour::Cyan, Colour::Green, Colour::Yellow, Colour::Red];
+
+/// The most columns of the names of services. A longer one moves the rest of its lines.
+const WIDEST_NAME: usize = 100;
 
 /// A form of `-o`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +58,7 @@ impl LineForm {
 }
 
 /// Whose lines a directory has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct LineName {
     /// The machine, with `--host`.
     pub(crate) host: Option<String>,
@@ -224,14 +228,13 @@ fn name_texts(form: LineForm, names: &[LineName], output: Output) -> Vec<Vec<u8>
     let is_alone = names.windows(2).all(|pair| pair[0] == pair[1])
         && names.iter().all(|name| name.host.is_none());
     let width = names.iter().map(|name| name.shown().width()).max().unwrap_or(0);
-    let mut different: Vec<&LineName> = Vec::new();
+    let width = width.min(WIDEST_NAME);
+    let mut different: HashMap<&LineName, usize> = HashMap::new();
     names
         .iter()
         .map(|name| {
-            let nth = different.iter().position(|known| *known == name).unwrap_or_else(|| {
-                different.push(name);
-                different.len() - 1
-            });
+            let count = different.len();
+            let nth = *different.entry(name).or_insert(count);
             let shown = name.shown();
             match form {
                 LineForm::Json => json_name(name),

@@ -3,8 +3,9 @@
 use crate::change_words::{change_object, circumstances, transition};
 use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, reason, warn};
+use crate::hosts;
 use crate::logs::time_argument;
-use crate::options::{JSON, SINCE};
+use crate::options::{HOST, JSON, SINCE};
 use crate::output::{Colour, json_line, line, pad, wrap};
 use crate::selection::{Target, named};
 use crate::times::local;
@@ -17,6 +18,9 @@ use servicedir::Change;
 const COLUMNS: (usize, usize) = (17, 21);
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
+    if arguments.has(&HOST) {
+        return hosts::history(arguments);
+    }
     let targets = named(arguments)?;
     let since = match arguments.value(SINCE.long) {
         Some(text) => {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use std::ffi::OsString;
 
 /// Two scan directories of two machines, and a ssh that reaches them.
-fn machines() -> Services {
+pub(crate) fn machines() -> Services {
     let services = Services::start(|tree| {
         tree.idle_service("s/web");
         tree.idle_service("other/db");
@@ -48,7 +48,7 @@ eval \"$command\"
 }
 
 /// svctl with that ssh before all others.
-fn with_fake_ssh(tree: &Tree) -> Cmd<'_> {
+pub(crate) fn with_fake_ssh(tree: &Tree) -> Cmd<'_> {
     let mut path = OsString::from(tree.path("bin"));
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
@@ -56,7 +56,7 @@ fn with_fake_ssh(tree: &Tree) -> Cmd<'_> {
 }
 
 impl Services {
-    fn with_ssh(&self, arguments: &[&str]) -> Cmd<'_> {
+    pub(crate) fn with_ssh(&self, arguments: &[&str]) -> Cmd<'_> {
         // Not `-d`: each machine has its own scan directory.
         with_fake_ssh(&self.tree).args(arguments).env("NO_COLOR", "1").env("TZ", "UTC")
     }
@@ -383,7 +383,8 @@ fn the_logs_of_all_machines_are_merged() {
         assert!(messages.contains(message), "{output}");
     }
     let output = logs(&["--cursor", "c"]).run();
-    output.is(100, "", "svctl: fatal: unable to use --cursor with --host\n");
+    let why = "a cursor is a place in files of this machine";
+    output.is(100, "", format!("svctl: fatal: unable to use --cursor with --host: {why}\n"));
 }
 
 #[test]

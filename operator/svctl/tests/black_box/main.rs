@@ -9,6 +9,7 @@ mod grant;
 mod history;
 mod hostile;
 mod hosts;
+mod hosts_limits;
 mod import;
 mod import_files;
 mod links;

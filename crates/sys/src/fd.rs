@@ -3,6 +3,7 @@
 
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fs, kernel};
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use core::mem::ManuallyDrop;
 use rustix::fd::{AsRawFd as _, FromRawFd as _};
 use rustix::fs::{FileType, MemfdFlags, Mode, OFlags, SealFlags};
@@ -201,6 +202,17 @@ pub fn memory_for_children(content: &[u8]) -> Result<OwnedFd> {
     let file = rustix::fs::memfd_create(c"handover", rustix::fs::MemfdFlags::empty())?;
     write_all(file.as_fd(), content)?;
     rustix::fs::seek(&file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(file)
+}
+
+/// Makes an empty file in memory that is locked, and closed by exec. Other programs find it by its name:
+/// [`crate::proc_fd::has_own_memory`].
+///
+/// # Errors
+/// EMFILE and ENFILE: too many descriptors. ENOSYS: no memfd_create.
+pub fn locked_memory(name: &CStr) -> Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(name, rustix::fs::MemfdFlags::CLOEXEC)?;
+    crate::lock::try_lock(file.as_fd())?;
     Ok(file)
 }
 

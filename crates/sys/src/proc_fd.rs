@@ -58,11 +58,7 @@ impl Pipe {
             Err(Errno::NOENT | Errno::SRCH) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut lines = text.split(|&byte| byte == b'\n');
-        let flags = lines.find_map(|line| line.strip_prefix(b"flags:"));
-        let flags = flags.and_then(|digits| str::from_utf8(digits.trim_ascii()).ok());
-        let flags = flags.and_then(|digits| u32::from_str_radix(digits, 8).ok());
-        let has_access = flags.map(OFlags::from_bits_retain).is_some_and(|flags| {
+        let has_access = flags_in(text).is_some_and(|flags| {
             flags & OFlags::ACCMODE == access && !flags.contains(OFlags::PATH)
         });
         Ok(has_access.then_some(pipe))
@@ -208,18 +204,73 @@ pub fn holds_lock(pid: Pid, file: BorrowedFd<'_>) -> Result<bool> {
     Ok(held_lock(pid, file)?.is_some())
 }
 
-/// The taker of the lock that a process holds on a file, as far as it is known.
-fn held_lock(pid: Pid, file: BorrowedFd<'_>) -> Result<Option<Option<Pid>>> {
+/// Whether the program that a process executes took a flock(2) lock on this file itself: the process is
+/// the taker, and exec closes the descriptor. A lock that a process took before an exec, for a program of
+/// another user's choice, has another kind of descriptor.
+///
+/// # Errors
+/// As for [`lock_taker`].
+pub fn has_own_lock(pid: Pid, file: BorrowedFd<'_>) -> Result<bool> {
+    let mut found = false;
+    numbers_of(table_of(pid).as_c_str()?, file, |number| found |= is_own_lock(pid, number))?;
+    Ok(found)
+}
+
+/// Whether the program that a process executes has made a file in memory with this name (as
+/// [`fd::locked_memory`] does), and has locked it itself.
+///
+/// # Errors
+/// As for [`lock_taker`].
+pub fn has_own_memory(pid: Pid, name: &CStr) -> Result<bool> {
+    let table = fs::open_dir(fs::HERE, table_of(pid).as_c_str()?)?;
+    let wanted = [b"/memfd:", name.to_bytes(), b" (deleted)"].concat();
+    let mut found = false;
+    dir::entries(table.as_fd(), |entry, _| {
+        let mut room = [0; 64];
+        // To read the link asks no file system.
+        let is_named = fs::readlink(table.as_fd(), entry, &mut room) == Ok(&wanted[..]);
+        if is_named && let Some(number) = entry.to_str().ok().and_then(|it| it.parse().ok()) {
+            found |= is_own_lock(pid, number);
+        }
+    })?;
+    Ok(found)
+}
+
+/// Whether this descriptor is close-on-exec, and the process took a lock by it.
+fn is_own_lock(pid: Pid, number: i32) -> bool {
+    let mut room = [0; 1024];
+    let text = info(pid, number, &mut room).unwrap_or_default();
+    let mut lines = text.split(|&c| c == b'\n');
+    flags_in(text).is_some_and(|flags| flags.contains(OFlags::CLOEXEC))
+        && lines.any(|line| flock_taker(line) == Some(Some(pid)))
+}
+
+/// The path `/proc/PID/fd`.
+fn table_of(pid: Pid) -> Path {
     let mut table = Path::new(b"/proc/");
     table.push_number(pid.get());
     table.push(b"/fd");
+    table
+}
+
+/// The taker of the lock that a process holds on a file, as far as it is known.
+fn held_lock(pid: Pid, file: BorrowedFd<'_>) -> Result<Option<Option<Pid>>> {
     let mut found = None;
-    numbers_of(table.as_c_str()?, file, |number| {
+    numbers_of(table_of(pid).as_c_str()?, file, |number| {
         let mut room = [0; 1024];
         let text = info(pid, number, &mut room).unwrap_or_default();
         found = found.or_else(|| text.split(|&c| c == b'\n').find_map(flock_taker));
     })?;
     Ok(found)
+}
+
+/// The flags of an open file, from the text of `/proc/PID/fdinfo/NUMBER`: those of open(2), and
+/// `O_CLOEXEC` if exec closes the descriptor.
+fn flags_in(text: &[u8]) -> Option<OFlags> {
+    let mut lines = text.split(|&byte| byte == b'\n');
+    let digits = lines.find_map(|line| line.strip_prefix(b"flags:"))?.trim_ascii();
+    let flags = u32::from_str_radix(str::from_utf8(digits).ok()?, 8).ok()?;
+    Some(OFlags::from_bits_retain(flags))
 }
 
 /// Parses `lock: 1: FLOCK  ADVISORY  WRITE 1234 ...` (proc_pid_fdinfo(5)).
@@ -312,6 +363,11 @@ mod tests {
         let other = crate::test_support::borrow_std(&other);
         assert_eq!(lock_taker(us, other), Ok(None));
         crate::lock::try_lock(file.as_fd()).unwrap();
+        // exec does not close this descriptor, so another program may have taken the lock.
+        assert_eq!(has_own_lock(us, other), Ok(false));
+        fd::set_inherited(file.as_fd(), false);
+        assert_eq!(has_own_lock(us, other), Ok(true));
+        fd::set_inherited(file.as_fd(), true);
         let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
         let pid = Pid::new(child.id().try_into().unwrap()).unwrap();
         // Both hold it, but this process took it. `other` is another open file.
@@ -322,6 +378,17 @@ mod tests {
         std::fs::remove_file(path).unwrap();
         assert_eq!(flock_taker(b"lock:\t1: POSIX  ADVISORY  WRITE 77 00:1b:42 0 EOF"), None);
         assert_eq!(flock_taker(b"lock:\t1: FLOCK"), None);
+    }
+
+    #[test]
+    fn a_locked_file_in_memory_is_found_by_its_name() {
+        let us = crate::process::id();
+        assert_eq!(has_own_memory(us, c"daemontools-test"), Ok(false));
+        let memory = fd::locked_memory(c"daemontools-test").unwrap();
+        assert_eq!(has_own_memory(us, c"daemontools-test"), Ok(true));
+        assert_eq!(has_own_memory(us, c"daemontools"), Ok(false));
+        fd::set_inherited(memory.as_fd(), true);
+        assert_eq!(has_own_memory(us, c"daemontools-test"), Ok(false));
     }
 
     #[test]

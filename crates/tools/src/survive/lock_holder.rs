@@ -108,14 +108,25 @@ fn has_ended(pid: Pid) -> bool {
     Handle::open(pid).is_ok_and(|process| process.is_none_or(|process| process.has_ended()))
 }
 
-/// A living process that holds the lock, perhaps by inheritance, if it is found in a short time.
-fn any_holder(file: BorrowedFd<'_>) -> Option<Pid> {
+/// A living process that holds the lock, perhaps by inheritance.
+enum AnyHolder {
+    Process(Pid),
+    /// No process in this PID namespace holds it.
+    Outside,
+    /// Other users' processes have too many files open to look at all of them.
+    NotFoundInTime,
+}
+
+fn any_holder(file: BorrowedFd<'_>) -> AnyHolder {
     let until = instant() + SEARCH_LIMIT;
-    let mut found = None;
+    let mut found = AnyHolder::Outside;
     standing::each_process(|pid| {
-        let holds = pid != process::id() && proc_fd::holds_lock(pid, file) == Ok(true);
-        found = found.or(holds.then_some(pid));
-        found.is_none() && instant() < until
+        if pid != process::id() && proc_fd::holds_lock(pid, file) == Ok(true) {
+            found = AnyHolder::Process(pid);
+        } else if until < instant() {
+            found = AnyHolder::NotFoundInTime;
+        }
+        matches!(found, AnyHolder::Outside)
     });
     found
 }
@@ -163,6 +174,10 @@ pub(crate) fn is_free(file: BorrowedFd<'_>) -> bool {
 /// the text between the program's name and the reason.
 pub(crate) fn refuse(program: &str, what: &[&[u8]], file: &OwnedFd, error: Errno) -> i32 {
     let pid = if error == Errno::AGAIN { shown_holder(file.as_fd()) } else { None };
+    refuse_for(program, what, pid, error)
+}
+
+fn refuse_for(program: &str, what: &[&[u8]], pid: Option<Pid>, error: Errno) -> i32 {
     let pid = pid.map(|pid| Decimal::new(pid.get().cast_unsigned().into()));
     let (open, digits, close) = match &pid {
         Some(pid) => (&b" (held by pid "[..], pid.as_bytes(), &b")"[..]),
@@ -193,8 +208,8 @@ pub(crate) fn lock_scan_dir(
         return Ok(Some(dir));
     }
     let refused = || refuse(program, &[b"unable to lock ", shown], &dir, Errno::AGAIN);
-    if open_svscan(dir.as_fd()).is_some() {
-        return Err(refused());
+    if let Some((pid, _)) = open_svscan(dir.as_fd()) {
+        return Err(refuse_for(program, &[b"unable to lock ", shown], Some(pid), Errno::AGAIN));
     }
     // No svscan stands in the directory. It may have ended meanwhile.
     if is_free(dir.as_fd()) {
@@ -202,25 +217,45 @@ pub(crate) fn lock_scan_dir(
     }
     let holder = match taker_of(dir.as_fd()) {
         Some(pid) => match proc_fd::lock_taker(pid, dir.as_fd()) {
-            Ok(Some(taker)) if taker == pid => Some(pid),
+            // The lock of a program that its caller chose is the caller's.
+            Ok(Some(taker)) if taker == pid => {
+                if !is_foreign(pid) && !standing::has_taken(pid, dir.as_fd()) {
+                    say_ignored(program, shown, pid, "it is none of svscan's");
+                    return Ok(Some(dir));
+                }
+                Some(pid)
+            }
             // It cannot be examined, and is perhaps a svscan.
             Err(_) if !has_ended(pid) && !is_foreign(pid) => return Err(refused()),
             // It has ended: another process has inherited the lock.
-            _ => any_holder(dir.as_fd()).filter(|pid| is_foreign(*pid)),
+            _ => match any_holder(dir.as_fd()) {
+                AnyHolder::Process(pid) if is_foreign(pid) => Some(pid),
+                _ => None,
+            },
         },
         None => match any_holder(dir.as_fd()) {
-            // It is outside the PID namespace, or not found in time.
-            None => return Err(refused()),
-            inherited => inherited.filter(|pid| is_foreign(*pid)),
+            AnyHolder::Outside => return Err(refused()),
+            AnyHolder::Process(pid) => Some(pid).filter(|pid| is_foreign(*pid)),
+            // An svscan of this namespace would have been found above.
+            AnyHolder::NotFoundInTime => {
+                let what = [b"ignoring the lock on ", shown];
+                diag::warning_because(program, &what, "its holder is not found in time");
+                None
+            }
         },
     };
     if let Some(pid) = holder {
         if !is_foreign(pid) {
             return Err(refused());
         }
-        let digits = Decimal::new(pid.get().cast_unsigned().into());
-        let start = [program.as_bytes(), b": warning: ignoring the lock of process "].concat();
-        diag::say(&[&start, digits.as_bytes(), b" on ", shown, b": it is another user's"]);
+        say_ignored(program, shown, pid, "it is another user's");
     }
     Ok(Some(dir))
+}
+
+/// Prints that the lock of a process does not count.
+fn say_ignored(program: &str, shown: &[u8], pid: Pid, why: &str) {
+    let digits = Decimal::new(pid.get().cast_unsigned().into());
+    let start = [program.as_bytes(), b": warning: ignoring the lock of process "].concat();
+    diag::say(&[&start, digits.as_bytes(), b" on ", shown, b": ", why.as_bytes()]);
 }

@@ -1,4 +1,4 @@
-//! Whose a process is.
+//! Whose a process is, and whether it executes our program.
 
 use crate::common::paths::of_process;
 use daemontools_core::Pid;
@@ -22,6 +22,14 @@ pub(crate) fn may_signal(user: u32, pid: Pid) -> bool {
     user == 0
         || user == effective_user()
         || users_of(pid).is_some_and(|[real, _, saved, _]| [real, saved].contains(&u64::from(user)))
+}
+
+/// Whether a process executes the same file as this one.
+pub(crate) fn runs_our_program(pid: Pid) -> bool {
+    let mut room = [0; 48];
+    let identity = |path| fs::cached_identity(fs::HERE, path);
+    let running = of_process(&mut room, pid, b"exe").and_then(identity);
+    running.is_ok() && running == identity(c"/proc/self/exe")
 }
 
 /// The real user of a process, which a set-user-ID program keeps; `None` if /proc does not show it.

@@ -2,15 +2,17 @@
 //! directory, and a supervise in its service directory.
 //!
 //! A process is believed to hold a lock only if it stands in the directory, has the locked file open,
-//! and took the lock itself. /proc/locks alone says only which number took it, perhaps long ago.
+//! and took the lock itself, since its last exec. /proc/locks alone says only which number took it,
+//! perhaps long ago. A set-user-ID program has a lock that its caller took before.
 
 use crate::common::paths::of_process;
 use crate::survive::process_user;
 use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
+use core::ffi::CStr;
 use daemontools_core::Pid;
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{BorrowedFd, fs, proc_fd, process, tree};
+use daemontools_sys::{BorrowedFd, OwnedFd, Result, fd, fs, proc_fd, process, tree};
 
 /// How many processes of other users are examined in one directory. Any number of them may stand there.
 const FOREIGN_LIMIT: usize = 4;
@@ -41,25 +43,60 @@ impl Standing {
         self.holder_in(here, file)
     }
 
-    fn holder_in(&self, there: Directory, file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+    /// The living process of our user or of root that stands in a directory and has the marker.
+    fn marked_in(&self, there: Directory) -> Option<(Pid, Handle)> {
+        self.at(there).filter(|pid| process_user::is_own(*pid)).find_map(|pid| {
+            let handle = Handle::open(pid).ok()??;
+            let is_it = directory_of(pid) == Some(there)
+                && proc_fd::has_own_memory(pid, MARKER) == Ok(true);
+            (is_it && !handle.has_ended()).then_some((pid, handle))
+        })
+    }
+
+    /// The other processes that stand in a directory.
+    fn at(&self, there: Directory) -> impl Iterator<Item = Pid> {
         let all = self.0.range((there, Pid::MIN)..=(there, Pid::MAX)).map(|&(_, pid)| pid);
+        all.filter(|pid| *pid != process::id())
+    }
+
+    fn holder_in(&self, there: Directory, file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
         let (own, foreign): (Vec<Pid>, Vec<Pid>) =
-            all.filter(|pid| *pid != process::id()).partition(|pid| process_user::is_own(*pid));
+            self.at(there).partition(|pid| process_user::is_own(*pid));
         own.into_iter().chain(foreign.into_iter().take(FOREIGN_LIMIT)).find_map(|pid| {
             let handle = Handle::open(pid).ok()??;
-            let is_it =
-                directory_of(pid) == Some(there) && proc_fd::lock_taker(pid, file) == Ok(Some(pid));
+            let is_it = directory_of(pid) == Some(there) && has_taken(pid, file);
             // Last: if it lives, both answers were about this process.
             (is_it && !handle.has_ended()).then_some((pid, handle))
         })
     }
 }
 
-/// The living process of our user or of root that has locked a directory and stands in it.
+/// The name of the file in memory of an svscan that does not have the lock of its directory.
+const MARKER: &CStr = c"svscan-without-lock";
+
+/// Makes the marker by which other programs find an svscan that does not have the lock of its directory.
+///
+/// # Errors
+/// Those of memfd_create(2).
+pub(crate) fn make_marker() -> Result<OwnedFd> {
+    fd::locked_memory(MARKER)
+}
+
+/// The living process of our user or of root that stands in a directory, and has locked it or is marked
+/// as the svscan that could not lock it.
 pub(crate) fn owner_of(scan_dir: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
     let there = fs::cached_identity(scan_dir, c"").ok()?;
-    let found = Standing::read().holder_in(there, scan_dir);
-    found.filter(|(pid, _)| !process_user::is_foreign(*pid))
+    let standing = Standing::read();
+    let found = standing.holder_in(there, scan_dir);
+    let found = found.filter(|(pid, _)| !process_user::is_foreign(*pid));
+    found.or_else(|| standing.marked_in(there))
+}
+
+/// Whether a process has a lock that its program took: see [`proc_fd::has_own_lock`]. During a live upgrade
+/// our program has the lock from its earlier image.
+pub(crate) fn has_taken(pid: Pid, file: BorrowedFd<'_>) -> bool {
+    proc_fd::has_own_lock(pid, file) == Ok(true)
+        || proc_fd::lock_taker(pid, file) == Ok(Some(pid)) && process_user::runs_our_program(pid)
 }
 
 /// The current directory of a process; `None` if it has ended, or hides it.

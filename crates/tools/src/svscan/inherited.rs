@@ -17,6 +17,7 @@ use daemontools_sys::{OwnedFd, fd, process};
 pub(super) struct Inherited {
     pub(super) mask: Option<u64>,
     pub(super) lock: Option<OwnedFd>,
+    pub(super) marker: Option<OwnedFd>,
     /// The read end of the pipe of messages.
     pub(super) messages: Option<OwnedFd>,
     /// The pipe to the process that has asked for the upgrade.
@@ -60,7 +61,8 @@ impl Inherited {
     /// Takes the descriptors of a handover. Comes before anything is opened.
     pub(super) fn take(handover: Handover) -> Self {
         let take = |name| handover.descriptor(name).and_then(fd::take_inherited);
-        let (lock, messages) = (take(b"lock"), take(message_pipe::HANDOVER));
+        let (lock, marker) = (take(b"lock"), take(b"marker"));
+        let messages = take(message_pipe::HANDOVER);
         let answer = take(upgrade_request::HANDOVER);
         let service = |Service { directory, children, pipe, name }| {
             let ends = pipe.map(|ends: [i32; 2]| ends.map(fd::take_inherited));
@@ -84,6 +86,7 @@ impl Inherited {
             outputs,
             copier,
             lock,
+            marker,
             messages,
             answer,
             command: handover.command,

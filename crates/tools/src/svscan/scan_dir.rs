@@ -5,6 +5,7 @@
 
 use crate::common::diag;
 use crate::common::state_dir::StateDir;
+use crate::survive::{lock_holder, standing};
 use alloc::ffi::CString;
 use core::time::Duration;
 use daemontools_core::svscan::slot::Slot;
@@ -45,20 +46,31 @@ pub(super) struct ScanDir {
     /// The lock that keeps a second svscan away. It is also the start-up lock of new supervise
     /// processes. `None` where the directory cannot be locked.
     lock: Option<OwnedFd>,
+    /// By which other programs find svscan where another process has the lock, or none is possible.
+    marker: Option<OwnedFd>,
     /// svscan's current directory at its start: paths in its arguments are relative to it.
     start: Option<OwnedFd>,
 }
 
 impl ScanDir {
-    /// The current directory, locked.
+    /// The current directory, locked. `marker` comes from a handover.
     ///
     /// # Errors
     /// Those of open(2).
     pub(super) fn current(
         start: Option<OwnedFd>,
         lock: Option<OwnedFd>,
+        marker: Option<OwnedFd>,
     ) -> daemontools_sys::Result<Self> {
-        Ok(Self { dir: fs::reach_dir(fs::HERE, c".")?, lock, start })
+        let is_found = lock.as_ref().is_some_and(|lock| lock_holder::is_free(lock.as_fd()));
+        // Without a file in memory other programs do not find it.
+        let marker = if is_found { None } else { marker.or_else(|| standing::make_marker().ok()) };
+        Ok(Self { dir: fs::reach_dir(fs::HERE, c".")?, lock, marker, start })
+    }
+
+    /// The marker, if there is one.
+    pub(super) fn marker(&self) -> Option<BorrowedFd<'_>> {
+        self.marker.as_ref().map(OwnedFd::as_fd)
     }
 
     /// The lock, if there is one.

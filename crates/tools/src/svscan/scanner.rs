@@ -120,7 +120,7 @@ impl Scanner {
             None => lock_holder::lock_scan_dir("svscan", shown)?,
             lock => lock,
         };
-        let dir = ScanDir::current(start, lock)
+        let dir = ScanDir::current(start, lock, inherited.marker)
             .map_err(|e| diag::fatal("svscan", &[b"unable to open ", shown], e))?;
         let messages = MessagePipe::keep(inherited.messages);
         // A service whose supervise is killed becomes our child: until the next supervise adopts it,

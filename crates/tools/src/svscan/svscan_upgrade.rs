@@ -52,6 +52,7 @@ impl Scanner {
         let answer = self.answer.take();
         let named = [
             (&b"lock"[..], self.dir.lock()),
+            (b"marker", self.dir.marker()),
             (message_pipe::HANDOVER, self.messages.read_end()),
             (upgrade_request::HANDOVER, answer.as_ref().map(OwnedFd::as_fd)),
             (COPIER, self.outputs.as_ref().and_then(|outputs| outputs.control())),

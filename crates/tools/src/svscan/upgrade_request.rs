@@ -6,7 +6,6 @@
 
 use crate::common::clock::instant;
 use crate::common::diag::{self, PERMANENT, TEMPORARY};
-use crate::common::paths::of_process;
 use crate::survive::{lock_holder, process_user};
 use core::ffi::CStr;
 use core::time::Duration;
@@ -47,7 +46,7 @@ pub(super) fn ask(scan_dir: Option<&CStr>) -> i32 {
     match wait(&answer, &svscan, &mut text) {
         Some(b"") => 0,
         // A version that does not answer, or one that may not open the pipe.
-        None if has_our_program(pid) && !svscan.has_ended() => 0,
+        None if process_user::runs_our_program(pid) && !svscan.has_ended() => 0,
         reason => {
             let reason = match reason {
                 Some(reason) => reason,
@@ -73,13 +72,6 @@ fn wait<'a>(answer: &OwnedFd, svscan: &Handle, text: &'a mut [u8]) -> Option<&'a
     };
     let length = if answered { fd::read(answer.as_fd(), text).ok()? } else { return None };
     text.get(..length)?.strip_suffix(b"\n")
-}
-
-/// Whether a process executes the same file as this one.
-fn has_our_program(pid: Pid) -> bool {
-    let mut room = [0; 48];
-    let running = of_process(&mut room, pid, b"exe").and_then(|path| fs::inode(fs::HERE, path));
-    running.is_ok() && running == fs::inode(fs::HERE, c"/proc/self/exe")
 }
 
 /// Opens the pipe of an asking process; `None` if the sender of the signal does not ask, or belongs to

@@ -1,6 +1,6 @@
 //! Locks that another user's processes hold.
 
-use harness::{DEADLINE, Process, Tree, account, is_root, process, skip, wait_until};
+use harness::{DEADLINE, Process, Signal, Tree, account, is_root, process, skip, wait_until};
 use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -32,6 +32,14 @@ for my $n (1 .. $ARGV[0]) {
     push @files, $file;
 }
 open(my $out, '>', "$ENV{OUT}/ready.$$");
+sleep 1000;
+"#;
+
+/// Locks a file as soon as that is possible.
+const LOCK_WHEN_FREE: &str = r#"use Fcntl ':flock';
+open(my $file, '<', $ARGV[0]) or die $!;
+flock($file, LOCK_EX) or die $!;
+open(my $out, '>', "$ENV{OUT}/locked");
 sleep 1000;
 "#;
 
@@ -91,8 +99,8 @@ fn a_process_with_the_number_of_a_dead_holder_is_no_svscan() {
     };
     let svscan = tree.cmd("svscan").arg("s").start();
     tree.wait_supervised("s/a");
-    let refused = tree.cmd("svscan").args(["-u", "s"]).run();
-    refused.is(100, "", "svscan: fatal: no svscan runs on s\n");
+    // The bystander gets no signal: the one that runs without the lock does.
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
     let ended = bystander.try_wait().expect("ask for it");
     bystander.kill().expect("kill it");
     bystander.wait().expect("reap it");
@@ -163,11 +171,70 @@ fn many_locks_of_another_user_delay_neither_upgrade_nor_adoption() {
     let begin = Instant::now();
     tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    // Its holder is hard to find.
+    tree.chmod("s", 0o755);
     svscan.kill();
+    let scan_dir = tree.path("s").display().to_string();
+    let _lock = start_perl(&tree, LOCK_WHEN_FREE, &[&scan_dir]);
+    wait_until("it is locked", DEADLINE, || tree.exists("public/locked"));
     let begin = Instant::now();
     let _next = tree.cmd("svscan").arg("s").start();
     tree.idle_service("s/b");
     tree.wait_supervised("s/b");
     assert!(begin.elapsed() < Duration::from_secs(4), "{:?}", begin.elapsed());
     assert_eq!(tree.wait_up("s/a"), pid);
+}
+
+/// Stands in a directory and locks a file there; then it becomes another program, which ignores the signals
+/// of a stop. A user can start a set-user-ID program so, which takes all its ids from root.
+const LOCK_AND_EXEC: &str = r#"use Fcntl qw(:flock :DEFAULT); use POSIX;
+$^F = 255;
+$SIG{$_} = 'IGNORE' for qw(TERM USR1 QUIT HUP INT);
+chdir $ARGV[0] or die;
+sysopen my $lock, $ARGV[1], O_RDONLY or die;
+flock $lock, LOCK_EX or die;
+if ($ARGV[1] ne ".") {
+    mkfifo "supervise/$_", 0666 for qw(ok control);
+    sysopen my $ok, "supervise/ok", O_RDONLY | O_NONBLOCK or die;
+    POSIX::dup2(fileno($ok), 9) or die;
+}
+exec "sleep", "1000";
+"#;
+
+#[test]
+fn a_program_that_inherits_a_lock_is_no_svscan() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    let foe = tree.cmd("perl").args(["-e", LOCK_AND_EXEC, "s", "."]).start();
+    process::wait_asleep(foe.pid(), "sleep");
+    let svscan = tree.cmd("svscan").arg("s").start();
+    tree.wait_up("s/a");
+    let line = format!(
+        "svscan: warning: ignoring the lock of process {} on s: it is none of svscan's\n",
+        foe.pid()
+    );
+    assert_eq!(svscan.stderr(), line);
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    tree.cmd("svc").args(["-H", "0", "s"]).run().is(0, "", "");
+    assert_exit_0(svscan);
+    assert!(process::is_alive(foe.pid()));
+}
+
+#[test]
+fn a_program_that_inherits_a_lock_is_no_supervise() {
+    let tree = tree();
+    for dir in ["s/a", "s/a/log", "s/b"] {
+        tree.idle_service(dir);
+    }
+    tree.write("s/a/log/supervise/lock", "");
+    let foe = tree.cmd("perl").args(["-e", LOCK_AND_EXEC, "s/a/log", "supervise/lock"]).start();
+    process::wait_asleep(foe.pid(), "sleep");
+    let svscan = tree.cmd("svscan").args(["-t", "1", "s"]).start();
+    tree.wait_up("s/a");
+    tree.wait_up("s/b");
+    svscan.wait_stderr("supervise: fatal: unable to acquire log/supervise/lock: ");
+    // Nothing waits for that program.
+    svscan.signal(Signal::TERM);
+    assert_exit_0(svscan);
+    assert!(process::is_alive(foe.pid()));
 }

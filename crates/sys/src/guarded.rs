@@ -153,6 +153,17 @@ fn is_regular(s: &Stat) -> bool {
     FileType::from_raw_mode(s.st_mode) == FileType::RegularFile
 }
 
+/// Whether a FIFO can be the one that `svctl grant` has made in the place of another one: it has the same
+/// owner and one name.
+#[must_use]
+pub fn can_follow(fifo: BorrowedFd<'_>, old: BorrowedFd<'_>) -> bool {
+    fstat(fifo).is_ok_and(|s| {
+        FileType::from_raw_mode(s.st_mode) == FileType::Fifo
+            && s.st_nlink == 1
+            && fstat(old).is_ok_and(|old| old.st_uid == s.st_uid)
+    })
+}
+
 /// Whether a user other than ours and root can put files into an open directory.
 #[must_use]
 pub fn others_can_write(dir: BorrowedFd<'_>) -> bool {

@@ -455,7 +455,8 @@ pub(crate) static VERBS: &[Verb] = &[
         about: "Changes the group and mode of the state directory and of its FIFOs, for the service and its logger, \
                 and prints each change. The rights stay when supervise starts again. Without NAME it is done for \
                 all services of today. With both --read and --control, the members of the second group have to be in \
-                the first one as well. What was granted before is replaced.",
+                the first one as well. What was granted before is replaced. A group that loses the right to \
+                control cannot use a FIFO that its members have open either.",
         examples: &[
             ("svctl grant --read adm", "members of adm see all services"),
             ("svctl grant --control www web", "members of www also control web"),

@@ -64,6 +64,10 @@ impl Supervisor {
         let mut bytes = [0; 512];
         // After an error, EAGAIN among them, the loop waits until the FIFO is readable.
         let n = fd::read(self.performer.files.control(), &mut bytes).unwrap_or(0);
+        if self.performer.files.renew_control() {
+            self.decoder = Decoder::default();
+            return;
+        }
         for &byte in bytes.iter().take(n) {
             match self.decoder.feed(byte) {
                 // `x` to the logger counts for the service too: the supervisor exits as a whole.

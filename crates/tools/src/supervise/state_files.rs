@@ -132,6 +132,38 @@ impl StateFiles {
         self.control.as_fd()
     }
 
+    /// Opens `control` again if `svctl grant` has put another FIFO in its place. Returns whether it has:
+    /// then what the old one had was not a command, for a process may have it open that has lost the right
+    /// to send commands.
+    pub(super) fn renew_control(&mut self) -> bool {
+        let at = self.dir.as_fd();
+        let named = fs::cached_identity(at, c"control");
+        if named.is_err() || named == fs::cached_identity(self.control.as_fd(), c"") {
+            return false;
+        }
+        let open = |how| guarded::open(at, c"control", how);
+        let Ok(control) = open(fs::Opening::READ) else { return false };
+        // The FIFO of another service would have another owner or a second name.
+        if !guarded::can_follow(control.as_fd(), self.control.as_fd()) {
+            return false;
+        }
+        let Ok(writer) = open(fs::Opening::WRITE) else { return false };
+        if lock::identity(control.as_fd()) != lock::identity(writer.as_fd()) {
+            return false;
+        }
+        self.control = control;
+        self.control_writer = writer;
+        let [a, b, c] = self.path.parts();
+        diag::say(&[
+            b"supervise: info: ",
+            a,
+            b,
+            c,
+            b"/control is another FIFO now: reading that one",
+        ]);
+        true
+    }
+
     /// The lock of the supervisor.
     pub(super) fn lock(&self) -> BorrowedFd<'_> {
         self.lock.as_fd()

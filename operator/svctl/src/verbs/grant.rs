@@ -9,8 +9,8 @@ use crate::options::{CONTROL, DRY_RUN, READ, REVOKE};
 use crate::output::{escape, line};
 use crate::selection::{Target, all, scan_dir, select};
 use rustix::fs::{
-    AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Uid, chmodat, chownat, fchmod, fchown, fstat,
-    fstatfs, open, openat, statat, unlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid, chmodat, chownat, fchmod,
+    fchown, fstat, fstatfs, mknodat, open, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
 use servicedir::{EntryKind, ServiceDir};
@@ -20,6 +20,8 @@ use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// The file system type of a tmpfs, whose files end with the next boot.
 const TMPFS: u64 = 0x0102_1994;
@@ -41,6 +43,13 @@ const CLOSED_NOTES: u32 = 0o1644;
 /// The file of the notes.
 const NOTES: &str = "requests";
 
+/// The FIFO of the commands, and its name until it is in place.
+const CONTROL_FIFO: &str = "control";
+const NEW_CONTROL: &str = "control.new";
+
+/// How long to wait until supervise reads a new FIFO.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 struct Group {
     id: u32,
 }
@@ -59,11 +68,16 @@ struct Change {
     before: Stat,
     group: Option<u32>,
     mode: u32,
-    /// The state directory, in which a new file of notes replaces this one.
-    ///
-    /// A member can have opened the old one for writing, or have made a second name for it. With the
-    /// mode of a record it could later count as one.
-    replaced_in: Option<OwnedFd>,
+    replaced: Option<Replaced>,
+}
+
+/// A new file takes the place of this one, because a member can have the old one open. It has the state
+/// directory.
+enum Replaced {
+    /// The file of notes. With the mode of a record the old one could later count as one.
+    Notes(OwnedFd),
+    /// The FIFO of the commands.
+    Control(OwnedFd),
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
@@ -112,14 +126,15 @@ fn grant(
     let changes = changes(path, &shown, rights)?;
     let mut is_changed = false;
     for change in &changes {
-        let Some(words) = change.words() else { continue };
+        let Some(words) = change.words(true) else { continue };
         is_changed = true;
         if arguments.has(&DRY_RUN) {
             line(&format!("would change {}: {words}", change.shown));
             continue;
         }
-        let made = change.make();
-        made.map_err(|e| Failure::system(format!("change {}", change.shown), &e))?;
+        let is_replaced =
+            change.make().map_err(|e| Failure::system(format!("change {}", change.shown), &e))?;
+        let words = change.words(is_replaced).unwrap_or_default();
         line(&format!("{}: {words}", change.shown));
     }
     if !is_changed {
@@ -127,6 +142,12 @@ fn grant(
     }
     if rights.read.is_some() || rights.control.is_some() {
         note_limits(target, path, &shown, &changes);
+    }
+    if rights.control.is_some() && dir.path().join("essential").exists() {
+        line(&format!(
+            "    {} is essential: a member ends the whole svscan by a signal at which it exits by itself",
+            target.shown()
+        ));
     }
     Ok(())
 }
@@ -149,7 +170,7 @@ fn changes(path: &Path, shown: &str, rights: &Rights) -> Result<Vec<Change>, Fai
     let controllers = rights.control.as_ref().map(|group| group.id);
     let mut changes = Vec::new();
     for (name, group, open_mode) in
-        [("control", controllers, CONTROL_MODE), ("ok", readers, OK_MODE)]
+        [(CONTROL_FIFO, controllers, CONTROL_MODE), ("ok", readers, OK_MODE)]
     {
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let file = openat(&dir, name, flags, Mode::empty()).map_err(failure)?;
@@ -166,12 +187,15 @@ fn changes(path: &Path, shown: &str, rights: &Rights) -> Result<Vec<Change>, Fai
         }
         let mode = if group.is_some() { open_mode } else { CLOSED_FIFO };
         let shown = format!("{shown}/{name}");
-        changes.push(Change { shown, file, before, group, mode, replaced_in: None });
+        let is_replaced = name == CONTROL_FIFO && is_taken_away(&before, group);
+        let replaced = is_replaced.then(|| dir.try_clone().map(Replaced::Control)).transpose();
+        let replaced = replaced.map_err(|e| Failure::system(format!("open {shown}"), &e))?;
+        changes.push(Change { shown, file, before, group, mode, replaced });
     }
     changes.extend(notes(&dir, &dir_stat, shown, controllers)?);
     let mode = if readers.is_some() { DIR_MODE } else { CLOSED_DIR };
     let (shown, group) = (shown.to_owned(), readers);
-    changes.push(Change { shown, file: dir, before: dir_stat, group, mode, replaced_in: None });
+    changes.push(Change { shown, file: dir, before: dir_stat, group, mode, replaced: None });
     Ok(changes)
 }
 
@@ -217,17 +241,21 @@ fn notes(
         && before.st_mode & 0o1000 != 0
         && before.st_uid == dir_stat.st_uid;
     let mode = if group.is_some() { NOTES_MODE } else { CLOSED_NOTES };
-    let was_open = before.st_mode & 0o7777 != CLOSED_NOTES;
-    let has_other_group = group.is_some_and(|group| group != before.st_gid);
-    let is_replaced = !is_own || was_open && (group.is_none() || has_other_group);
-    let replaced_in = is_replaced.then(|| dir.try_clone()).transpose();
-    let replaced_in = replaced_in.map_err(|e| Failure::system(format!("open {shown}"), &e))?;
-    Ok(Some(Change { shown, file, before, group, mode, replaced_in }))
+    let is_replaced = !is_own || is_taken_away(&before, group);
+    let replaced = is_replaced.then(|| dir.try_clone().map(Replaced::Notes)).transpose();
+    let replaced = replaced.map_err(|e| Failure::system(format!("open {shown}"), &e))?;
+    Ok(Some(Change { shown, file, before, group, mode, replaced }))
+}
+
+/// Whether a group that could write a file loses that right.
+fn is_taken_away(before: &Stat, group: Option<u32>) -> bool {
+    before.st_mode & 0o020 != 0 && group != Some(before.st_gid)
 }
 
 impl Change {
-    /// The change in words; `None` if the file is right already.
-    fn words(&self) -> Option<String> {
+    /// The change in words; `None` if the file is right already. `is_replaced` says whether a new file
+    /// takes the place of one that is to be replaced.
+    fn words(&self, is_replaced: bool) -> Option<String> {
         let mut words = Vec::new();
         let (group, mode) = (self.before.st_gid, self.before.st_mode & 0o7777);
         if let Some(new) = self.group.filter(|new| *new != group) {
@@ -236,35 +264,108 @@ impl Change {
         if mode != self.mode {
             words.push(format!("mode {mode:04o} -> {:04o}", self.mode));
         }
-        if self.replaced_in.is_some() {
-            words.push("a new file".to_owned());
+        match self.replaced.as_ref().filter(|_| is_replaced) {
+            Some(Replaced::Notes(_)) => words.push("a new file".to_owned()),
+            Some(Replaced::Control(_)) => words.push("a new FIFO".to_owned()),
+            None => {}
         }
         (!words.is_empty()).then(|| words.join(", "))
     }
 
-    fn make(&self) -> io::Result<()> {
-        if let Some(dir) = &self.replaced_in {
+    /// Makes the change. Returns false if the old FIFO has to stay in its place.
+    fn make(&self) -> io::Result<bool> {
+        let mut is_replaced = true;
+        if let Some(Replaced::Control(dir)) = &self.replaced {
+            is_replaced = self.replace_control(dir)?;
+            if is_replaced {
+                return Ok(true);
+            }
+        }
+        if let Some(Replaced::Notes(dir)) = &self.replaced {
             unlinkat(dir, NOTES, AtFlags::empty())?;
             let file = new_notes(dir)?;
             if let Some(group) = self.group {
                 fchown(&file, None, Some(Gid::from_raw(group)))?;
             }
             // The umask may have taken rights away.
-            return Ok(fchmod(&file, Mode::from_raw_mode(self.mode))?);
+            fchmod(&file, Mode::from_raw_mode(self.mode))?;
+            return Ok(true);
         }
         if let Some(group) = self.group.filter(|new| *new != self.before.st_gid) {
             // The group that follows gets none of the rights of the earlier one.
             self.set_mode(self.before.st_mode & 0o700)?;
             chownat(&self.file, "", None, Some(Gid::from_raw(group)), AtFlags::EMPTY_PATH)?;
         }
-        self.set_mode(self.mode)
+        self.set_mode(self.mode)?;
+        Ok(is_replaced)
+    }
+
+    /// Puts a new FIFO in the place of `control`, and waits until supervise reads it. Returns false, and
+    /// leaves the old one, if the file system or supervise cannot do that.
+    fn replace_control(&self, dir: &OwnedFd) -> io::Result<bool> {
+        match unlinkat(dir, NEW_CONTROL, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        mknodat(dir, NEW_CONTROL, FileType::Fifo, Mode::from_raw_mode(CLOSED_FIFO), 0)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let new = openat(dir, NEW_CONTROL, flags, Mode::empty())?;
+        let owner = Some(Uid::from_raw(self.before.st_uid));
+        let group = Gid::from_raw(self.group.unwrap_or(self.before.st_gid));
+        chownat(&new, "", owner, Some(group), AtFlags::EMPTY_PATH)?;
+        set_mode(&new, self.mode)?;
+        let exchange = || renameat_with(dir, NEW_CONTROL, dir, CONTROL_FIFO, RenameFlags::EXCHANGE);
+        let mut is_read = false;
+        let exchanged = exchange();
+        if exchanged.is_ok() {
+            is_read = self.wait_for_reader(&new);
+            if !is_read {
+                exchange()?;
+            }
+        }
+        unlinkat(dir, NEW_CONTROL, AtFlags::empty())?;
+        if !is_read {
+            warn(&format!(
+                "{}: a member that has it open can send commands until supervise starts again",
+                self.shown
+            ));
+        }
+        Ok(is_read)
+    }
+
+    /// Waits until supervise reads a new FIFO. It looks for one when it gets something by the old one,
+    /// here bytes that mean nothing. Also returns true if there is no supervise.
+    fn wait_for_reader(&self, new: &OwnedFd) -> bool {
+        let writer = |fifo: &OwnedFd| {
+            let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+            open(own_path(fifo), flags, Mode::empty())
+        };
+        let Ok(old) = writer(&self.file) else { return true };
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            // More than a member that reads the FIFO takes at once.
+            while rustix::io::write(&old, &[b'\n'; 4096]).is_ok() {}
+            if writer(new).is_ok() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+        false
     }
 
     /// Sets the mode of the open file: the name may lead to another file by now.
     fn set_mode(&self, mode: u32) -> io::Result<()> {
-        let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-        Ok(chmodat(CWD, own, Mode::from_raw_mode(mode), AtFlags::empty())?)
+        set_mode(&self.file, mode)
     }
+}
+
+fn set_mode(file: &OwnedFd, mode: u32) -> io::Result<()> {
+    Ok(chmodat(CWD, own_path(file), Mode::from_raw_mode(mode), AtFlags::empty())?)
+}
+
+/// The path of a descriptor of this process.
+fn own_path(file: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", file.as_raw_fd())
 }
 
 /// Says what takes the rights away again, or keeps them from being useful.

@@ -248,3 +248,51 @@ fn a_member_cannot_keep_the_rights_from_being_taken() {
     assert_ne!(inode("requests"), notes);
     assert_eq!(services.tree.mode("second-requests") & 0o7777, 0o1664);
 }
+
+#[test]
+fn a_member_with_control_open_sends_nothing_after_the_rights_are_taken() {
+    if without_root() {
+        return;
+    }
+    let services = start();
+    let tree = &services.tree;
+    tree.mkdir("public");
+    tree.chmod("public", 0o777);
+    services.run(&["grant", "--control", GROUP, "web"]);
+    // It also takes away what others write.
+    let attack = "trap '' PIPE\nexec 3<>s/web/supervise/control\ncat <&3 >public/taken &\n\
+                  : >public/ready\nuntil [ -e public/go ]; do sleep 0.01; done\n\
+                  printf d >&3\n: >public/done\nwait";
+    let foe = member(tree.sh(attack)).start();
+    wait_until("it has opened control", harness::DEADLINE, || tree.exists("public/ready"));
+    let output = services.run(&["grant", "--revoke", "web"]);
+    assert_eq!((output.code, output.err().as_str()), (Some(0), ""), "{output}");
+    assert!(output.out().contains("control: mode 0660 -> 0600, a new FIFO\n"), "{output}");
+    assert!(!tree.exists("s/web/supervise/control.new"));
+    tree.write("public/go", "");
+    wait_until("it has sent", harness::DEADLINE, || tree.exists("public/done"));
+    // supervise reads the new FIFO, and obeys those who may send commands.
+    let before = tree.wait_up("s/web");
+    tree.cmd("svc").args(["-t", "-W", "up", "s/web"]).run().is(0, "", "");
+    assert_ne!(tree.wait_up("s/web"), before);
+    assert!(tree.status("s/web").is_some_and(|status| status.want() == b'u'));
+    foe.signal(Signal::KILL);
+    // Without a supervise the FIFO is replaced as well.
+    services.run(&["grant", "--control", GROUP, "web"]);
+    services.run(&["grant", "--read", GROUP, "web"]);
+    assert_eq!(services.run(&["down", "web"]).code, Some(0));
+}
+
+#[test]
+fn a_grant_on_an_essential_service_names_the_danger() {
+    if without_root() {
+        return;
+    }
+    let services = start();
+    services.tree.write("s/web/essential", "any\n");
+    let output = services.run(&["grant", "--control", GROUP, "web"]);
+    assert!(
+        output.out().contains("    web is essential: a member ends the whole svscan"),
+        "{output}"
+    );
+}

@@ -67,14 +67,15 @@ impl Performer {
         let Some(supervised) = self.supervised_mut(role) else { return };
         let Some(process) = supervised.take_ended() else { return };
         let scope = supervised.machine.policy().stop.scope;
-        let how = match (role, process_record::end_of(&process), supervised.machine.pid()) {
+        let ended = supervised.machine.pid();
+        let how = match (role, process_record::end_of(&process), ended) {
             (Role::Service, Ended::Unknown, Some(pid)) => self.files.recorded_end(pid),
             (_, how, _) => how,
         };
-        if let (Role::Service, Some(runtime)) = (role, &mut self.runtime)
+        if let (Role::Service, Some(runtime), Some(ended)) = (role, &mut self.runtime, ended)
             && (scope == Scope::Group || scope == Scope::Tree && runtime.cgroup.is_none())
         {
-            runtime.orphans.hold_members(scope);
+            runtime.orphans.hold_members(ended, scope);
         }
         self.ended(role, how);
     }

@@ -3,7 +3,8 @@
 //!
 //! A process id that was reaped can pass to a foreign process, but not while a process group or a
 //! session has that number. So a group counts as the service's only right after the end of its
-//! leader, and from then on while one of its processes is held by a descriptor.
+//! leader, and from then on while one of its processes is held by a descriptor. The service can name
+//! many leaders one after the other: the number of an earlier one proves nothing.
 
 use super::process_tree;
 use crate::survive::process_record::identify;
@@ -17,6 +18,9 @@ use daemontools_sys::{BorrowedFd, process, tree};
 
 /// The most orphans that are held at a time. The others follow when these have ended.
 const MOST_HELD: usize = 256;
+
+/// The most groups that are known: that of `run`, and those of the last processes that were named.
+const MOST_GROUPS: usize = 8;
 
 /// The groups of the last `run`, and the orphans of the service.
 #[derive(Default)]
@@ -41,16 +45,19 @@ impl ProcessGroups {
 
     /// Another process is the service from now on. Its group belongs to the service, if it leads one.
     pub(super) fn add_group_of(&mut self, pid: Pid) {
-        if process::group_of(pid) == Ok(pid) && !self.groups.contains(&pid) {
-            self.groups.push(pid);
+        if process::group_of(pid) != Ok(pid) || self.groups.contains(&pid) {
+            return;
         }
+        if self.groups.len() >= MOST_GROUPS {
+            // The first one is that of `run`.
+            self.groups.remove(1);
+        }
+        self.groups.push(pid);
     }
 
     /// Whether a process is in a group of the service; for the tree, a session counts as well.
     pub(super) fn is_member(&self, pid: Pid, scope: Scope) -> bool {
-        let has = |group| self.groups.contains(&group);
-        scope > Scope::Process && process::group_of(pid).is_ok_and(has)
-            || scope == Scope::Tree && process::session_of(pid).is_ok_and(has)
+        is_member_of(&self.groups, pid, scope)
     }
 
     /// Holds a process, if it still is what `is_right` asks for.
@@ -82,10 +89,13 @@ impl ProcessGroups {
         }
     }
 
-    /// The leader of the groups has just ended, and another process reaps it: holds the members.
-    pub(super) fn hold_members(&mut self, scope: Scope) {
+    /// A process has just ended, and another process reaps it: holds the members of its group, if it led
+    /// one.
+    pub(super) fn hold_members(&mut self, ended: Pid, scope: Scope) {
         self.forget_taken_groups();
-        self.hold_all(scope, |_| true);
+        if self.groups.contains(&ended) {
+            self.hold_all(&[ended], scope, |_| true);
+        }
     }
 
     /// Holds the members of the group of a process that ended while no supervisor ran. The group may
@@ -93,7 +103,10 @@ impl ProcessGroups {
     pub(super) fn hold_earlier(&mut self, leader: ProcessIdentity, scope: Scope) {
         self.begin_run(Some(leader.pid));
         self.forget_taken_groups();
-        self.hold_all(scope, |pid| {
+        if self.groups.is_empty() {
+            return;
+        }
+        self.hold_all(&[leader.pid], scope, |pid| {
             is_here(pid) && identify(pid).is_ok_and(|found| found.start >= leader.start)
         });
     }
@@ -102,8 +115,11 @@ impl ProcessGroups {
     /// service too.
     pub(super) fn living(&mut self, scope: Scope) -> &[(Pid, Handle)] {
         self.held.retain(|(_, handle)| !handle.has_ended());
-        if self.held.iter().any(|(pid, _)| self.is_member(*pid, scope)) {
-            self.hold_all(scope, |_| true);
+        let mut groups = self.groups.clone();
+        groups
+            .retain(|group| self.held.iter().any(|(pid, _)| is_member_of(&[*group], *pid, scope)));
+        if !groups.is_empty() {
+            self.hold_all(&groups, scope, |_| true);
         }
         &self.held
     }
@@ -120,19 +136,24 @@ impl ProcessGroups {
         );
     }
 
-    fn hold_all(&mut self, scope: Scope, is_right: impl Fn(Pid) -> bool) {
-        if self.groups.is_empty() {
-            return;
-        }
+    /// Holds the members of these groups.
+    fn hold_all(&mut self, groups: &[Pid], scope: Scope, is_right: impl Fn(Pid) -> bool) {
         let mut members = Vec::new();
         // Without /proc none are found.
         let _ = tree::processes(|pid| {
-            if self.is_member(pid, scope) {
+            if is_member_of(groups, pid, scope) {
                 members.push(pid);
             }
         });
         for pid in members {
-            self.hold(pid, |orphans| orphans.is_member(pid, scope) && is_right(pid));
+            self.hold(pid, |_| is_member_of(groups, pid, scope) && is_right(pid));
         }
     }
+}
+
+/// Whether a process is in one of these groups; for the tree, a session counts as well.
+fn is_member_of(groups: &[Pid], pid: Pid, scope: Scope) -> bool {
+    let has = |group| groups.contains(&group);
+    scope > Scope::Process && process::group_of(pid).is_ok_and(has)
+        || scope == Scope::Tree && process::session_of(pid).is_ok_and(has)
 }

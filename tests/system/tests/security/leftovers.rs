@@ -2,9 +2,11 @@
 
 use crate::notify::SEND;
 use crate::records::ControlGroup;
-use harness::{Process, Signal, Tree, account, is_root, process, skip};
+use harness::{DEADLINE, Process, Signal, Tree, account, is_root, process, skip, wait_until};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
 use system::{state, stop_supervise, tree};
 
 /// Leaves a process in the background, in a session of its own, and writes its number to `left`.
@@ -200,5 +202,58 @@ fn a_process_that_leaves_its_control_group_does_not_survive_the_stop() {
     assert_eq!(members.trim(), moved.to_string());
     tree.cmd("svc").args(["-d", "-W", "down", "-T", "20000", "a"]).run().is(0, "", "");
     assert!(!process::is_alive(moved));
+    stop_supervise(&tree, supervise, "a");
+}
+
+/// Starts a process group of ours with this number, whose leader has ended. Returns the member that is
+/// left; `None` if other processes are faster.
+fn group_without_leader(tree: &Tree, group: u32) -> Option<u32> {
+    for _ in 0..500 {
+        fs::write("/proc/sys/kernel/ns_last_pid", (group - 1).to_string()).ok()?;
+        let mut leader = Command::new("sh")
+            .args(["-c", "sleep 1000 & echo $! >member.$$"])
+            .current_dir(tree.path("."))
+            .process_group(0)
+            .spawn()
+            .expect("start it");
+        let number = leader.id();
+        leader.wait().expect("reap it");
+        let member = number_in(tree, &format!("member.{number}"));
+        if number == group {
+            return Some(member);
+        }
+        process::signal(member, Signal::KILL);
+    }
+    None
+}
+
+#[test]
+fn a_group_that_has_got_the_number_of_an_earlier_main_process_is_not_swept() {
+    if !is_root() {
+        return skip("needs root");
+    }
+    let tree = tree();
+    tree.script("a/send", SEND);
+    tree.write("a/notify-socket", "");
+    tree.write("a/stop-scope", "group\n");
+    tree.write("a/timeout-kill", "100ms\n");
+    tree.service(
+        "a",
+        "#!/bin/sh\nsetsid sleep 1000 &\nfirst=$!\nsetsid sleep 1001 &\necho $first >first\n\
+         until ./send MAINPID=$first; [ -e named ]; do sleep 0.01; done\n\
+         ./send MAINPID=$! STATUS=second\nkill $first\nwait $first\n: >reaped\nwait\n",
+    );
+    let supervise = supervise_without_group(&tree);
+    let first = number_in(&tree, "a/first");
+    tree.wait_status("a", "the first one is the main process", |s| s.pid() == first);
+    tree.write("a/named", "");
+    tree.wait_text("a/supervise/state", "message=second");
+    wait_until("it is reaped", DEADLINE, || tree.exists("a/reaped"));
+    let Some(victim) = group_without_leader(&tree, first) else {
+        return skip("the number is not to be had again");
+    };
+    tree.cmd("svc").args(["-d", "-W", "down", "-T", "20000", "a"]).run().is(0, "", "");
+    assert!(process::is_alive(victim));
+    process::signal(victim, Signal::KILL);
     stop_supervise(&tree, supervise, "a");
 }

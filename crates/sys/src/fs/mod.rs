@@ -19,6 +19,7 @@ pub use opening::{
     open_write, reach_dir, reach_real_dir,
 };
 pub use stat::{
-    DirId, FileStat, cached_identity, dir_id, exists, inode, is_cgroup, is_collected,
-    is_executable, is_fifo, is_own, is_socket, last_change, open_inode, size, stat_file, stat_open,
+    DirId, FileStat, cached_identity, cached_identity_of_name, dir_id, exists, inode, is_cgroup,
+    is_collected, is_executable, is_fifo, is_own, is_socket, last_change, open_inode, size,
+    stat_file, stat_open,
 };

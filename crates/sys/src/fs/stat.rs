@@ -91,6 +91,17 @@ pub fn cached_identity(dir: BorrowedFd<'_>, path: &CStr) -> Result<((u32, u32), 
     Ok(((s.stx_dev_major, s.stx_dev_minor), s.stx_ino))
 }
 
+/// The same for a name that may be a link: then the link itself, so that no file system is asked where it
+/// leads.
+///
+/// # Errors
+/// Those of stat(2).
+pub fn cached_identity_of_name(dir: BorrowedFd<'_>, name: &CStr) -> Result<((u32, u32), u64)> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::STATX_DONT_SYNC;
+    let s = statx(dir, name, flags, StatxFlags::INO)?;
+    Ok(((s.stx_dev_major, s.stx_dev_minor), s.stx_ino))
+}
+
 /// When the inode of a name, or of the open file `dir` if the name is empty, last changed, in
 /// nanoseconds since 1970. A new entry changes a directory, and a rename changes what it renames. A
 /// link counts as its target.

@@ -137,7 +137,7 @@ impl StateFiles {
     /// to send commands.
     pub(super) fn renew_control(&mut self) -> bool {
         let at = self.dir.as_fd();
-        let named = fs::cached_identity(at, c"control");
+        let named = fs::cached_identity_of_name(at, c"control");
         if named.is_err() || named == fs::cached_identity(self.control.as_fd(), c"") {
             return false;
         }

@@ -343,8 +343,8 @@ impl Change {
         let Ok(old) = writer(&self.file) else { return true };
         let until = Instant::now() + PATIENCE;
         while Instant::now() < until {
-            // More than a member that reads the FIFO takes at once.
-            while rustix::io::write(&old, &[b'\n'; 4096]).is_ok() {}
+            // As much as fits: a member may read the FIFO as well, and without a pause.
+            let _ = (0..64).try_for_each(|_| rustix::io::write(&old, &[b'\n'; 4096]).map(drop));
             if writer(new).is_ok() {
                 return true;
             }

@@ -248,7 +248,10 @@ impl StateFiles {
     /// # Errors
     /// Those of open(2), write(2) and rename(2).
     pub(super) fn write_essential_end(&self, text: &[u8]) -> daemontools_sys::Result<()> {
-        self.replace(c"essential.new", c"essential", text)
+        let at = self.dir.as_fd();
+        // With the mark: svscan believes it also where other users can write.
+        fd::write_all(guarded::replace_trusted(at, c"essential.new")?.as_fd(), text)?;
+        fs::rename(at, c"essential.new", c"essential")
     }
 
     /// Removes the end of an essential service that starts again.

@@ -9,7 +9,7 @@ use daemontools_core::svscan::roster::RosterEvent;
 use daemontools_core::text::decimal::Decimal;
 use daemontools_core::text::words;
 use daemontools_core::{Ended, Pid};
-use daemontools_sys::{BorrowedFd, fs, guarded};
+use daemontools_sys::{AsFd as _, BorrowedFd, fd, fs, guarded};
 
 impl Scanner {
     /// Passes the end of a process to the roster. If it is the supervise of an essential service that
@@ -61,11 +61,17 @@ impl Scanner {
     }
 }
 
-/// Reads and removes the file in which this supervise has written the end.
+/// Reads and removes the file in which this supervise has written the end; `None` also if another user
+/// can have written it.
 fn take_written(state: BorrowedFd<'_>, pid: Pid) -> Option<Ended> {
+    let file = guarded::open(state, c"essential", fs::Opening::READ).ok()?;
+    // This ends everything, not the service alone.
+    if !guarded::is_trusted(file.as_fd(), state) {
+        return None;
+    }
     let mut room = [0; essential_end::LEN];
-    let text = guarded::read_start(state, c"essential", &mut room).ok()?;
-    let how = essential_end::parse(text, pid)?;
+    let n = fd::read(file.as_fd(), &mut room).ok()?;
+    let how = essential_end::parse(room.get(..n)?, pid)?;
     let _ = fs::unlink(state, c"essential");
     Some(how)
 }

@@ -242,6 +242,48 @@ fn another_users_lock_on_the_scan_directory_does_not_stop_svscan() {
     assert_eq!(svscan.wait().code, Some(7));
 }
 
+// The end of an essential service
+
+/// Starts a program and never reaps it, so that the kernel tells no other process how it ended.
+const NEVER_REAP: &str = r#"exec @ARGV if fork == 0; sleep 1000 while 1;"#;
+
+#[test]
+fn a_forged_end_of_an_essential_service_does_not_end_svscan() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    tree.mkdir("s/a/supervise");
+    tree.chmod("s/a/supervise", 0o777);
+    let _parent = tree.cmd("perl").args(["-e", NEVER_REAP, "supervise", "a"]).cwd("s").start();
+    tree.wait_up("s/a");
+    let supervise = tree.find(&["supervise", "a"]).remove(0);
+    let svscan = tree.cmd("svscan").arg("s").start();
+    tree.idle_service("s/b");
+    // svscan has seen the running supervise, which it does not start.
+    tree.wait_supervised("s/b");
+    tree.write("s/a/supervise/essential", format!("{supervise} code 0\n"));
+    tree.svc("-dx", "s/a");
+    wait_until("the next supervise runs", DEADLINE, || {
+        let now = tree.find(&["supervise", "a"]);
+        now.len() == 1 && now != [supervise] && tree.is_supervised("s/a")
+    });
+    assert_eq!(svscan.stderr(), "");
+    svscan.signal(Signal::TERM);
+    assert_exit_0(svscan);
+}
+
+#[test]
+fn the_end_of_an_essential_service_counts_although_others_may_write_its_state_directory() {
+    let tree = tree();
+    tree.service("s/a", "#!/bin/sh\nuntil [ -e end ]; do sleep 0.01; done\nexit 7\n");
+    tree.write("s/a/essential", "any\n");
+    tree.mkdir("s/a/supervise");
+    tree.chmod("s/a/supervise", 0o777);
+    let svscan = tree.cmd("svscan").arg("s").start();
+    tree.wait_up("s/a");
+    tree.write("s/a/end", "");
+    assert_eq!(svscan.wait().code, Some(7));
+}
+
 // Control groups
 
 /// A control group for a test, which removes it with the groups below it.

@@ -183,9 +183,12 @@ fn services_of_the_original_keep_their_processes_and_change_when_they_end() {
     }
     let next = tree.wait_up("s/logged");
     tree.wait_text("s/logged/log/main/current", &format!("started {next}\n"));
+    // svscan does not look for a logger while its service runs.
+    tree.idle_service("s/up/log");
     let output = other.takeover(&["--now"]);
     assert_eq!(output.code, Some(0), "{output}");
     assert!(output.out().contains("up: nothing to do"), "{output}");
+    assert!(output.out().contains("up/log: not supervised: svctl doctor says why"), "{output}");
     other.stop();
 }
 

@@ -32,6 +32,8 @@ impl Drop for TemporaryDown {
 pub(crate) struct Conversion<'a> {
     scan: &'a ScanDir,
     to: Suite,
+    /// Whether the svscan of this suite has run before.
+    runs_already: bool,
     parts: Vec<(&'a Part, Transfer)>,
     downs: Vec<TemporaryDown>,
 }
@@ -39,7 +41,8 @@ pub(crate) struct Conversion<'a> {
 impl<'a> Conversion<'a> {
     pub(crate) fn new(scan: &'a ScanDir, to: Suite, scene: &'a Scene, mode: Mode) -> Self {
         let parts = scene.parts.iter().map(|part| (part, plan::change(part, to, mode))).collect();
-        Self { scan, to, parts, downs: Vec::new() }
+        let runs_already = scene.scanners.iter().any(|it| it.suite == to);
+        Self { scan, to, runs_already, parts, downs: Vec::new() }
     }
 
     /// Says what would be done with each.
@@ -51,6 +54,7 @@ impl<'a> Conversion<'a> {
             );
             let what = match change {
                 Transfer::None => "nothing to do",
+                Transfer::New if self.runs_already => "svctl doctor says why",
                 Transfer::New => "svscan would start a supervise",
                 Transfer::StaysDown => "would stay down under its next supervise",
                 Transfer::Adopted => "its supervise would adopt the process now",
@@ -110,6 +114,9 @@ impl<'a> Conversion<'a> {
             }
             match change {
                 Transfer::None => line(&format!("{}: nothing to do", part.name)),
+                Transfer::New if self.runs_already => {
+                    line(&format!("{}: not supervised: svctl doctor says why", part.name));
+                }
                 Transfer::AtEnd(why) => line(&format!(
                     "{}: {} as before; changes when that ends{}",
                     part.name,

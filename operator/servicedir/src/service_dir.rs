@@ -140,8 +140,22 @@ impl ServiceDir {
     /// [`io::ErrorKind::PermissionDenied`] without the right to open `supervise/ok`,
     /// [`io::ErrorKind::NotFound`] without the directory.
     pub fn is_supervised(&self) -> io::Result<bool> {
-        std::fs::metadata(&self.path)?;
-        Ok(self.fifo("ok")?.is_some())
+        let is_supervised = self.fifo("ok")?.is_some();
+        // A FIFO in the directory shows that the directory is there.
+        if !is_supervised || self.base.is_some() {
+            std::fs::metadata(&self.path)?;
+        }
+        Ok(is_supervised)
+    }
+
+    /// Whether a supervise starts: it reads `control`, and other programs do not find it yet, because it
+    /// does not read `ok`.
+    ///
+    /// # Errors
+    /// As for [`ServiceDir::is_supervised`], and for the right to open `supervise/control`.
+    pub fn is_supervise_starting(&self) -> io::Result<bool> {
+        // In this order: a supervise that opens `ok` between the two looks is not reported.
+        Ok(self.fifo("control")?.is_some() && !self.is_supervised()?)
     }
 
     /// The status of the service; `None` if no supervise runs.

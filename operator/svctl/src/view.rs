@@ -15,6 +15,9 @@ pub(crate) const DENIED: &str = "access denied";
 /// What a user without rights can do, at the end of a message.
 pub(crate) const RIGHTS: &str = "try as root, or let root grant rights: svctl help grant";
 
+/// The reason of a service whose supervise publishes nothing yet.
+const SUPERVISE_STARTS: &str = "its supervise is starting";
+
 /// How long the end before the last start is worth a note.
 const RECENT: Duration = Duration::from_secs(600);
 
@@ -33,6 +36,8 @@ pub(crate) struct View {
 pub(crate) enum Found {
     /// What its supervise publishes.
     Supervised(Box<Snapshot>),
+    /// Its supervise starts, and publishes nothing yet.
+    Starting,
     /// No supervise runs, with the reason.
     Unsupervised(String),
     /// This user may not look, or the files are damaged, with the reason.
@@ -56,7 +61,7 @@ impl View {
     pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
         match &self.found {
             Found::Supervised(snapshot) => Some(snapshot),
-            Found::Unsupervised(_) | Found::Unknown(_) => None,
+            Found::Starting | Found::Unsupervised(_) | Found::Unknown(_) => None,
         }
     }
 
@@ -69,6 +74,7 @@ impl View {
     pub(crate) fn word(&self) -> &'static str {
         match &self.found {
             Found::Supervised(snapshot) => snapshot.state.word(),
+            Found::Starting => State::Starting.word(),
             Found::Unsupervised(_) => "unsupervised",
             Found::Unknown(_) => "unknown",
         }
@@ -92,7 +98,7 @@ impl View {
                 }
                 _ => false,
             },
-            None => true,
+            None => !matches!(self.found, Found::Starting),
         }
     }
 
@@ -100,6 +106,7 @@ impl View {
     pub(crate) fn note(&self) -> String {
         let snapshot = match &self.found {
             Found::Supervised(snapshot) => snapshot,
+            Found::Starting => return SUPERVISE_STARTS.to_owned(),
             Found::Unsupervised(why) => return format!("not supervised: {why}"),
             Found::Unknown(why) => return why.clone(),
         };
@@ -154,6 +161,7 @@ impl View {
             Found::Supervised(snapshot) => {
                 snapshot.detail.as_ref()?.reason.map(|reason| reason.words().to_owned())
             }
+            Found::Starting => Some(SUPERVISE_STARTS.to_owned()),
             Found::Unsupervised(why) | Found::Unknown(why) => Some(why.clone()),
         }
     }
@@ -226,7 +234,7 @@ pub(crate) fn colour_of(state: &str) -> Colour {
 fn of_service(target: &Target) -> Found {
     match target.dir.snapshot() {
         Ok(Some(snapshot)) => Found::Supervised(Box::new(snapshot)),
-        Ok(None) => Found::Unsupervised(why_unsupervised(target)),
+        Ok(None) => unsupervised(target),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             Found::Unknown(DENIED.to_owned())
         }
@@ -234,21 +242,24 @@ fn of_service(target: &Target) -> Found {
     }
 }
 
-/// Why no supervise runs for a directory.
-fn why_unsupervised(target: &Target) -> String {
+/// What there is of a directory where no supervise listens.
+fn unsupervised(target: &Target) -> Found {
     let run = target.dir.path().join("run");
-    match run.metadata() {
-        Err(error)
-            if error.kind() == io::ErrorKind::NotFound
-                && !target.dir.path().join("command").exists() =>
-        {
-            "run is missing".to_owned()
+    let is_missing = run.metadata().is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+    let why = if is_missing && !target.dir.path().join("command").exists() {
+        "run is missing"
+    } else if !target.dir.state_dir().join("process").exists() {
+        "no supervise runs"
+    } else {
+        // supervise makes the process record before it listens, and removes it at its orderly end.
+        match target.dir.is_supervise_starting() {
+            Ok(true) => return Found::Starting,
+            Ok(false) => "its supervise was killed",
+            // Without the right to look at `control` it can be either.
+            Err(_) => "no supervise runs",
         }
-        _ if target.dir.state_dir().join("process").exists() => {
-            "its supervise was killed".to_owned()
-        }
-        _ => "no supervise runs".to_owned(),
-    }
+    };
+    Found::Unsupervised(why.to_owned())
 }
 
 /// How a process ended, in words.

@@ -368,10 +368,11 @@ impl TopSession<'_> {
         let target = row.view.target.clone();
         let read = || View::read(&target).found;
         let found = if target.kind == EntryKind::Service {
-            let is_down = row.is_read && matches!(row.view.found, Found::Unsupervised(_));
+            let has_none = |it: &Found| matches!(it, Found::Starting | Found::Unsupervised(_));
+            let is_down = row.is_read && has_none(&row.view.found);
             self.feed.watch(at, &target, is_down);
             let mut found = read();
-            let is_now_down = matches!(found, Found::Unsupervised(_));
+            let is_now_down = has_none(&found);
             if is_now_down != is_down {
                 self.feed.watch(at, &target, is_now_down);
                 found = read();

@@ -280,6 +280,7 @@ fn is_same(one: &Found, other: &Found) -> bool {
 }
 
 #[cfg(test)]
+        (Found::Starting, Found::Starting) => true,
 mod tests {
     use super::*;
     use servicedir::EntryKind;

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
 fn code(view: &View) -> u8 {
     match &view.found {
         Found::Supervised(it) if it.state.is_usable() && it.is_ready => DONE,
-        Found::Supervised(_) | Found::Unsupervised(_) => NOT_UP,
+        Found::Supervised(_) | Found::Starting | Found::Unsupervised(_) => NOT_UP,
         Found::Unknown(_) => UNKNOWN,
     }
 }

@@ -134,6 +134,9 @@ impl Explanation {
                     self.advise(format!("sudo svctl grant --read GROUP {name}"));
                 }
             }
+            Found::Starting => {
+                self.say(format!("The supervise of {name} is starting and does not listen yet."));
+            }
             Found::Unsupervised(why) => self.unsupervised(scan, view, why),
         }
     }

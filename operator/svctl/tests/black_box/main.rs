@@ -15,6 +15,7 @@ mod import_files;
 mod links;
 mod logs;
 mod reading;
+mod starting;
 mod takeover;
 mod terminal;
 mod top;

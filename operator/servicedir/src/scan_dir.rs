@@ -1,13 +1,19 @@
 //! A scan directory: its services, its other entries, and the svscan that holds it.
 
 use crate::ServiceDir;
-use rustix::fs::{Mode, OFlags, fstat, major, minor, open};
+use rustix::fs::{Mode, OFlags, Stat, fstat, major, minor, open};
+use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long /proc/locks is read.
+const LOCKS_TIME: Duration = Duration::from_millis(100);
 
 /// A scan directory.
 ///
@@ -94,6 +100,10 @@ impl ScanDir {
     /// The process that holds the lock of the scan directory: its svscan. `None` without one, and
     /// under the original's svscan, which takes no lock.
     ///
+    /// Every user who may read the directory can lock it. Only a process of root, of the directory's
+    /// owner or of this user counts, and it must have the scan directory as its current directory, as
+    /// far as this user may see that.
+    ///
     /// # Errors
     /// The errors of opening the directory and of reading /proc/locks.
     pub fn svscan(&self) -> io::Result<Option<NonZeroU32>> {
@@ -101,14 +111,14 @@ impl ScanDir {
         let stat = fstat(open(&self.path, flags, Mode::empty())?)?;
         let (device, inode) = (stat.st_dev, stat.st_ino);
         let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
-        let locks = fs::read_to_string("/proc/locks")?;
+        let locks = read_locks()?;
         // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a line with -> is a waiting process.
         let holder = locks.lines().find_map(|line| {
             let mut words = line.split_ascii_whitespace().skip(1);
             let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
             (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok())?
         });
-        Ok(holder)
+        Ok(holder.filter(|pid| is_svscan(*pid, &stat)))
     }
 
     /// Tells the svscan of the scan directory to stop everything in order and to exit with this code,
@@ -121,6 +131,35 @@ impl ScanDir {
         svc.args(["-H", &code.to_string()]).arg(&self.path);
         Ok(svc.stdin(std::process::Stdio::null()).status()?.success())
     }
+}
+
+/// The text of /proc/locks, or its beginning: any user can make it long, and reading it takes the square
+/// of its length.
+fn read_locks() -> io::Result<String> {
+    let mut file = fs::File::open("/proc/locks")?;
+    let mut text = Vec::new();
+    let mut room = [0; 16 * 1024];
+    let begin = Instant::now();
+    while begin.elapsed() < LOCKS_TIME {
+        match file.read(&mut room)? {
+            0 => break,
+            count => text.extend_from_slice(room.get(..count).unwrap_or_default()),
+        }
+    }
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Whether the holder of the lock on a directory can be its svscan.
+fn is_svscan(pid: NonZeroU32, dir: &Stat) -> bool {
+    let Ok(process) = fs::metadata(format!("/proc/{pid}")) else { return false };
+    let user = process.uid();
+    let is_trusted = [0, dir.st_uid, geteuid().as_raw()].contains(&user);
+    let stands_elsewhere = || {
+        // Without the right to see it, the user of the process decides.
+        let standing = fs::metadata(format!("/proc/{pid}/cwd"));
+        standing.is_ok_and(|at| (at.dev(), at.ino()) != (dir.st_dev, dir.st_ino))
+    };
+    is_trusted && !stands_elsewhere()
 }
 
 fn kind_of_link(path: &Path) -> EntryKind {

@@ -292,3 +292,34 @@ fn a_logger_has_the_same_base_for_its_state() {
     assert_ne!(state, ServiceDir::with_base(tree.path("a"), &base).state_dir());
     assert_eq!(ServiceDir::new(tree.path("a")).logger(), Some(ServiceDir::new(log)));
 }
+
+#[test]
+fn a_lock_of_another_process_or_user_is_no_svscan() {
+    let tree = Tree::new();
+    tree.mkdir("s");
+    let scan = servicedir::ScanDir::new(tree.path("s"));
+    assert_eq!(scan.svscan().unwrap(), None);
+    // A process of ours that has the lock and stands elsewhere.
+    let holder = tree.sh("exec 9<s; flock 9; echo locked >&2; exec sleep 1000 9<&9").start();
+    holder.wait_stderr("locked");
+    assert_eq!(scan.svscan().unwrap(), None);
+    holder.kill();
+    if harness::is_root() && harness::requires("setpriv") {
+        // One of another user that stands there.
+        tree.chmod(".", 0o755);
+        tree.chmod("s", 0o755);
+        let script = "cd s; exec 9<.; flock 9; echo locked >&2; exec sleep 1000 9<&9";
+        let words = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"];
+        let holder = tree.sh(script).under(words).start();
+        holder.wait_stderr("locked");
+        assert_eq!(scan.svscan().unwrap(), None);
+        holder.kill();
+    }
+    let svscan = tree.cmd("svscan").arg("s").start();
+    let deadline = Instant::now() + SOON;
+    while scan.svscan().unwrap().map(std::num::NonZeroU32::get) != Some(svscan.pid()) {
+        assert!(Instant::now() < deadline, "svscan is not found");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    svscan.kill();
+}

@@ -95,27 +95,27 @@ fn a_cursor_is_not_written_through_a_link_of_another_user() {
     let tree = Tree::new();
     tree.mkdir("d");
     append(&tree, &numbered(0..2));
-    for directory in ["secret", "theirs/real"] {
+    for directory in ["secret", "shared/real"] {
         tree.mkdir(directory);
     }
-    tree.symlink(tree.path("secret"), "theirs/link");
-    tree.chmod("theirs", 0o777);
-    let output = logs(&tree, &["--log-dir", "d", "--cursor", "theirs/link/c"]).run();
+    tree.symlink(tree.path("secret"), "shared/link");
+    tree.chmod("shared", 0o777);
+    let output = logs(&tree, &["--log-dir", "d", "--cursor", "shared/link/c"]).run();
     let why = "another user can change a symbolic link on its path";
-    output.is(111, "", format!("svctl: fatal: unable to read theirs/link/c: {why}\n"));
+    output.is(111, "", format!("svctl: fatal: unable to read shared/link/c: {why}\n"));
     assert!(!tree.exists("secret/c"));
     // Our own link, and a directory of another user without one.
     tree.symlink("secret", "ours");
-    for path in ["ours/c", "theirs/real/c"] {
+    for path in ["ours/c", "shared/real/c"] {
         assert_eq!(numbers(&tree, &["--cursor", path]), [0, 1]);
         assert_eq!(numbers(&tree, &["--cursor", path]), [0; 0]);
         assert!(tree.exists(path), "{path}");
     }
     // A link in the place of the new file, by a user who knows the number of the process.
     let script = format!(
-        "ln -s ../../secret/new theirs/real/e.new.$$; exec {} logs --log-dir d -o cat --cursor theirs/real/e",
+        "ln -s ../../secret/new shared/real/e.new.$$; exec {} logs --log-dir d -o cat --cursor shared/real/e",
         env!("CARGO_BIN_EXE_svctl")
     );
     tree.sh(&script).run().is(0, "0\n1\n", "");
-    assert!(tree.exists("theirs/real/e") && !tree.exists("secret/new"));
+    assert!(tree.exists("shared/real/e") && !tree.exists("secret/new"));
 }

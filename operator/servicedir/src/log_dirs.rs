@@ -1,6 +1,7 @@
 //! The log directories of a service: where its logger writes.
 
 use crate::{ServiceDir, regular_file};
+use rustix::fs::OFlags;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
@@ -30,7 +31,7 @@ impl ServiceDir {
         })
     }
 
-    /// The directories that the logger writes to: those whose `lock` it has open, or else those that
+    /// The directories that the logger writes to: those whose `lock` it has open for writing, or else those that
     /// `log/run` names. At most 64; empty without a logger.
     ///
     /// # Errors
@@ -59,18 +60,32 @@ impl ServiceDir {
     }
 }
 
-/// The directories of the files `lock` and `current` that a process has open.
+/// The directories of the files `lock` and `current` that a process has open for writing.
+///
+/// To open a file without the right to write it, the user of a logger could choose a directory of another
+/// service, and a reader with more rights would show that one in the place of its own.
 fn of_process(pid: u32) -> Vec<PathBuf> {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     let open = open.flatten().take(MOST_OPEN_FILES);
-    let targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    let targets =
+        open.filter_map(|entry| Some((fs::read_link(entry.path()).ok()?, entry.file_name())));
     targets
-        .filter(
-            |path| matches!(path.file_name(), Some(name) if name == "lock" || name == "current"),
-        )
-        .filter_map(|path| path.parent().map(Path::to_owned))
+        .filter(|(path, _)| {
+            matches!(path.file_name(), Some(name) if name == "lock" || name == "current")
+        })
+        .filter(|(_, number)| is_writable(pid, number))
+        .filter_map(|(path, _)| path.parent().map(Path::to_owned))
         .filter(|dir| dir.join("current").exists())
         .collect()
+}
+
+/// Whether a descriptor of a process is open for writing.
+fn is_writable(pid: u32, number: &OsStr) -> bool {
+    let path = Path::new("/proc").join(pid.to_string()).join("fdinfo").join(number);
+    let Ok(text) = fs::read_to_string(path) else { return false };
+    let flags = text.lines().find_map(|line| line.strip_prefix("flags:"));
+    let flags = flags.and_then(|flags| u32::from_str_radix(flags.trim(), 8).ok());
+    flags.is_some_and(|flags| flags & OFlags::RWMODE.bits() != OFlags::RDONLY.bits())
 }
 
 /// The words of `log/run` that are paths, relative to `log`.

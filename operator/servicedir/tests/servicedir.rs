@@ -323,3 +323,26 @@ fn a_lock_of_another_process_or_user_is_no_svscan() {
     }
     svscan.kill();
 }
+
+#[test]
+fn a_logger_chooses_no_directory_that_it_may_not_write() {
+    let tree = Tree::new();
+    for dir in ["a/log/main", "other"] {
+        tree.mkdir(dir);
+        tree.write(format!("{dir}/current"), "");
+    }
+    let run = "#!/bin/sh\nexec 8>>./main/lock 9<../../other/current\nexec sleep 1000\n";
+    tree.service("a/log", run);
+    let _supervise = tree.supervise("a/log");
+    let main = tree.path("a/log/main").canonicalize().unwrap();
+    let deadline = Instant::now() + SOON;
+    while !main.join("lock").exists() {
+        assert!(Instant::now() < deadline, "no logger");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let service = ServiceDir::new(tree.path("a"));
+    while service.log_dirs().unwrap() != [main.clone()] {
+        assert!(Instant::now() < deadline, "{:?}", service.log_dirs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

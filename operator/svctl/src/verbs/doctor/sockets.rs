@@ -5,6 +5,9 @@ use servicedir::{Process, ProcessTable};
 use std::fs;
 use std::path::Path;
 
+/// The most open files of a process that are looked at. Its user decides how many there are.
+const MOST_OPEN_FILES: usize = 16 * 1024;
+
 /// Whether a log line says that an address is in use.
 pub(crate) fn is_address_in_use(line: &str) -> bool {
     let line = line.to_ascii_lowercase();
@@ -58,7 +61,7 @@ pub(crate) fn listener(table: &ProcessTable, port: u16) -> Option<Process> {
     all.sort_by_key(|process| process.pid);
     let has_socket = |process: &&&Process| {
         let Ok(open) = fs::read_dir(format!("/proc/{}/fd", process.pid)) else { return false };
-        open.flatten().any(|entry| {
+        open.flatten().take(MOST_OPEN_FILES).any(|entry| {
             fs::read_link(entry.path()).is_ok_and(|to| wanted.iter().any(|it| Path::new(it) == to))
         })
     };
@@ -82,6 +85,7 @@ fn inodes(text: &str, port: u16) -> Vec<String> {
 pub(crate) fn descriptors(pid: u32) -> Vec<(String, String)> {
     let Ok(open) = fs::read_dir(format!("/proc/{pid}/fd")) else { return Vec::new() };
     open.flatten()
+        .take(MOST_OPEN_FILES)
         .filter_map(|entry| {
             let number = entry.file_name().to_string_lossy().into_owned();
             let to = files::link(pid, &format!("fd/{number}"))?;

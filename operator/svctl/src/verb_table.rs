@@ -145,7 +145,8 @@ pub(crate) static VERBS: &[Verb] = &[
                 times and a line for each day, iso has dates, tai has the lines of the files, cat has the messages, and \
                 json has an object a line. Control characters are escaped in short and iso, and everywhere on a terminal. A \
                 directory that cannot be read is named, the rest is shown, and the exit code is 111. With -f it goes on \
-                across the rotations of loggers and with services that are added, until Ctrl-C or until its reader ends. \
+                across the rotations of loggers and with services that are added, until Ctrl-C or until its reader ends. With \
+                --cursor it begins behind the cursor, and writes the file at most once a second and at its end. \
                 With --host the svctl of each machine sends its lines, and with -f a line waits 0.3 seconds for \
                 earlier ones of other machines.",
         examples: &[

@@ -76,6 +76,16 @@ impl FileQueue {
         self.live().map(file_id).transpose()
     }
 
+    /// The file that is being read, and where its next line begins.
+    pub(crate) fn place(&self, directory: &LogDirectory) -> Option<(FileId, u64)> {
+        let first = self.files.front()?;
+        let id = match &first.file {
+            Some(file) => file_id(file).ok()?,
+            None => directory.id_of(&first.name)?,
+        };
+        Some((id, first.offset.saturating_sub(self.lines.begun() as u64)))
+    }
+
     /// Takes note of the final name of the file that was `current`.
     pub(crate) fn name_live(&mut self, name: &OsStr) -> io::Result<()> {
         if let Some(live) = self.files.back_mut().filter(|_| self.is_live)
@@ -125,6 +135,9 @@ impl FileQueue {
             if count > 0 {
                 let block = room.get(..count).unwrap_or_default();
                 self.lines.add(block, &mut |piece| sink(event(piece)));
+            } else if is_end_requested() {
+                // The rest of the file is there, and was not read.
+                return Ok(false);
             } else if !is_last {
                 if first.is_interrupted {
                     self.lines.end(&mut |piece| sink(event(piece)));

@@ -2,7 +2,7 @@
 //!
 //! The caller waits until the descriptor is readable. There is no timer: an idle log costs nothing.
 
-use super::directory::LogDirectory;
+use super::directory::{FileId, LogDirectory};
 use super::directory_watch::{DirectoryWatch, WatchedChange};
 use super::follow_event::{FollowEvent, MissingLines};
 use super::followed_directory::FollowedDirectory;
@@ -128,6 +128,11 @@ impl LogFollower {
     /// The directory that is followed now.
     pub(crate) fn directory(&self, id: usize) -> Option<&LogDirectory> {
         Some(self.followed.get(&id)?.open.as_ref()?.directory())
+    }
+
+    /// The file of a directory that is being read, and where its next line begins.
+    pub(crate) fn place(&self, id: usize) -> Option<(FileId, u64)> {
+        self.followed.get(&id)?.open.as_ref()?.place()
     }
 
     /// Passes on what has happened. Each directory has its turn before one has a second one.

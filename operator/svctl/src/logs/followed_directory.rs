@@ -123,6 +123,11 @@ impl FollowedDirectory {
         &self.directory
     }
 
+    /// The file that is being read, and where its next line begins.
+    pub(crate) fn place(&self) -> Option<(FileId, u64)> {
+        self.queue.place(&self.directory)
+    }
+
     /// Takes note of an event of the directory.
     pub(crate) fn note_name(&mut self, name: &OsStr, is_new: bool) {
         if name == "current" {

@@ -50,6 +50,11 @@ impl LineAssembly {
         self.is_long = false;
     }
 
+    /// The bytes of the line that has no end yet, as far as they were not passed on.
+    pub(crate) const fn begun(&self) -> usize {
+        self.begun.len()
+    }
+
     fn keep(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(LinePiece<'_>)) {
         while self.begun.len() + bytes.len() > LONGEST_LINE {
             let (now, later) = bytes.split_at(LONGEST_LINE - self.begun.len());

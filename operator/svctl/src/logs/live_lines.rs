@@ -26,6 +26,8 @@ struct LiveDirectory {
     stamps: StampReader,
     /// The moment of its last line.
     last: Moment,
+    /// Whether a line has come.
+    has_lines: bool,
     /// The latest moment of the batch.
     latest: Moment,
     /// Its last line is not complete: whether the filter accepts it.
@@ -60,8 +62,14 @@ impl LiveLines {
     pub(crate) fn set_tai(&mut self, directory: usize, tai: Tai) {
         let stamps = StampReader::new(tai, self.zone.clone());
         let last = Moment::of_system_time(SystemTime::now());
-        let new = LiveDirectory { stamps, last, latest: Moment::MIN, long_line: None };
+        let latest = Moment::MIN;
+        let new = LiveDirectory { stamps, last, has_lines: false, latest, long_line: None };
         self.directories.insert(directory, new);
+    }
+
+    /// The moment of the last line of a directory that was taken.
+    pub(crate) fn last(&self, directory: usize) -> Option<Moment> {
+        self.directories.get(&directory).filter(|of| of.has_lines).map(|of| of.last)
     }
 
     /// Takes a line, or the end of a long one.
@@ -167,6 +175,7 @@ impl LiveLines {
 /// Reads the stamp of a line; without one it has the moment of the line before.
 fn head(of: &mut LiveDirectory, bytes: &[u8], extent: Extent) -> LineHead {
     let mut head = head_without_stamp(of.last, bytes, extent);
+    of.has_lines = true;
     if let Some(stamped) = of.stamps.read(bytes) {
         head.moment = stamped.moment;
         head.label_length = stamped.label.len();

@@ -58,7 +58,7 @@ impl LogOutput {
         Ok(Self { buffer, to, pager: Some(pager), interrupt: None })
     }
 
-    /// Lets a signal end a write that waits for a reader.
+    /// Lets a signal end a write that waits for a reader: the error is [`io::ErrorKind::Interrupted`].
     pub(crate) fn end_at(&mut self, interrupt: &Interrupt) -> io::Result<()> {
         self.interrupt = Some(interrupt.as_fd().try_clone_to_owned()?);
         Ok(())
@@ -95,7 +95,8 @@ impl LogOutput {
                 }
             }
             if polled[0].revents().is_empty() {
-                return Ok(());
+                // The rest is lost.
+                return Err(io::ErrorKind::Interrupted.into());
             }
             self.to.write_all(block)?;
         }

@@ -4,7 +4,8 @@ use crate::arguments::Arguments;
 use crate::escape::escape;
 use crate::failure::{CANNOT, DONE, Failure, reason, warn};
 use crate::interrupt::{Interrupt, is_end_requested};
-use crate::logs::directory_reader::DirectoryReader;
+use crate::logs::cursor::{Cursor, CursorFile};
+use crate::logs::directory_reader::{DirectoryReader, ReadTo};
 use crate::logs::filter::LineFilter;
 use crate::logs::follow::{FollowFrom, FollowProgress, LogFollower};
 use crate::logs::follow_event::{FollowEvent, MissingLines};
@@ -15,10 +16,14 @@ use crate::logs::log_output::LogOutput;
 use crate::logs::log_source::{LogSource, find, shown};
 use crate::logs::source_watch::SourceWatch;
 use crate::logs::stamp::Tai;
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// The shortest time between two writes of a cursor, but at the end.
+const CURSOR_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is followed.
 pub(crate) struct LogSession<'a> {
@@ -33,6 +38,28 @@ pub(crate) struct LogSession<'a> {
     by_id: Vec<usize>,
     lines: LiveLines,
     follower: LogFollower,
+    /// Where to go on later.
+    pub(crate) cursor: Option<FollowedCursor>,
+}
+
+/// The file of `--cursor` while logs are followed.
+pub(crate) struct FollowedCursor {
+    pub(crate) cursor: Cursor,
+    pub(crate) file: CursorFile,
+    written: Instant,
+    /// Lines were read since.
+    is_old: bool,
+}
+
+impl FollowedCursor {
+    pub(crate) fn new(cursor: Cursor, file: CursorFile) -> Self {
+        Self { cursor, file, written: Instant::now(), is_old: true }
+    }
+
+    /// How long until it is written again; `None` if no line was read since.
+    fn due(&self) -> Option<Duration> {
+        self.is_old.then(|| CURSOR_INTERVAL.saturating_sub(self.written.elapsed()))
+    }
 }
 
 impl<'a> LogSession<'a> {
@@ -53,6 +80,7 @@ impl<'a> LogSession<'a> {
             by_id: Vec::new(),
             lines: LiveLines::new(filter, LocalZone::system()),
             follower: LogFollower::new()?,
+            cursor: None,
         })
     }
 
@@ -114,15 +142,29 @@ impl<'a> LogSession<'a> {
         self.look();
         loop {
             // Lines that come without a pause do not hold up a signal.
-            while self.read().map_err(|error| failure(&error))? == FollowProgress::More
-                && !is_end_requested()
-            {}
-            if let Err(error) = self.out.flush() {
-                if error.kind() == io::ErrorKind::BrokenPipe {
-                    return Ok(CANNOT);
+            loop {
+                match self.read() {
+                    Ok(FollowProgress::More) if !is_end_requested() => {}
+                    Ok(_) => break,
+                    // The lines that were lost come again with the cursor of before.
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(DONE),
+                    Err(error) => return Err(failure(&error)),
                 }
-                return Err(Failure::system("write output", &error));
             }
+            if let Err(error) = self.out.flush() {
+                return match error.kind() {
+                    io::ErrorKind::BrokenPipe => Ok(CANNOT),
+                    // The lines that were lost come again with the cursor of before.
+                    io::ErrorKind::Interrupted => Ok(DONE),
+                    _ => Err(Failure::system("write output", &error)),
+                };
+            }
+            let due = self.cursor.as_ref().and_then(FollowedCursor::due);
+            if due.is_some_and(|due| due.is_zero()) {
+                self.write_cursor()?;
+            }
+            let timeout = due.filter(|due| !due.is_zero()).map(Timespec::try_from);
+            let timeout = timeout.transpose().map_err(|error| failure(&io::Error::other(error)))?;
             let mut polled = [
                 PollFd::from_borrowed_fd(interrupt.as_fd(), PollFlags::IN),
                 PollFd::from_borrowed_fd(watch.fd(), PollFlags::IN),
@@ -130,12 +172,13 @@ impl<'a> LogSession<'a> {
                 // Without new lines, only a poll shows that the reader has gone.
                 PollFd::from_borrowed_fd(self.out.fd(), PollFlags::empty()),
             ];
-            match poll(&mut polled, None) {
+            match poll(&mut polled, timeout.as_ref()) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(failure(&error.into())),
             }
             let [interrupted, changed, _, gone] = polled.map(|fd| !fd.revents().is_empty());
             if interrupted {
+                self.write_cursor()?;
                 return Ok(DONE);
             }
             if gone {
@@ -148,9 +191,27 @@ impl<'a> LogSession<'a> {
         }
     }
 
+    /// Writes down where each directory was read to. All lines before were printed.
+    fn write_cursor(&mut self) -> Result<(), Failure> {
+        let Some(followed) = &mut self.cursor else { return Ok(()) };
+        for (id, &index) in self.by_id.iter().enumerate() {
+            let Some(path) = self.paths.get(index).filter(|path| !path.as_os_str().is_empty())
+            else {
+                continue;
+            };
+            if let Some((file, offset)) = self.follower.place(id) {
+                let moment = self.lines.last(index);
+                followed.cursor.set(path, ReadTo { file, offset, moment });
+            }
+        }
+        followed.written = Instant::now();
+        followed.is_old = false;
+        followed.cursor.write(&followed.file)
+    }
+
     /// Prints what there is now, in the order of time.
     fn read(&mut self) -> io::Result<FollowProgress> {
-        let Self { follower, lines, printer, out, by_id, paths, .. } = self;
+        let Self { follower, lines, printer, out, by_id, paths, cursor, .. } = self;
         let mut again = Vec::new();
         let progress = follower.read(&mut |id, event| {
             let Some(&index) = by_id.get(id) else { return };
@@ -169,6 +230,9 @@ impl<'a> LogSession<'a> {
             }
         })?;
         lines.flush(printer, &mut out.buffer);
+        if let Some(cursor) = cursor {
+            cursor.is_old = true;
+        }
         for (id, index) in again {
             // Another logger may write there now.
             if let Some(directory) = follower.directory(id) {

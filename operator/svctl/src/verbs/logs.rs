@@ -19,7 +19,7 @@ use crate::logs::{buffer_size, start_with_last, time_argument};
 use crate::options::{
     CURSOR, FOLLOW, GREP, HOST, LAST, LINE_FORM, NO_PAGER, SINCE, TAI, UNTIL, UTC,
 };
-use crate::verbs::follow_logs::LogSession;
+use crate::verbs::follow_logs::{FollowedCursor, LogSession};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::ffi::OsStr;
 use std::io;
@@ -61,18 +61,13 @@ impl LogRequest {
             }
         });
         let follows = arguments.has(&FOLLOW);
-        for (other, why) in [
-            (&UNTIL, "following has no end"),
-            (&CURSOR, "a cursor is written when all lines are shown"),
-        ] {
-            if follows && arguments.has(other) {
-                let message = format!("unable to use --{} with --follow: {why}", other.long);
-                return Err(Failure::new(USAGE, message));
-            }
+        if follows && arguments.has(&UNTIL) {
+            let message = "unable to use --until with --follow: following has no end";
+            return Err(Failure::new(USAGE, message));
         }
         let cursor = arguments.value(CURSOR.long).map(Path::new).map(Cursor::of_argument);
         let last = arguments.number(&LAST)?;
-        let has_begin = filter.since > Moment::MIN;
+        let has_begin = filter.since > Moment::MIN || arguments.has(&CURSOR);
         Ok(Self {
             filter,
             last: last.or((follows && !has_begin).then_some(FOLLOW_LAST)),
@@ -128,15 +123,19 @@ impl LogRequest {
 
     /// Follows nothing yet.
     fn follow<'a>(
-        &self,
+        &mut self,
         arguments: &'a Arguments,
         out: LogOutput,
         troubles: &[String],
     ) -> Result<LogSession<'a>, Failure> {
         troubles.iter().for_each(|trouble| warn(trouble));
         let printer = self.printer(arguments, &[]);
-        LogSession::new(arguments, self.tai, self.filter.clone(), printer, out)
-            .map_err(|error| Failure::system("follow the logs", &error))
+        let mut session = LogSession::new(arguments, self.tai, self.filter.clone(), printer, out)
+            .map_err(|error| Failure::system("follow the logs", &error))?;
+        if let Some((cursor, CursorArgument::File(file))) = self.cursor.take() {
+            session.cursor = Some(FollowedCursor::new(cursor, file));
+        }
+        Ok(session)
     }
 }
 
@@ -151,7 +150,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if arguments.has(&HOST) {
         return hosts::logs(arguments);
     }
-    let request = LogRequest::new(arguments)?;
+    let mut request = LogRequest::new(arguments)?;
     raise_descriptor_limit();
     let (sources, mut troubles) = log_source::find(arguments)?;
     if sources.is_empty() && troubles.is_empty() && !request.follows {
@@ -177,6 +176,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     if request.follows && written.is_ok() {
         let mut session = request.follow(arguments, out, &troubles)?;
         session.printer = printer;
+        if let Some(followed) = &mut session.cursor {
+            note_places(&mut followed.cursor, &readers);
+        }
         for (name, reader) in names.into_iter().zip(readers) {
             session.follow_reader(name, reader);
         }
@@ -227,10 +229,14 @@ fn write_cursor(
     file: &CursorFile,
     readers: &[DirectoryReader],
 ) -> Result<(), Failure> {
+    note_places(&mut cursor, readers);
+    cursor.write(file)
+}
+
+fn note_places(cursor: &mut Cursor, readers: &[DirectoryReader]) {
     for reader in readers {
         if let Some(read_to) = reader.read_to() {
             cursor.set(reader.directory.path(), read_to);
         }
     }
-    cursor.write(file)
 }

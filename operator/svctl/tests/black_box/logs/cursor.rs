@@ -1,7 +1,8 @@
 //! `--cursor`: nothing is shown twice, and nothing is left out.
 
 use super::{label, logs, numbered, numbers};
-use harness::Tree;
+use harness::process::wait_asleep;
+use harness::{DEADLINE, Process, Signal, Tree, wait_until};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
@@ -118,4 +119,73 @@ fn a_cursor_is_not_written_through_a_link_of_another_user() {
     );
     tree.sh(&script).run().is(0, "0\n1\n", "");
     assert!(tree.exists("shared/real/e") && !tree.exists("secret/new"));
+}
+
+fn follow(tree: &Tree) -> Process {
+    logs(tree, &["--log-dir", "d", "-o", "cat", "-f", "--cursor", "c"]).start()
+}
+
+/// Waits until it has printed these numbers, and ends it.
+#[track_caller]
+fn wait_and_stop(process: Process, numbers: std::ops::Range<u64>, signal: Signal) {
+    let expected: String = numbers.map(|number| format!("{number}\n")).collect();
+    wait_until(&format!("it prints {expected}"), DEADLINE, || process.stdout() == expected);
+    process.signal(signal);
+    assert_eq!(process.wait().code, Some(0));
+}
+
+#[test]
+fn following_goes_on_where_it_ended() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    append(&tree, &numbered(0..20));
+    let process = follow(&tree);
+    wait_until("the lines", DEADLINE, || process.stdout().ends_with("19\n"));
+    append(&tree, &numbered(20..22));
+    // The logger has written a part of a line.
+    append(&tree, &format!("{} ", label(22)));
+    // It is also written meanwhile: a KILL ends it later.
+    wait_until("lines and a cursor", DEADLINE, || {
+        process.stdout().ends_with("21\n") && tree.exists("c")
+    });
+    wait_and_stop(process, 0..22, Signal::INT);
+    assert_eq!(numbers(&tree, &["--cursor", "c"]), [0; 0]);
+    append(&tree, "22\n");
+    // Rotations, while it does not run and while it does.
+    tree.rename("d/current", format!("d/{}.s", label(23)));
+    append(&tree, &numbered(23..25));
+    let process = follow(&tree);
+    wait_until("the lines", DEADLINE, || process.stdout().ends_with("24\n"));
+    tree.rename("d/current", format!("d/{}.s", label(25)));
+    append(&tree, &numbered(25..26));
+    wait_and_stop(process, 22..26, Signal::TERM);
+    append(&tree, &numbered(26..27));
+    assert_eq!(numbers(&tree, &["--cursor", "c"]), [26]);
+    let process = follow(&tree);
+    append(&tree, &numbered(27..28));
+    wait_and_stop(process, 27..28, Signal::TERM);
+}
+
+#[test]
+fn lines_that_no_reader_got_come_again() {
+    let tree = Tree::new();
+    tree.mkdir("d");
+    append(&tree, &numbered(0..1));
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let words = ["--log-dir", "d", "-o", "cat", "-f", "--cursor", "c"];
+    let process = logs(&tree, &words).stdout_to(writer).start();
+    let mut first = [0; 2];
+    std::io::Read::read_exact(&mut reader, &mut first).unwrap();
+    append(&tree, &numbered(1..100_000));
+    wait_until("the pipe is full", DEADLINE, || {
+        rustix::io::ioctl_fionread(&reader).unwrap() > 60_000
+    });
+    wait_asleep(process.pid(), env!("CARGO_BIN_EXE_svctl"));
+    process.signal(Signal::TERM);
+    assert_eq!(process.wait().code, Some(0));
+    drop(reader);
+    let again = numbers(&tree, &["--cursor", "c"]);
+    assert_eq!(again.last(), Some(&99_999));
+    // What is in the pipe can come twice, and nothing is left out.
+    assert!(again[0] < 30_000, "{}", again[0]);
 }

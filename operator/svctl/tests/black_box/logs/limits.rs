@@ -36,6 +36,14 @@ fn append(tree: &Tree, path: &str, text: &str) {
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("append");
 }
 
+/// Whether a process has read so many bytes.
+fn has_read(pid: u32, bytes: u64) -> bool {
+    let io = std::fs::read_to_string(format!("/proc/{pid}/io")).unwrap_or_default();
+    io.split_whitespace()
+        .nth(1)
+        .is_some_and(|read| read.parse().is_ok_and(|read: u64| read > bytes))
+}
+
 /// Each verb that shows the last lines says where its search has ended.
 #[track_caller]
 fn all_say(services: &Services, words: &str) {
@@ -154,12 +162,7 @@ fn a_signal_ends_logs_while_lines_come_without_a_pause() {
         let process = logs(&tree, &words).start();
         wait_until("the lines", DEADLINE, || process.stdout().contains("2\n"));
         append_hole(&tree, "d/current");
-        wait_until("it reads", DEADLINE, || {
-            let io = std::fs::read_to_string(format!("/proc/{}/io", process.pid()));
-            let io = io.expect("io");
-            let read = io.split_whitespace().nth(1).expect("the number of rchar");
-            read.parse::<u64>().expect("a number") > 64 * 1024 * 1024
-        });
+        wait_until("it reads", DEADLINE, || has_read(process.pid(), 64 * 1024 * 1024));
         process.signal(signal);
         assert_eq!(process.wait().code, Some(0));
         tree.write("d/current", numbered(0..3));
@@ -182,6 +185,25 @@ fn a_signal_ends_logs_though_their_reader_does_not_read() {
     wait_asleep(process.pid(), env!("CARGO_BIN_EXE_svctl"));
     process.signal(Signal::TERM);
     assert_eq!(process.wait().code, Some(0));
+}
+
+#[test]
+fn ctrl_c_ends_the_reading_below_a_pager() {
+    if !requires("tmux") {
+        return;
+    }
+    let tree = Tree::new();
+    tree.mkdir("d");
+    tree.write("d/current", numbered(0..3));
+    append_hole(&tree, "d/current");
+    let command = logs(&tree, &["--log-dir", "d", "-g", "nothing", "--cursor", "c"]);
+    let command = command.env("PAGER", "trap : INT; cat; echo the pager has ended");
+    let terminal = Terminal::start(&tree, command, 80, 24);
+    wait_until("it reads", DEADLINE, || has_read(terminal.pid(), 64 * 1024 * 1024));
+    terminal.keys(&["C-c"]);
+    assert_eq!(terminal.wait_end(), 0);
+    // What was not read comes the next time.
+    assert!(terminal.screen().contains("the pager has ended") && !tree.exists("c"));
 }
 
 #[test]

@@ -1,14 +1,15 @@
-//! Waiting until something new is in one of many descriptors.
+//! Waiting until something new is in one of many pipes, even if earlier data is still unread.
 
-use crate::{BorrowedFd, OwnedFd, Result};
+use crate::{BorrowedFd, OwnedFd, Result, kernel};
 use core::mem::MaybeUninit;
+use linux_raw_sys::general::FASYNC;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 
-/// A set of descriptors that reports each arrival of data once (an edge-triggered epoll instance), even
-/// if earlier data is still unread.
+/// A set of descriptors that reports each arrival of data once (an edge-triggered epoll instance).
 ///
-/// Kernels 5.5 to 5.13 without the fix of 2021 (5.10.56 has it) report only the first arrival for a pipe
-/// that is not empty.
+/// One arrival in a pipe is missing: that of a write which does not fit, and waits for room, while
+/// earlier data is unread. [`signal_arrivals`] covers it.
 pub struct ChangeSet(OwnedFd);
 
 /// Something new in a descriptor of a [`ChangeSet`].
@@ -18,6 +19,19 @@ pub struct Change {
     pub key: u64,
     /// The other side is closed: nothing more will arrive.
     pub hung_up: bool,
+}
+
+/// Sends [`crate::signal::IO`] to this process at each write to a pipe, also at one that waits for room.
+///
+/// Kernels 5.5 to 5.13 without the fixes of July and August 2021 (5.10.61 has them) report neither this
+/// nor a change for a pipe that is not empty.
+///
+/// # Errors
+/// EBADF: not open for reading.
+pub fn signal_arrivals(pipe: BorrowedFd<'_>) -> Result<()> {
+    kernel::receive_io_signals(pipe)?;
+    let flags = fcntl_getfl(pipe)?;
+    fcntl_setfl(pipe, flags | OFlags::from_bits_retain(FASYNC))
 }
 
 /// How many changes one wait returns.
@@ -68,6 +82,7 @@ impl ChangeSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::signal::{self, Signals};
     use crate::{AsFd as _, fd};
     use std::vec::Vec;
 
@@ -98,5 +113,25 @@ mod tests {
         set.remove(read_end.as_fd());
         drop(other_writer);
         assert_eq!(wait(&set), [(8, true)]);
+    }
+
+    #[test]
+    fn a_write_that_waits_for_room_sends_a_signal() {
+        let (read_end, write_end) = fd::pipe().unwrap();
+        fd::write_all(write_end.as_fd(), b"x").unwrap();
+        // In a process of its own, because the signal is for the process.
+        let child = match crate::process::fork().unwrap() {
+            crate::process::Forked::Parent(child) => child,
+            crate::process::Forked::Child => {
+                let signals = Signals::take_over(&[signal::IO]);
+                let prepared = signal_arrivals(read_end.as_fd());
+                let ready = signals.is_ok_and(|signals| {
+                    let _ = fd::write_all(write_end.as_fd(), b"y");
+                    crate::poll::readable([signals.fd()], None) == [true]
+                });
+                crate::process::exit(i32::from(prepared.is_err() || !ready));
+            }
+        };
+        assert_eq!(crate::process::wait_for(child), Ok(crate::process::ExitStatus::Exited(0)));
     }
 }

@@ -39,6 +39,8 @@ signals! {
     CONT = SIGCONT;
     /// Stop; cannot be caught.
     STOP = SIGSTOP;
+    /// Something was written to a file of [`crate::changes::signal_arrivals`].
+    IO = SIGIO;
     /// The terminal has a new size.
     WINCH = SIGWINCH;
     /// A power failure; for an init of a container, stop.

@@ -245,6 +245,14 @@ pub(crate) fn receive<const N: usize>(
     Ok(Received { length, control: message.msg_controllen, flags: message.msg_flags })
 }
 
+/// Makes this process get the SIGIO of an open file.
+pub(crate) fn receive_io_signals(file: BorrowedFd<'_>) -> Result<()> {
+    let (file, process) = (fd::number(file) as usize, crate::process::id().get() as usize);
+    // SAFETY: the call takes no pointer.
+    let ret = unsafe { syscall(nr::__NR_fcntl, file, nr::F_SETOWN as usize, process, 0, 0) };
+    check(ret).map(drop)
+}
+
 /// Closes every descriptor from `first` to `last`.
 pub(crate) fn close_range(first: c_int, last: c_int) -> Result<()> {
     let (first, last) = (first.unsigned_abs() as usize, last.unsigned_abs() as usize);

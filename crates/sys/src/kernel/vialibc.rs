@@ -207,6 +207,13 @@ pub(crate) fn receive<const N: usize>(
     Ok(Received { length, control: message.msg_controllen as _, flags })
 }
 
+/// Makes this process get the SIGIO of an open file.
+pub(crate) fn receive_io_signals(file: BorrowedFd<'_>) -> Result<()> {
+    let (file, process) = (fd::number(file), crate::process::id().get());
+    // SAFETY: the command takes a number, and no pointer.
+    check(unsafe { libc::fcntl(file, libc::F_SETOWN, process) }).map(drop)
+}
+
 /// Closes every descriptor from `first` to `last`.
 pub(crate) fn close_range(first: c_int, last: c_int) -> Result<()> {
     // SAFETY: the call takes no pointer.

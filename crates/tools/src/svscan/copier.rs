@@ -15,7 +15,7 @@ use core::time::Duration;
 use daemontools_core::copier::pieces::{self, LONGEST, Piece, ROOM_FOR_LONGEST};
 use daemontools_core::copier::{Form, Stream};
 use daemontools_core::time::tai::Tai64n;
-use daemontools_sys::changes::{Change, ChangeSet, MOST_CHANGES};
+use daemontools_sys::changes::{self, Change, ChangeSet, MOST_CHANGES};
 use daemontools_sys::pass::{PassSocket, Passed};
 use daemontools_sys::peek::SecondPipe;
 use daemontools_sys::signal::{self, Signals};
@@ -52,6 +52,10 @@ struct Copied {
     stream: Stream,
     /// The beginning of the present line has been written.
     continues: bool,
+    /// The length of the unfinished line that the last look has left in the pipe.
+    rest: usize,
+    /// Each write sends IO.
+    signals_arrivals: bool,
 }
 
 struct Copier {
@@ -87,7 +91,7 @@ enum Looked {
 pub(super) fn run(form: Form, control: PassSocket) -> i32 {
     let prepared = ChangeSet::new().and_then(|changes| {
         changes.add(control.fd(), CONTROL)?;
-        let signals = Signals::take_over(&[signal::USR1])?;
+        let signals = Signals::take_over(&[signal::USR1, signal::IO])?;
         changes.add(signals.fd(), SIGNALS)?;
         Ok((changes, signals, SecondPipe::new()?))
     });
@@ -113,8 +117,12 @@ pub(super) fn run(form: Form, control: PassSocket) -> i32 {
             match change.key {
                 CONTROL => copier.take_streams(),
                 SIGNALS => {
-                    if signals.pending().any(|number| number == signal::USR1) {
-                        copier.give_up_claimed();
+                    for number in signals.pending() {
+                        match number {
+                            signal::USR1 => copier.give_up_claimed(),
+                            signal::IO => copier.continue_lines(),
+                            _ => {}
+                        }
                     }
                 }
                 _ => copier.copy(change),
@@ -160,9 +168,26 @@ impl Copier {
         let _ = lock::mark(pipe.as_fd());
         self.changes.add(pipe.as_fd(), key_of(place))?;
         if let Some(free) = self.streams.get_mut(place) {
-            *free = Some(Copied { pipe, name: self.form.name(name), stream, continues: false });
+            *free = Some(Copied {
+                pipe,
+                name: self.form.name(name),
+                stream,
+                continues: false,
+                rest: 0,
+                signals_arrivals: false,
+            });
         }
         Ok(())
+    }
+
+    /// Copies the pipes that have more than the unfinished line of the last look.
+    fn continue_lines(&mut self) {
+        for place in 0..self.streams.len() {
+            let copied = self.streams.get(place).and_then(Option::as_ref);
+            if copied.is_some_and(|it| it.rest > 0 && unread(it.pipe.as_fd()) != it.rest) {
+                self.copy(Change { key: key_of(place), hung_up: false });
+            }
+        }
     }
 
     /// Gives up the pipes that another svscan has claimed.
@@ -186,7 +211,16 @@ impl Copier {
     fn copy(&mut self, Change { key, hung_up }: Change) {
         let place = place_of(key);
         let Some(mut copied) = self.streams.get_mut(place).and_then(Option::take) else { return };
-        let mut looks = (0..LOOKS).map(|_| self.look(&mut copied, hung_up));
+        let mut looks = (0..LOOKS).map(|_| match self.look(&mut copied, hung_up) {
+            // A write that waits for room is no change for the set while the line is in the pipe.
+            Looked::Done if copied.rest > 0 && !copied.signals_arrivals => {
+                copied.signals_arrivals = true;
+                let _ = changes::signal_arrivals(copied.pipe.as_fd());
+                // It may have come before.
+                Looked::More
+            }
+            looked => looked,
+        });
         if looks.all(|looked| looked == Looked::More) {
             self.changes.report_again(copied.pipe.as_fd(), key);
         } else if hung_up {
@@ -201,6 +235,7 @@ impl Copier {
 
     /// Looks at a pipe, writes the lines in it, and removes them.
     fn look(&mut self, copied: &mut Copied, at_end: bool) -> Looked {
+        copied.rest = 0;
         let length = self.second.look(copied.pipe.as_fd(), &mut self.seen).unwrap_or(0);
         if length == 0 {
             return Looked::Done;
@@ -217,14 +252,15 @@ impl Copier {
         }
         batch.write(copied);
         let rest = length - done;
-        let pipe = copied.pipe.as_fd();
-        let unread = fd::unread(pipe).map_or(0, |unread| usize::try_from(unread).unwrap_or(0));
+        let unread = unread(copied.pipe.as_fd());
         if done > 0 && (unread > rest || at_end && rest > 0) {
             return Looked::More;
         }
+        copied.rest = rest;
         if done > 0 || rest == 0 {
             return Looked::Done;
         }
+        let pipe = copied.pipe.as_fd();
         // A line without an end. It stays in the pipe, unless it is too long or nothing will follow.
         if length == self.seen.len() && length <= LONGEST {
             self.seen.resize((2 * length).min(LONGEST + 1), 0);
@@ -240,6 +276,7 @@ impl Copier {
         let Some(piece) = pieces::first(seen, limit, at_end) else {
             return Looked::Done;
         };
+        copied.rest = 0;
         let mut batch = Batch { out: &mut self.out, second: &self.second, length: 0 };
         batch.add(self.form, copied, piece, now);
         batch.write(copied);
@@ -336,6 +373,11 @@ fn output_of(stream: Stream) -> BorrowedFd<'static> {
 fn now() -> Tai64n {
     let (seconds, nanoseconds) = clock::realtime();
     Tai64n::from_unix(seconds, nanoseconds)
+}
+
+/// The number of bytes in a pipe.
+fn unread(pipe: BorrowedFd<'_>) -> usize {
+    fd::unread(pipe).map_or(0, |unread| usize::try_from(unread).unwrap_or(0))
 }
 
 const fn key_of(place: usize) -> u64 {

@@ -117,6 +117,31 @@ fn a_line_of_100_kib_is_whole_and_one_of_a_mebibyte_is_cut() {
 }
 
 #[test]
+fn a_write_that_does_not_fit_behind_an_unfinished_line_is_noticed() {
+    // The kernel reports no change for it: the pipe was not empty, and the write has not ended.
+    let tree = tree();
+    let script = "seq 50000 >numbers; printf begin; while ! [ -e go ]; do sleep 0.02; done
+        echo; dd if=numbers bs=200k status=none; seq 60000 | dd bs=64k iflag=fullblock status=none";
+    once(&tree, "s/a", script);
+    once(
+        &tree,
+        "s/b",
+        "printf begin; while ! [ -e ../a/go ]; do sleep 0.02; done; cat ../a/numbers",
+    );
+    let svscan = svscan(&tree, "-p").start();
+    let copier = copier_of(svscan.pid());
+    tree.wait_up("s/a");
+    tree.wait_up("s/b");
+    wait_until("the numbers", DEADLINE, || tree.exists("s/a/numbers"));
+    process::wait_asleep(copier, "svscan");
+    tree.write("s/a/go", "");
+    let out = wait_out(&svscan, 160_001);
+    assert!(out.contains("a: begin\n") && out.contains("b: begin1\n"));
+    svscan.signal(Signal::TERM);
+    svscan.wait_within(DEADLINE);
+}
+
+#[test]
 fn a_service_with_a_logger_keeps_its_pipe() {
     let tree = tree();
     once(&tree, "s/a", "pipe=$(readlink /proc/$$/fd/1); echo one; echo $pipe >&2");

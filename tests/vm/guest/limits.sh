@@ -44,12 +44,31 @@ R
     option daemons stop-scope tree
     option daemons timeout-kill 200
 
+    # 500 processes that ignore TERM, and make others as long as they live.
+    define bomb <<'R'
+#!/bin/sh
+trap '' TERM
+echo '#!/bin/sh
+trap "" TERM
+while :; do (sleep 98765; :); done' >/tmp/bomb
+chmod 755 /tmp/bomb
+i=0
+while [ $i -lt 250 ]; do
+    setsid /tmp/bomb &
+    i=$((i + 1))
+done
+exec sleep 98765
+R
+    option bomb stop-scope tree
+    option bomb timeout-kill 100
+    touch /made/bomb/down
+
     define tests <<'R'
 #!/bin/sh
 . /test.sh
 check
 R
-    add idle memory pids cpu daemons tests
+    add bomb idle memory pids cpu daemons tests
     export DAEMONTOOLS_CGROUP=/sys/fs/cgroup/services
     exec svscan /service
 }
@@ -79,6 +98,8 @@ check() {
     expect 'a stop of the tree ends them, whatever they do' 5 '[ -z "$(process sleep 54321)" ]'
     expect 'its control group is empty' 5 '[ -z "$(cat "$group/cgroup.procs")" ]'
 
+    bomb
+
     # The OOM killer takes what has the highest score.
     supervise=$(process supervise idle)
     echo 1000 >"/proc/$supervise/oom_score_adj"
@@ -89,6 +110,23 @@ check() {
     expect 'the first service has run all the time' 5 '[ "$(pid_of idle)" = "$idle" ]'
     delegated
     finish
+}
+
+# A stop of the tree writes cgroup.kill where the kernel has it (Linux 5.14): no process can escape by a fork.
+bomb() {
+    /bin/svc -u /service/bomb
+    expect 'a service has 500 processes in sessions of their own' 120 '[ "$(process sleep 98765 | wc -w)" -gt 250 ]'
+    group=$(group_of "$(pid_of bomb)")
+    [ "$(wc -l <"$group/cgroup.procs")" -ge 500 ] || echo "not ok: the control group has $(wc -l <"$group/cgroup.procs") processes"
+    # The service itself ignores TERM too, so that timeout-kill comes first.
+    set -- $(cut -d . -f 1 /proc/uptime)
+    /bin/svc -d -W down -T 60000 /service/bomb
+    # The kernel reports that the group is empty.
+    expect 'a stop of the tree ends all of them at once' 30 'grep -qx "populated 0" "$group/cgroup.events"'
+    set -- $1 $(cut -d . -f 1 /proc/uptime)
+    [ $(($2 - $1)) -le 20 ] || echo "not ok: that took $(($2 - $1)) seconds"
+    echo "ok: that took $(($2 - $1)) seconds$([ -e "$group/cgroup.kill" ] || echo ', without cgroup.kill')"
+    expect 'none of them is left' 1 '[ -z "$(process sleep 98765)$(process /bin/sh /tmp/bomb)" ]'
 }
 
 # A user with a control group of their own.

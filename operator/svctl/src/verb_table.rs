@@ -528,6 +528,8 @@ pub(crate) static VERBS: &[Verb] = &[
         summary: "show all services on the screen, and follow their changes",
         about: "Enter opens a service, l the logs of the marked services, w why, d doctor and t the tree of processes. \
                 / searches, f filters by state, s sorts, Space marks, p pauses, Esc goes back, and ? lists all keys. \
+                m lets the wheel of the mouse scroll and a click select; until then, and after another m, the mouse \
+                selects text. Why, doctor and the tree are read again when a service changes. \
                 It only looks until ! is pressed; then u, d, r, h and o send up, down, restart, HUP and once to the marked services, or to \
                 the one under the cursor. What can end a process is asked first. Memory and processor time are \
                 measured for the services on the screen only. Without a change and without an age on the screen, it \

@@ -112,6 +112,12 @@ impl<'t> Terminal<'t> {
         })
     }
 
+    /// Whether the program has asked the terminal to report the mouse.
+    #[must_use]
+    pub fn has_mouse(&self) -> bool {
+        self.tmux(&["display-message", "-p", "#{mouse_any_flag}"]).trim() == "1"
+    }
+
     /// Presses keys, by the names of tmux: `Enter`, `Escape`, `C-c`, `Up`, `PageDown`, `a`.
     #[track_caller]
     pub fn keys(&self, keys: &[&str]) {

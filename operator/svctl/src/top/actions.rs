@@ -1,5 +1,6 @@
 //! What the keys do.
 
+use super::draw::ABOVE_LIST;
 use super::input::Key;
 use super::keys::{Action, Control, action};
 use super::model::{Question, names};
@@ -16,6 +17,9 @@ const LONGEST_SEARCH: usize = 200;
 
 /// The most names in a message.
 const NAMES: usize = 5;
+
+/// What to know while the terminal reports the mouse.
+const MOUSE_ON: &str = "Mouse: the wheel scrolls, a click selects. m ends that";
 
 impl TopSession<'_> {
     /// A key was pressed.
@@ -86,6 +90,19 @@ impl TopSession<'_> {
             Action::Unlock => model.is_unlocked = !model.is_unlocked,
             Action::Pause => model.is_paused = !model.is_paused,
             Action::Redraw => self.read_again(),
+            Action::Mouse => {
+                let reports = !self.screen.reports_mouse();
+                self.screen.report_mouse(reports);
+                let text = if reports { MOUSE_ON } else { "The mouse selects text again" };
+                model.message = Some(text.to_owned());
+            }
+            Action::Select(row) => {
+                if model.page().is_none()
+                    && let Some(at) = usize::from(row).checked_sub(ABOVE_LIST)
+                {
+                    model.rows.select(at);
+                }
+            }
             Action::Control(control) => self.control(control),
             Action::Locked => {
                 model.message = Some("Read-only: ! lets keys control services".to_owned());

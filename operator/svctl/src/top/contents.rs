@@ -10,16 +10,27 @@ use crate::times::local;
 use crate::verbs::status::{self, USUAL_LINES};
 use crate::verbs::{doctor, tree, why};
 use crate::view::View;
+use rustix::time::{ClockId, clock_gettime};
 use servicedir::ProcessTable;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
+
+/// The shortest time from one reading of the doctor, the tree or why to the next.
+const BETWEEN_READINGS: Duration = Duration::from_millis(500);
+
+/// Reading takes at most this part of the time: one part reading, and the others not.
+const SHARE: u32 = 5;
+
+/// A reading that takes longer stops the keys, so it happens on request only.
+const LONGEST_READING: Duration = Duration::from_secs(1);
 
 /// What the page on the screen is made of.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     tails: Tails,
     service: Option<ServiceLines>,
+    report: Option<Report>,
     /// The logs that have more lines.
     pub(super) unread_logs: BTreeSet<usize>,
     /// Whether the ages on the page are old.
@@ -38,6 +49,30 @@ struct ServiceLines {
     log: Vec<String>,
 }
 
+/// When the page of the doctor, of the tree or of why is read again. Its lines are read as a whole.
+#[derive(Debug)]
+struct Report {
+    /// Whether something has changed since.
+    is_stale: bool,
+    /// The end of the last reading, and the processor time that it took: on a busy machine it is not
+    /// the reading that takes long.
+    read: Instant,
+    cost: Duration,
+}
+
+impl Report {
+    fn follows_changes(&self) -> bool {
+        self.cost <= LONGEST_READING
+    }
+
+    /// The time until the next reading; `None` while nothing has changed.
+    fn until_reading(&self) -> Option<Duration> {
+        let pause = BETWEEN_READINGS.max(self.cost.saturating_mul(SHARE - 1));
+        let is_wanted = self.is_stale && self.follows_changes();
+        is_wanted.then(|| pause.saturating_sub(self.read.elapsed()))
+    }
+}
+
 impl Contents {
     pub(super) fn clear(&mut self) {
         *self = Self::default();
@@ -53,6 +88,19 @@ impl Contents {
         if let Some(service) = self.service.as_mut().filter(|it| it.name == target.name) {
             service.is_stale = true;
         }
+        self.note_any_change();
+    }
+
+    /// Some service has changed, or there are others.
+    pub(super) fn note_any_change(&mut self) {
+        if let Some(report) = &mut self.report {
+            report.is_stale = true;
+        }
+    }
+
+    /// The time until the page has to be read again; `None` if nothing asks for it.
+    pub(super) fn until_reading(&self) -> Option<Duration> {
+        self.report.as_ref()?.until_reading()
     }
 }
 
@@ -64,42 +112,60 @@ impl TopSession<'_> {
             self.feed.watch_logs(&[]);
             return;
         };
-        let targets = page.targets.clone();
-        let lines = match page.kind {
-            PageKind::Service => {
-                self.load_service(&targets);
-                return;
-            }
+        let (kind, targets) = (page.kind, page.targets.clone());
+        // A watch comes before the look, so that no line is missed.
+        match kind {
+            PageKind::Service => self.load_service(&targets),
             PageKind::Logs => {
-                // The watch comes before the look, so that no line is missed.
-                let dirs = Tails::dirs_of(&targets);
-                self.feed.watch_logs(&dirs);
+                self.feed.watch_logs(&Tails::dirs_of(&targets));
                 self.contents.tails = Tails::of(&targets);
-                self.contents.tails.shown(self.output)
+                let lines = self.contents.tails.shown(self.output);
+                self.set_lines(lines);
             }
-            PageKind::Doctor => match doctor::report(self.scan, self.output) {
-                Ok(lines) => self.dated(lines),
-                Err(failure) => vec![failure.message],
-            },
-            PageKind::Tree => {
-                let lines = all(self.scan)
-                    .and_then(|targets| tree::shown(self.scan, &targets, self.output));
-                match lines {
-                    Ok(lines) => self.dated(lines),
-                    Err(failure) => vec![failure.message],
-                }
+            PageKind::Help => {
+                self.feed.watch_logs(&[]);
+                self.set_lines(self.help());
+            }
+            PageKind::Doctor | PageKind::Tree => {
+                self.feed.watch_logs(&[]);
+                self.read_report();
             }
             PageKind::Why => {
-                let explained = targets.iter();
-                let lines = explained.flat_map(|it| why::shown(self.scan, it, self.output));
-                self.dated(lines.collect())
+                self.watch_log_of(targets.first());
+                self.read_report();
             }
-            PageKind::Help => self.help(),
-        };
-        if page.kind != PageKind::Logs {
-            self.feed.watch_logs(&[]);
         }
+    }
+
+    /// Reads the lines of the doctor, the tree or why.
+    fn read_report(&mut self) {
+        let Some(page) = self.model.page() else { return };
+        let begin = processor_time();
+        let lines = match page.kind {
+            PageKind::Doctor => doctor::report(self.scan, self.output),
+            PageKind::Tree => {
+                all(self.scan).and_then(|targets| tree::shown(self.scan, &targets, self.output))
+            }
+            _ => {
+                let explained = page.targets.iter();
+                Ok(explained.flat_map(|it| why::shown(self.scan, it, self.output)).collect())
+            }
+        };
+        let cost = processor_time().saturating_sub(begin);
+        let report = Report { is_stale: false, read: Instant::now(), cost };
+        let lines = match lines {
+            Ok(lines) => self.dated(lines, report.follows_changes()),
+            Err(failure) => vec![failure.message],
+        };
+        self.contents.report = Some(report);
         self.set_lines(lines);
+    }
+
+    /// Watches the log directories of a service, as number 0.
+    fn watch_log_of(&mut self, target: Option<&Target>) {
+        let dirs = target.and_then(|it| it.dir.log_dirs().ok()).unwrap_or_default();
+        let dirs: Vec<_> = dirs.into_iter().map(|dir| (0, dir)).collect();
+        self.feed.watch_logs(&dirs);
     }
 
     fn set_lines(&mut self, lines: Vec<String>) {
@@ -108,9 +174,12 @@ impl TopSession<'_> {
         }
     }
 
-    /// Lines that do not follow the changes say from when they are.
-    fn dated(&self, mut lines: Vec<String>) -> Vec<String> {
-        let text = format!("As of {}; Ctrl-L reads again.", local(SystemTime::now()));
+    /// Not everything in these lines is watched, so they say from when they are.
+    fn dated(&self, mut lines: Vec<String>, follows_changes: bool) -> Vec<String> {
+        let now = local(SystemTime::now());
+        let again =
+            if follows_changes { "when a service changes, and with Ctrl-L" } else { "with Ctrl-L" };
+        let text = format!("As of {now}; read again {again}.");
         lines.push(String::new());
         lines.push(self.output.paint(Some(Colour::Dim), &text));
         lines
@@ -125,9 +194,7 @@ impl TopSession<'_> {
 
     fn load_service(&mut self, targets: &[Target]) {
         let Some(target) = targets.first() else { return };
-        let dirs = target.dir.log_dirs().unwrap_or_default();
-        let dirs: Vec<_> = dirs.into_iter().map(|dir| (0, dir)).collect();
-        self.feed.watch_logs(&dirs);
+        self.watch_log_of(Some(target));
         self.contents.service = Some(ServiceLines {
             name: target.name.clone(),
             has_age: false,
@@ -150,6 +217,14 @@ impl TopSession<'_> {
                 self.set_lines(lines);
             }
             Some(PageKind::Service) => self.refresh_service(),
+            Some(PageKind::Doctor | PageKind::Tree | PageKind::Why) => {
+                if !std::mem::take(&mut self.contents.unread_logs).is_empty() {
+                    self.contents.note_any_change();
+                }
+                if self.contents.until_reading() == Some(Duration::ZERO) {
+                    self.read_report();
+                }
+            }
             _ => {}
         }
     }
@@ -188,4 +263,9 @@ impl TopSession<'_> {
         }
         self.set_lines(lines);
     }
+}
+
+/// The processor time of this thread.
+fn processor_time() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
 }

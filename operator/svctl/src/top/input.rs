@@ -16,6 +16,10 @@ pub(crate) enum Key {
     Enter,
     Backspace,
     Esc,
+    /// So many notches of the mouse's wheel down, or up if negative.
+    Wheel(isize),
+    /// A press of the left button in this row of the screen, from 0.
+    Click(u16),
 }
 
 /// A longer sequence is no key.
@@ -142,7 +146,23 @@ fn parse_csi(rest: &[u8]) -> Parsed {
     if last == b'~' && parameters == b"200" {
         return Parsed::Paste(length);
     }
-    parse_final(last, parameters).map_or(Parsed::Nothing(length), |key| Parsed::Key(key, length))
+    let key = match parameters.split_first() {
+        Some((b'<', report)) => parse_mouse(last, report),
+        _ => parse_final(last, parameters),
+    };
+    key.map_or(Parsed::Nothing(length), |key| Parsed::Key(key, length))
+}
+
+/// A report of the mouse, in the SGR form of xterm: `BUTTON;COLUMN;ROW` from 1, and `M` for a press.
+fn parse_mouse(last: u8, report: &[u8]) -> Option<Key> {
+    let mut numbers = std::str::from_utf8(report).ok()?.split(';').map(str::parse::<u16>);
+    let (button, _, row) = (numbers.next()?.ok()?, numbers.next()?.ok()?, numbers.next()?.ok()?);
+    match (button, last) {
+        (0, b'M') => Some(Key::Click(row.checked_sub(1)?)),
+        (64, b'M') => Some(Key::Wheel(-1)),
+        (65, b'M') => Some(Key::Wheel(1)),
+        _ => None,
+    }
 }
 
 fn parse_final(last: u8, parameters: &[u8]) -> Option<Key> {
@@ -199,6 +219,17 @@ mod tests {
         assert!(decoder.is_waiting());
         assert_eq!(decoder.give_up(), Some(Key::Esc));
         assert_eq!(decoder.give_up(), None);
+    }
+
+    #[test]
+    fn the_wheel_and_the_left_button_are_keys() {
+        let mut decoder = Decoder::default();
+        let reports = b"\x1b[<64;10;5M\x1b[<65;10;5M\x1b[<0;3;7M\x1b[<0;3;7m\x1b[<2;3;7M";
+        assert_eq!(decoder.feed(reports), [Key::Wheel(-1), Key::Wheel(1), Key::Click(6)]);
+        assert_eq!(
+            decoder.feed(b"\x1b[<0;1;0M\x1b[<0;1M\x1b[<;;M\x1b[<0;1;99999Mk"),
+            [Key::Char('k')]
+        );
     }
 
     #[test]

@@ -32,9 +32,16 @@ pub(crate) enum Action {
     Redraw,
     Suspend,
     Control(Control),
+    /// To the service in this row of the screen.
+    Select(u16),
+    /// Whether the terminal reports the mouse.
+    Mouse,
     /// A key that controls, while the screen is read-only.
     Locked,
 }
+
+/// The lines of a notch of the wheel.
+const NOTCH: isize = 3;
 
 /// A command to services.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,6 +140,9 @@ pub(crate) fn action(key: Key, is_unlocked: bool) -> Option<Action> {
         Key::Char('?') => Action::Help,
         Key::Char('!') => Action::Unlock,
         Key::Char('p') => Action::Pause,
+        Key::Char('m') => Action::Mouse,
+        Key::Wheel(notches) => Action::Move(notches.saturating_mul(NOTCH)),
+        Key::Click(row) => Action::Select(row),
         Key::Ctrl('l') => Action::Redraw,
         Key::Ctrl('z') => Action::Suspend,
         _ => return None,
@@ -142,7 +152,7 @@ pub(crate) fn action(key: Key, is_unlocked: bool) -> Option<Action> {
 /// The keys and what they do, for the help screen.
 pub(crate) const HELP: &[(&str, &str)] = &[
     ("j k, arrows", "one line down, up"),
-    ("PgDn PgUp", "one screen down, up"),
+    ("PgDn PgUp", "one screen down, up; Ctrl-F and Ctrl-B too"),
     ("g G", "the first, the last line"),
     ("Enter", "everything about the service"),
     ("Esc", "back; in the list: no search, then no filter"),
@@ -156,7 +166,7 @@ pub(crate) const HELP: &[(&str, &str)] = &[
     ("w", "why the service is in its state, and what to do"),
     ("d D", "doctor (only D while services can be controlled)"),
     ("t T", "the tree of processes"),
-    ("p", "pause: the screen stands still"),
+    ("p m", "pause: the screen stands still; scroll and select by mouse"),
     ("Ctrl-L", "read and draw again"),
     ("Ctrl-Z", "suspend"),
     ("!", "control services, or only look again"),

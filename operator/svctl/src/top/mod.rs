@@ -161,6 +161,7 @@ impl TopSession<'_> {
             self.is_dirty = true;
             self.contents.is_aged = true;
         }
+        self.is_dirty |= self.until_reading() == Some(Duration::ZERO);
         Ok(Flow::Continue)
     }
 
@@ -195,6 +196,11 @@ impl TopSession<'_> {
         self.has_ages() && self.last_picture.is_none_or(|last| last.elapsed() >= TICK)
     }
 
+    /// The time until the page on the screen has to be read again after a change.
+    fn until_reading(&self) -> Option<Duration> {
+        if self.model.is_paused { None } else { self.contents.until_reading() }
+    }
+
     /// How long to sleep if nothing happens; `None` for ever.
     fn timeout(&self) -> Option<Duration> {
         let is_reading = !self.model.is_paused && !self.unread.is_empty();
@@ -208,6 +214,8 @@ impl TopSession<'_> {
             picture,
             // A terminal that takes nothing gets no new picture.
             tick.filter(|_| !self.screen.is_writing()),
+            // Once the picture is dirty, its own time counts.
+            self.until_reading().filter(|_| !self.is_dirty && !self.screen.is_writing()),
             self.decoder.is_waiting().then_some(SEQUENCE),
         ]
         .into_iter()
@@ -304,7 +312,9 @@ impl TopSession<'_> {
         let places = self.model.rows.replace(targets);
         self.feed.rearrange(&places);
         let stale = |at: &usize| self.model.rows.get(*at).is_some_and(|row| row.is_stale);
-        self.unread = (0..self.model.rows.len()).filter(stale).collect();
+        self.unread.clear();
+        self.unread.extend((0..self.model.rows.len()).filter(stale));
+        self.contents.note_any_change();
         self.is_dirty = true;
     }
 

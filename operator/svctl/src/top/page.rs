@@ -60,6 +60,9 @@ impl Page {
 
     pub(crate) fn set_lines(&mut self, lines: Vec<String>) {
         self.lines = lines;
+        // The line may be another one now.
+        let matching = if self.found.is_some() { self.matching() } else { Vec::new() };
+        self.found = self.found.filter(|at| matching.contains(at));
         self.break_lines();
         self.scroll();
     }

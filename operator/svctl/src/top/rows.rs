@@ -175,6 +175,13 @@ impl Rows {
         self.scroll();
     }
 
+    /// Puts the cursor on a row of the screen, if a service is there.
+    pub(crate) fn select(&mut self, row: usize) {
+        if row < self.on_screen().0.len() {
+            self.cursor = self.first + row;
+        }
+    }
+
     pub(crate) fn page_by(&mut self, pages: isize) {
         let height = isize::try_from(self.height.max(2) - 1).unwrap_or(1);
         self.move_by(pages.saturating_mul(height));
@@ -389,5 +396,10 @@ mod tests {
         assert_eq!(on_screen(&rows), ["99"]);
         rows.set_height(0);
         assert!(on_screen(&rows).is_empty());
+        rows.set_height(10);
+        rows.select(3);
+        assert_eq!((on_screen(&rows)[0].as_str(), selected(&rows).as_str()), ("90", "93"));
+        rows.select(10);
+        assert_eq!(selected(&rows), "93");
     }
 }

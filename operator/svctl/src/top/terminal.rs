@@ -19,8 +19,12 @@ use std::time::{Duration, Instant};
 /// The other screen, no cursor, pasted text marked as such, everything cleared.
 const ENTER: &[u8] = b"\x1b[?1049h\x1b[?25l\x1b[?2004h\x1b[0m\x1b[2J";
 
-/// The opposite of [`ENTER`].
-const LEAVE: &[u8] = b"\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
+/// The terminal reports the buttons of the mouse, in the form of SGR; and no longer.
+const MOUSE_ON: &[u8] = b"\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &[u8] = b"\x1b[?1006l\x1b[?1000l";
+
+/// The opposite of [`ENTER`] and of [`MOUSE_ON`].
+const LEAVE: &[u8] = b"\x1b[?1006l\x1b[?1000l\x1b[0m\x1b[?2004l\x1b[?25h\x1b[?1049l";
 
 /// How long svctl waits at its end for a terminal that takes nothing.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -100,6 +104,7 @@ pub(crate) struct RawTerminal {
     pub(crate) output: Rc<OwnedFd>,
     pub(crate) terminal: Terminal<Sequences>,
     restore: Arc<Mutex<Restore>>,
+    reports_mouse: bool,
 }
 
 impl RawTerminal {
@@ -111,7 +116,7 @@ impl RawTerminal {
         let restore = Arc::new(Mutex::new(restore));
         restore_at_panic(&restore);
         let terminal = Terminal::new(Sequences::new(Rc::clone(&output)))?;
-        let mut screen = Self { input, output, terminal, restore };
+        let mut screen = Self { input, output, terminal, restore, reports_mouse: false };
         screen.enter()?;
         Ok(screen)
     }
@@ -132,8 +137,22 @@ impl RawTerminal {
         let pending = &mut self.terminal.backend_mut().pending;
         pending.clear();
         pending.extend_from_slice(ENTER);
+        if self.reports_mouse {
+            pending.extend_from_slice(MOUSE_ON);
+        }
         self.redraw();
         Ok(())
+    }
+
+    pub(crate) const fn reports_mouse(&self) -> bool {
+        self.reports_mouse
+    }
+
+    /// Lets the terminal report the mouse, or keep it for its own selection of text.
+    pub(crate) fn report_mouse(&mut self, reports: bool) {
+        self.reports_mouse = reports;
+        let sequence = if reports { MOUSE_ON } else { MOUSE_OFF };
+        self.terminal.backend_mut().pending.extend_from_slice(sequence);
     }
 
     /// Makes the next picture a complete one.

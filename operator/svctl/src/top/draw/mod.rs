@@ -16,6 +16,9 @@ use unicode_width::UnicodeWidthStr as _;
 /// The lines above and below the list: the head, the names of the columns, and two at the bottom.
 pub(crate) const AROUND_LIST: usize = 4;
 
+/// Those of them above the list.
+pub(crate) const ABOVE_LIST: usize = 2;
+
 /// The lines above and below the text of a page.
 pub(crate) const AROUND_TEXT: usize = 3;
 

@@ -1,6 +1,6 @@
 //! The list of services.
 
-use super::Canvas;
+use super::{ABOVE_LIST, Canvas};
 use crate::output::{Colour, pad};
 use crate::times::{age, short};
 use crate::top::measurements::{Measured, Usages};
@@ -106,7 +106,8 @@ pub(super) fn draw(model: &Model, usages: &Usages, canvas: &mut Canvas<'_>) {
     let widths = Widths::of(&cells, canvas.width());
     titles(model, &widths, canvas);
     let bottom = canvas.height().saturating_sub(2);
-    for (((row, cells), y), at) in rows.iter().zip(&cells).zip(2..bottom).zip(0..) {
+    let above = u16::try_from(ABOVE_LIST).unwrap_or(0);
+    for (((row, cells), y), at) in rows.iter().zip(&cells).zip(above..bottom).zip(0..) {
         line(row, cells, &widths, y, at == cursor, canvas);
     }
     if rows.is_empty() {

@@ -1,5 +1,8 @@
 //! top: a person at a terminal, and a terminal that changes or goes away.
 
+mod mouse;
+mod reports;
+
 use crate::Services;
 use harness::process::{assert_idle, is_alive, is_stopped, memory, wait_asleep};
 use harness::{DEADLINE, Signal, Terminal, Tree, process, requires, wait_until};
@@ -89,6 +92,8 @@ fn keys_move_and_choose() {
         ("g", "api"),
         ("PageDown", "web"),
         ("PageUp", "api"),
+        ("C-f", "web"),
+        ("C-b", "api"),
         ("End", "web"),
         ("Home", "api"),
     ] {
@@ -119,6 +124,15 @@ fn keys_move_and_choose() {
     top.keys(&["/"]);
     top.text("web");
     top.keys(&["Escape"]);
+    wait_text(&top, "5 services");
+    // Backspace goes back as well: from the search, and then from the filter.
+    top.keys(&["f", "/"]);
+    top.text("mail");
+    top.keys(&["Enter"]);
+    wait_text(&top, "1 of 5 (trouble, /mail)");
+    top.keys(&["BSpace"]);
+    wait_text(&top, "1 of 5 (trouble)");
+    top.keys(&["BSpace"]);
     wait_text(&top, "5 services");
     top.keys(&["g", "Space", "Space"]);
     wait_text(&top, "2 marked");
@@ -175,10 +189,52 @@ fn keys_open_pages() {
     assert!(screen.contains("svscan pid") && screen.contains("multilog pid"), "{screen}");
     top.keys(&["C-l", "?"]);
     wait_text(&top, "doctor (only D");
-    top.keys(&["Escape", "Escape", "g", "Space"]);
+    top.keys(&["Escape", "T"]);
+    wait_text(&top, "Tree of processes");
+    top.keys(&["D"]);
+    wait_text(&top, "Doctor");
+    top.keys(&["q", "q"]);
+    wait_cursor(&top, "web");
+    top.keys(&["g", "Space"]);
     top.keys(&["G", "Space", "l"]);
     wait_text(&top, "Logs of api, web");
     top.keys(&["C-c"]);
+    assert_eq!(top.wait_end(), 0);
+}
+
+#[test]
+fn keys_scroll_a_page() {
+    let Some(services) = start() else { return };
+    let top = services.top(80, 10);
+    wait_line(&top, "web", "up");
+    top.keys(&["?"]);
+    let rows = |from: usize, to: usize| format!("rows {from} to {to} of ");
+    wait_text(&top, &rows(1, 7));
+    // A screen more shows the last line of the one before again.
+    for (keys, from) in [
+        (&["j"][..], 2),
+        (&["Down"], 3),
+        (&["k"], 2),
+        (&["Up"], 1),
+        (&["Up"], 1),
+        (&["C-f"], 7),
+        (&["C-b"], 1),
+        (&["PageDown"], 7),
+        (&["PageUp"], 1),
+        (&["Space"], 7),
+        (&["g"], 1),
+        (&["PageDown", "Home"], 1),
+    ] {
+        top.keys(keys);
+        wait_text(&top, &rows(from, from + 6));
+    }
+    for key in ["G", "End"] {
+        top.keys(&["g"]);
+        wait_text(&top, &rows(1, 7));
+        top.keys(&[key]);
+        wait_text(&top, "suspend");
+    }
+    top.keys(&["q", "q"]);
     assert_eq!(top.wait_end(), 0);
 }
 
@@ -207,7 +263,13 @@ fn nothing_is_sent_before_it_is_unlocked_and_a_stop_asks() {
     top.keys(&["n"]);
     wait_text(&top, "Nothing was sent");
     assert_eq!(pid("web"), first);
-    top.keys(&["d", "y"]);
+    for no in ["N", "q", "Escape"] {
+        top.keys(&["d"]);
+        wait_text(&top, "Stop web? y/n");
+        top.keys(&[no]);
+        wait_text(&top, "Nothing was sent");
+    }
+    top.keys(&["d", "Y"]);
     wait_line(&top, "web", "down");
     wait_text(&top, "sent down to web");
     top.keys(&["u"]);

@@ -1,6 +1,6 @@
 //! Which lines are shown: those of a period, and those that match a pattern.
 
-use super::required_text::required_texts;
+use super::required_text::{required_texts, texts_in_order};
 use super::stamp::Moment;
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
@@ -34,29 +34,57 @@ impl LineFilter {
 /// A pattern of `-g`.
 #[derive(Clone, Debug)]
 pub(crate) struct LinePattern {
-    /// A line without any of these does not match; empty if there are none.
-    texts: Vec<Finder<'static>>,
-    /// `None` for a text without special characters.
+    texts: PatternTexts,
+    /// `None` if the texts say it all.
     expression: Option<Regex>,
+}
+
+/// The fixed texts of a pattern.
+#[derive(Clone, Debug)]
+enum PatternTexts {
+    /// A matching line has all of these, in this order.
+    InOrder(Vec<Finder<'static>>),
+    /// A matching line has at least one of these; empty if no text is known.
+    OneOf(Vec<Finder<'static>>),
+}
+
+impl PatternTexts {
+    fn matches(&self, message: &[u8]) -> bool {
+        match self {
+            Self::InOrder(texts) => {
+                let mut rest = message;
+                texts.iter().all(|text| {
+                    let found = text.find(rest);
+                    let behind = found.and_then(|at| rest.get(at + text.needle().len()..));
+                    rest = behind.unwrap_or_default();
+                    found.is_some()
+                })
+            }
+            Self::OneOf(texts) => {
+                texts.is_empty() || texts.iter().any(|text| text.find(message).is_some())
+            }
+        }
+    }
 }
 
 impl LinePattern {
     pub(crate) fn new(text: &str) -> Result<Self, Failure> {
-        let finder = |text: &str| Finder::new(text).into_owned();
-        if !text.contains(|c: char| r"\.+*?()|[]{}^$".contains(c)) {
-            return Ok(Self { texts: vec![finder(text)], expression: None });
+        let finders = |texts: Vec<String>| -> Vec<_> {
+            texts.iter().map(|text| Finder::new(text).into_owned()).collect()
+        };
+        if let Some(texts) = texts_in_order(text) {
+            return Ok(Self { texts: PatternTexts::InOrder(finders(texts)), expression: None });
         }
         let expression = Regex::new(text).map_err(|error| {
             let message = format!("unable to use pattern {}: {error}", escape(text));
             Failure::new(USAGE, message)
         })?;
-        let texts = required_texts(text).unwrap_or_default();
-        let texts = texts.iter().map(|text| finder(text)).collect();
+        let texts = PatternTexts::OneOf(finders(required_texts(text).unwrap_or_default()));
         Ok(Self { texts, expression: Some(expression) })
     }
 
     fn matches(&self, message: &[u8]) -> bool {
-        if !self.texts.is_empty() && self.texts.iter().all(|text| text.find(message).is_none()) {
+        if !self.texts.matches(message) {
             return false;
         }
         // Invalid UTF-8 matches as the replacement character that is shown.
@@ -87,6 +115,15 @@ mod tests {
             ("took \\d+ ms\\.", b"it took 12 ms.", true),
             ("took \\d+ ms\\.", b"it took 12 msec", false),
             ("x{0}abc", b"abc", true),
+            ("GET.*200", b"GET /a 200", true),
+            ("GET.*200", b"GET200", true),
+            ("GET.*200", b"200 GET", false),
+            ("aba.*aba", b"ababa", false),
+            ("aba.*aba", b"abaaba", true),
+            (".*GET.*", b"a GET", true),
+            ("a\\.b.*c", b"a.b\xffc", true),
+            ("a\\.b.*c", b"a-b-c", false),
+            ("\u{fffd}.*c", b"\xffc", true),
         ] {
             assert_eq!(LinePattern::new(pattern).unwrap().matches(message), is_match, "{pattern}");
         }

@@ -4,6 +4,37 @@
 /// Shorter texts are in too many lines.
 const SHORTEST: usize = 2;
 
+/// The texts of a pattern that is nothing but texts with `.*` between them: a line matches if it has them
+/// in this order. `None` for another pattern.
+pub(super) fn texts_in_order(pattern: &str) -> Option<Vec<String>> {
+    let mut texts = vec![String::new()];
+    let mut characters = pattern.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '.' => {
+                characters.next_if_eq(&'*')?;
+                // A greedy mark and a lazy one choose among matches, and here every match counts.
+                characters.next_if_eq(&'?');
+                texts.push(String::new());
+                // Another repetition would belong to the mark.
+                if characters.peek().is_some_and(|next| "*+?{".contains(*next)) {
+                    return None;
+                }
+            }
+            '\\' => {
+                let escaped = characters.next().filter(char::is_ascii_punctuation)?;
+                texts.last_mut()?.push(escaped);
+            }
+            // An invalid byte of a line matches as this character.
+            '\u{fffd}' => return None,
+            special if "+*?()|[]{}^$".contains(special) => return None,
+            literal => texts.last_mut()?.push(literal),
+        }
+    }
+    texts.retain(|text| !text.is_empty());
+    Some(texts)
+}
+
 /// Texts of which every matching line has at least one; `None` if they are not known.
 pub(super) fn required_texts(pattern: &str) -> Option<Vec<String>> {
     // Groups can be repeated, and can change the meaning of what follows.
@@ -32,6 +63,8 @@ pub(super) fn required_texts(pattern: &str) -> Option<Vec<String>> {
                 escaped if escaped.is_ascii_punctuation() => alternative.run.push(escaped),
                 _ => return None,
             },
+            // An invalid byte of a line matches as this character.
+            '\u{fffd}' => alternative.end_run(),
             literal => alternative.run.push(literal),
         }
     }
@@ -84,6 +117,32 @@ mod tests {
     use super::*;
 
     #[test]
+    fn texts_in_their_order_are_the_pattern() {
+        for (pattern, texts) in [
+            ("", Some(&[][..])),
+            ("a text", Some(&["a text"])),
+            ("GET.*bytes.*?9", Some(&["GET", "bytes", "9"])),
+            (".*", Some(&[])),
+            ("a\\.b\\*", Some(&["a.b*"])),
+            ("a.b", None),
+            ("a.*+b", None),
+            ("a.*??b", None),
+            ("a.*{2}b", None),
+            ("ab*", None),
+            ("\\d.*a", None),
+            ("a|b", None),
+            ("^a", None),
+            ("a\\", None),
+            ("\u{fffd}", None),
+        ] {
+            let found = texts_in_order(pattern);
+            let found: Option<Vec<&str>> =
+                found.as_ref().map(|texts| texts.iter().map(String::as_str).collect());
+            assert_eq!(found.as_deref(), texts, "{pattern}");
+        }
+    }
+
+    #[test]
     fn texts_are_found_in_expressions() {
         for (pattern, texts) in [
             ("session [a-d]d3f", Some(&["session "][..])),
@@ -100,6 +159,7 @@ mod tests {
             ("(error)?", None),
             ("\\x{41}bcd", None),
             ("", None),
+            ("took\u{fffd}a", Some(&["took"])),
         ] {
             let found = required_texts(pattern);
             let found: Option<Vec<&str>> =

@@ -2,21 +2,25 @@
 
 use crate::arguments::Arguments;
 use crate::selection::{all, scan_dir, select};
-use rustix::fs::inotify::{self, CreateFlags, Reader, WatchFlags};
+use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
+use std::collections::BTreeMap;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Watches the scan directory and the loggers of its services.
 pub(crate) struct SourceWatch {
     watch: OwnedFd,
+    /// The watches of log directories: candidates that are not followed yet.
+    candidates: BTreeMap<PathBuf, i32>,
 }
 
 impl SourceWatch {
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self { watch: inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)? })
+        let watch = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+        Ok(Self { watch, candidates: BTreeMap::new() })
     }
 
     /// Readable when there may be other log directories.
@@ -24,8 +28,10 @@ impl SourceWatch {
         self.watch.as_fd()
     }
 
-    /// Watches what there is now. It comes before the look, so that no change is missed.
-    pub(crate) fn renew(&self, arguments: &Arguments) {
+    /// Watches what there is now. It comes before the look, so that no change is missed. The follower
+    /// watches the directories that `is_followed` accepts: here each of their rotations would be a
+    /// reason to look.
+    pub(crate) fn renew(&mut self, arguments: &Arguments, is_followed: impl Fn(&Path) -> bool) {
         let scan = scan_dir(arguments);
         self.add(scan.path(), WatchFlags::DELETE | WatchFlags::MOVED_FROM);
         let targets = match arguments.operands.as_slice() {
@@ -45,15 +51,21 @@ impl SourceWatch {
                 if let Some(parent) = path.parent() {
                     self.add(parent, WatchFlags::empty());
                 }
-                self.add(&path, WatchFlags::empty());
+                if is_followed(&path) {
+                    if let Some(watch) = self.candidates.remove(&path) {
+                        let _ = inotify::remove_watch(&self.watch, watch);
+                    }
+                } else if let Some(watch) = self.add(&path, WatchFlags::empty()) {
+                    self.candidates.insert(path, watch);
+                }
             }
         }
     }
 
-    fn add(&self, path: &Path, further: WatchFlags) {
+    fn add(&self, path: &Path, further: WatchFlags) -> Option<i32> {
         let flags = WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::ONLYDIR | further;
         // A directory that is gone or closed has nothing to tell.
-        let _ = inotify::add_watch(&self.watch, path, flags);
+        inotify::add_watch(&self.watch, path, flags).ok()
     }
 
     /// Forgets the changes so far; returns whether there were any.
@@ -63,7 +75,8 @@ impl SourceWatch {
         let mut is_changed = false;
         loop {
             match reader.next() {
-                Ok(_) => is_changed = true,
+                // The end of a watch is no change: it ends with its directory, or here.
+                Ok(event) => is_changed |= !event.events().contains(ReadFlags::IGNORED),
                 Err(Errno::INTR) => {}
                 Err(_) => return is_changed,
             }

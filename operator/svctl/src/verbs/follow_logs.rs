@@ -19,6 +19,7 @@ use crate::logs::stamp::Tai;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -132,13 +133,22 @@ impl<'a> LogSession<'a> {
         }
     }
 
+    /// Whether the follower watches this directory, which is there.
+    fn is_followed(&self, path: &Path) -> bool {
+        let mut followed = self.by_id.iter().enumerate();
+        followed.any(|(id, index)| {
+            self.follower.directory(id).is_some()
+                && self.paths.get(*index).is_some_and(|known| is_same(known, path))
+        })
+    }
+
     /// Prints what comes, until Ctrl-C.
     pub(crate) fn run(mut self) -> Result<u8, Failure> {
         let failure = |error: &io::Error| Failure::system("follow the logs", error);
         let interrupt = Interrupt::new().map_err(|error| failure(&error))?;
         self.out.end_at(&interrupt).map_err(|error| failure(&error))?;
-        let watch = SourceWatch::new().map_err(|error| failure(&error))?;
-        watch.renew(self.arguments);
+        let mut watch = SourceWatch::new().map_err(|error| failure(&error))?;
+        watch.renew(self.arguments, |path| self.is_followed(path));
         self.look();
         loop {
             // Lines that come without a pause do not hold up a signal.
@@ -185,7 +195,7 @@ impl<'a> LogSession<'a> {
                 return Ok(CANNOT);
             }
             if changed && watch.drain() {
-                watch.renew(self.arguments);
+                watch.renew(self.arguments, |path| self.is_followed(path));
                 self.look();
             }
         }
@@ -242,6 +252,13 @@ impl<'a> LogSession<'a> {
         out.flush_if_large()?;
         Ok(progress)
     }
+}
+
+/// Whether two paths lead to one directory: that of a logger's process is absolute, and that of its
+/// script has `.` in it.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let identity = |path: &Path| path.metadata().ok().map(|it| (it.dev(), it.ino()));
+    one == other || identity(one).is_some_and(|found| identity(other) == Some(found))
 }
 
 fn words(missing: &MissingLines<'_>) -> String {

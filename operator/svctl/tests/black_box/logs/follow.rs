@@ -6,13 +6,13 @@ use harness::{DEADLINE, Process, Signal, Tree, wait_until};
 use std::fs::OpenOptions;
 use std::io::Write as _;
 
-fn append(tree: &Tree, file: &str, text: &str) {
+pub(super) fn append(tree: &Tree, file: &str, text: &str) {
     let file = OpenOptions::new().create(true).append(true).open(tree.path(file));
     file.and_then(|mut file| file.write_all(text.as_bytes())).expect("append");
 }
 
 #[track_caller]
-fn wait_output(process: &Process, expected: &str) {
+pub(super) fn wait_output(process: &Process, expected: &str) {
     let mut last = String::new();
     wait_until(&format!("it prints {expected}"), DEADLINE, || {
         last = process.stdout();
@@ -21,7 +21,7 @@ fn wait_output(process: &Process, expected: &str) {
 }
 
 #[track_caller]
-fn stop(process: Process) {
+pub(super) fn stop(process: Process) {
     process.signal(Signal::INT);
     let output = process.wait();
     assert_eq!((output.code, output.err()), (Some(0), String::new()), "{output}");

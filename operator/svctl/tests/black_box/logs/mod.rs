@@ -9,6 +9,7 @@ mod hostile;
 mod limits;
 mod order;
 mod period;
+mod rotations;
 mod services;
 
 use harness::{Cmd, Output, Tree};

@@ -8,7 +8,7 @@
 //! A version that does not know the offer does not block the signal, and gets none.
 
 use crate::survive::process_user;
-use crate::survive::upgrade::is_blocking;
+use crate::survive::signal_reader::SignalReader;
 use daemontools_core::Pid;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::proc_fd::Pipe;
@@ -18,30 +18,32 @@ use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd};
 /// The signal of an offer, and of the question for one.
 pub(crate) const SIGNAL: i32 = signal::RTMIN_4;
 
-/// Sends an offer to a supervise; whether it takes offers, which it does not while it begins.
+/// Sends an offer to a supervise, unless it does not take offers, or not yet. Returns which of these.
 ///
 /// # Errors
 /// EAGAIN: too many pending signals. ENOENT: no `/proc`.
-pub(crate) fn send(supervise: Pid, write_end: BorrowedFd<'_>) -> Result<bool> {
+pub(crate) fn send(supervise: Pid, write_end: BorrowedFd<'_>) -> Result<SignalReader> {
     let number = fd::number(write_end);
     let pipe = Pipe::own(number)?.ok_or(Errno::NOENT)?;
     // Before the look at its signals: then that is of the same process.
-    let Some(handle) = Handle::open(supervise)? else { return Ok(false) };
-    if !is_blocking(supervise, b"supervise", SIGNAL) {
-        return Ok(false);
+    // ESRCH: already gone.
+    let Some(handle) = Handle::open(supervise)? else { return Ok(SignalReader::Reads) };
+    let reader = SignalReader::of(supervise, b"supervise", SIGNAL);
+    if reader == SignalReader::Reads {
+        match handle.signal_with_values(SIGNAL, [number, pipe.tag()]) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => return Err(error),
+        }
     }
-    match handle.signal_with_values(SIGNAL, [number, pipe.tag()]) {
-        // ESRCH: already gone.
-        Ok(()) | Err(Errno::SRCH) => Ok(true),
-        Err(error) => Err(error),
-    }
+    Ok(reader)
 }
 
 /// Asks the svscan that is our parent for an offer; whether it answers questions.
 pub(crate) fn ask(parent: Pid) -> bool {
     Handle::open(parent).is_ok_and(|handle| {
         handle.is_some_and(|handle| {
-            is_blocking(parent, b"svscan", SIGNAL) && handle.signal_with_value(SIGNAL, 0).is_ok()
+            SignalReader::of(parent, b"svscan", SIGNAL) == SignalReader::Reads
+                && handle.signal_with_value(SIGNAL, 0).is_ok()
         })
     })
 }

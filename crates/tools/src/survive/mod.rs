@@ -6,6 +6,7 @@ pub(crate) mod lock_holder;
 pub(crate) mod log_pipe_offer;
 pub(crate) mod process_record;
 pub(crate) mod process_user;
+pub(crate) mod signal_reader;
 pub(crate) mod standing;
 pub(crate) mod startup_lock;
 pub(crate) mod status_process;

@@ -9,17 +9,15 @@
 //! starts and knows live upgrades: an older version would find its own lock taken.
 
 use crate::common::diag::{self, why};
-use crate::common::paths::of_process;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use core::time::Duration;
-use daemontools_core::Pid;
 use daemontools_core::handover::Handover;
 use daemontools_core::text::decimal::{self, Decimal};
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::process::{self, ExitStatus, Strings};
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, fs, poll, signal};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, poll, signal};
 
 const VARIABLE: &str = "DAEMONTOOLS_UPGRADE";
 
@@ -50,29 +48,6 @@ pub(crate) fn handed_over() -> Option<Handover> {
         }
     }
     Some(handover)
-}
-
-/// Whether a process executes a program of this name and blocks a signal, and so obeys it.
-///
-/// svscan may have adopted another supervise than ours, or found one in PATH. The signal would kill it.
-/// A child that has not executed it yet has the arguments and the blocked signals of svscan.
-pub(crate) fn is_blocking(pid: Pid, name: &[u8], signal: i32) -> bool {
-    let read = |file| {
-        let mut room = [0; 48];
-        of_process(&mut room, pid, file)
-            .and_then(|path| fs::read_whole(fs::HERE, path, 1 << 20))
-            .unwrap_or_default()
-    };
-    let arguments = read(b"cmdline");
-    let program = arguments.split(|&c| c == 0).next().unwrap_or_default();
-    if !program.ends_with(name) {
-        return false;
-    }
-    // Read after the arguments: then the mask is that of this program.
-    let text = read(b"status");
-    let mask = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"SigBlk:\t"));
-    let mask = mask.and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
-    mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }
 
 /// Executes the file at this program's own path with these arguments. Returns only if that fails,

@@ -1,8 +1,10 @@
 //! Loggers that appear while their service runs.
 
 use super::scanner::Scanner;
+use super::unsent_signals::Retry;
 use crate::common::diag;
 use crate::survive::log_pipe_offer;
+use crate::survive::signal_reader::SignalReader;
 use alloc::ffi::CString;
 use daemontools_core::Pid;
 use daemontools_core::svscan::roster::Unfinished;
@@ -29,35 +31,41 @@ impl Scanner {
 
     /// Offers the log pipe to the supervise of the service, if that has another standard output and the
     /// logger's supervise has the pipe. One that has just started does not take the offer yet; svscan
-    /// tries that again later.
+    /// tries that again soon.
     pub(super) fn offer_log_pipe(&mut self, no: SlotNo) {
-        if let Some((main, write_end)) = self.missing_log_pipe(no)
-            && !log_pipe_offer::send(main, write_end).unwrap_or(false)
-        {
-            self.unsent.push(main, log_pipe_offer::SIGNAL);
+        if let Some((main, Retry::Soon)) = self.try_to_offer(no) {
+            self.unsent.push(main, log_pipe_offer::SIGNAL, Retry::Soon);
         }
     }
 
-    /// Offers the log pipe again. If that fails, prints a warning.
-    pub(super) fn offer_log_pipe_again(&self, main: Pid) {
-        let Some((no, SuperviseRole::Main)) = self.roster.service_of(main) else { return };
-        let Some((main, write_end)) = self.missing_log_pipe(no) else { return };
-        let refused: &[u8] = match log_pipe_offer::send(main, write_end) {
-            Ok(true) => return,
-            Ok(false) => b"its supervise is an older one",
-            Err(error) => diag::why(error).as_bytes(),
+    /// Offers the log pipe to this supervise; whether that has to be tried again.
+    pub(super) fn offer_log_pipe_again(&self, main: Pid) -> Option<Retry> {
+        let (no, _) = self.roster.service_of(main)?;
+        self.try_to_offer(no).map(|(_, retry)| retry)
+    }
+
+    /// Offers the log pipe, if necessary. Prints a warning if it is not taken. Returns the supervise to
+    /// which it has to be offered again.
+    fn try_to_offer(&self, no: SlotNo) -> Option<(Pid, Retry)> {
+        let (main, write_end) = self.missing_log_pipe(no)?;
+        let refused = match log_pipe_offer::send(main, write_end) {
+            Ok(SignalReader::Reads) => return None,
+            Ok(SignalReader::Begins) if self.has_just_started(main) => {
+                return Some((main, Retry::Soon));
+            }
+            Ok(SignalReader::Begins | SignalReader::Other) => "its supervise is an older one",
+            Err(error) => diag::why(error),
         };
-        if let Some(slot) = self.roster.slot(no) {
-            let name = slot.name();
-            diag::say(&[
-                b"svscan: warning: unable to connect ",
-                name,
-                b" to its logger: ",
-                refused,
-                b"; to connect them anew: svc -dx ",
-                name,
-            ]);
-        }
+        let name = self.roster.slot(no)?.name();
+        diag::say(&[
+            b"svscan: warning: unable to connect ",
+            name,
+            b" to its logger: ",
+            refused.as_bytes(),
+            b"; to connect them anew: svc -dx ",
+            name,
+        ]);
+        None
     }
 
     /// The supervise of a service whose standard output is not the log pipe, although the logger's

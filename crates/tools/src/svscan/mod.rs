@@ -32,6 +32,7 @@ mod service_manager;
 mod services_ready;
 mod start_supervise;
 mod stop_signals;
+mod supervise_signals;
 mod svscan_upgrade;
 pub(crate) mod svscanboot;
 mod targets;

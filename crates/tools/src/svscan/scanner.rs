@@ -24,7 +24,6 @@ use crate::survive::lock_holder;
 use crate::survive::log_pipe_offer;
 use crate::survive::process_record;
 use crate::survive::standing::Standing;
-use crate::survive::upgrade;
 use alloc::boxed::Box;
 use alloc::ffi::CString;
 use alloc::vec::Vec;
@@ -42,7 +41,7 @@ use daemontools_sys::limit::OpenFiles;
 use daemontools_sys::process;
 use daemontools_sys::signal::{self, ReceivedSignal, Signals};
 use daemontools_sys::watch::NameChange;
-use daemontools_sys::{Errno, OwnedFd, Result, dir, proc_fd};
+use daemontools_sys::{OwnedFd, dir, proc_fd};
 
 /// A `svscan` at work. Its methods are in the files of their subjects.
 pub(super) struct Scanner {
@@ -436,59 +435,6 @@ impl Scanner {
                 }
             }
             Action::Look => self.observe_slot(no),
-        }
-    }
-
-    /// Sends a signal to a supervise. If that fails, prints a warning and tries again later.
-    pub(super) fn signal(&mut self, pid: Pid, number: i32) {
-        let Err(error) = self.try_signal(pid, number) else { return };
-        if let Some((no, role)) = self.roster.service_of(pid)
-            && let Some(slot) = self.roster.slot(no)
-        {
-            let what = [b"unable to signal supervise ", slot.name(), suffix(role), b", pausing"];
-            diag::warning("svscan", &what, error);
-        }
-        self.unsent.push(pid, number);
-    }
-
-    fn try_signal(&self, pid: Pid, number: i32) -> Result<()> {
-        let sent = match self.adopted.get(pid) {
-            Some(handle) => handle.signal(number),
-            // Our child, not reaped: the pid is still its own.
-            None => process::kill(pid, number),
-        };
-        match sent {
-            // ESRCH: already gone.
-            Err(Errno::SRCH) => Ok(()),
-            sent => sent,
-        }
-    }
-
-    /// Makes a supervise execute its program again. One that has just started does not take the signal
-    /// yet; svscan tries that again later.
-    fn upgrade_supervise(&mut self, pid: Pid) {
-        if upgrade::is_blocking(pid, b"supervise", signal::USR2) {
-            self.signal(pid, signal::USR2);
-        } else {
-            self.unsent.push(pid, signal::USR2);
-        }
-    }
-
-    /// Tries unsent signals again. Processes that have ended meanwhile need none, and USR2 would kill
-    /// another program than ours.
-    fn send_again(&mut self) {
-        if let Some(mut unsent) = self.unsent.take_due() {
-            unsent.retain(|&(pid, number)| {
-                if number == log_pipe_offer::SIGNAL {
-                    self.offer_log_pipe_again(pid);
-                    return false;
-                }
-                let is_due = self.roster.service_of(pid).is_some()
-                    && (number != signal::USR2
-                        || upgrade::is_blocking(pid, b"supervise", signal::USR2));
-                is_due && self.try_signal(pid, number).is_err()
-            });
-            self.unsent.put_back(unsent);
         }
     }
 

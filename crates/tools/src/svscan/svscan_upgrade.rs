@@ -5,6 +5,7 @@ use super::message_pipe;
 use super::scanner::Scanner;
 use super::upgrade_request;
 use crate::common::diag;
+use crate::survive::signal_reader::SignalReader;
 use crate::survive::upgrade;
 use alloc::vec::Vec;
 use daemontools_core::Pid;
@@ -15,6 +16,11 @@ use daemontools_core::svscan::supervise_process::{SuperviseProcess, SuperviseRol
 use daemontools_sys::limit::OpenFiles;
 use daemontools_sys::process::Strings;
 use daemontools_sys::{AsFd as _, OwnedFd, fd, signal};
+
+/// Whether a supervise upgrades when it gets USR2.
+fn reads_upgrades(pid: Pid) -> bool {
+    SignalReader::of(pid, b"supervise", signal::USR2) == SignalReader::Reads
+}
 
 impl Scanner {
     /// Starts the inherited services. The first scan finds the ones whose name is gone.
@@ -35,10 +41,7 @@ impl Scanner {
     pub(super) fn upgrade(&mut self) {
         self.upgrade_due = false;
         let supervises: Vec<Pid> = self.roster.supervises().collect();
-        for pid in supervises
-            .into_iter()
-            .filter(|pid| upgrade::is_blocking(*pid, b"supervise", signal::USR2))
-        {
+        for pid in supervises.into_iter().filter(|pid| reads_upgrades(*pid)) {
             self.signal(pid, signal::USR2);
         }
         let mut kept = Vec::new();

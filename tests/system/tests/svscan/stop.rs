@@ -1,7 +1,7 @@
 //! How svscan ends: services first, then their loggers.
 
 use crate::{command, link, logger, order, ordered_service, svscan, wait_up_soon};
-use harness::{Pty, Signal, process, wait_until};
+use harness::{Pty, Signal, Tree, process, wait_until};
 use std::time::{Duration, Instant};
 use system::{PROMPT, assert_calm, assert_exit_0, count, status_line, tree, wait_settled};
 
@@ -73,13 +73,34 @@ fn a_stop_signal_ends_services_then_loggers_and_nothing_is_lost() {
 
 #[test]
 fn term_to_every_process_at_once_loses_no_last_word() {
-    // systemd does this for a unit without `KillMode`.
+    term_to_every_process(&tree(), None);
+}
+
+#[test]
+fn a_supervise_that_still_begins_at_a_stop_does_not_die_of_a_signal() {
+    // The next supervise of the logger gets its signal before it can read signals.
     let tree = tree();
+    let bin = tree.suite().bin().to_owned();
+    let slow = format!("#!/bin/sh\nsleep 0.3\nexec {}/supervise \"$@\"\n", bin.display());
+    tree.script("slow/supervise", slow);
+    let path = format!("{}:{}:/usr/bin:/bin", tree.path("slow").display(), bin.display());
+    term_to_every_process(&tree, Some(&path));
+}
+
+/// Sends TERM to svscan and all processes below it at the same moment, as systemd does for a unit
+/// without `KillMode`. The service writes on until its logger has ended.
+#[track_caller]
+fn term_to_every_process(tree: &Tree, path: Option<&str>) {
     let logger_is_gone = "while kill -0 $(head -n 1 log/started) 2>/dev/null; do sleep 0.02; done";
-    ordered_service(&tree, "s/a", "a", &format!("{logger_is_gone}; seq 2000"));
-    logger(&tree, "s/a", "a");
-    let svscan = svscan(&tree);
-    order(&tree, 1);
+    ordered_service(tree, "s/a", "a", &format!("{logger_is_gone}; seq 2000"));
+    logger(tree, "s/a", "a");
+    let command = command(tree).arg("s");
+    let command = match path {
+        Some(path) => command.env("PATH", path),
+        None => command,
+    };
+    let svscan = command.start();
+    order(tree, 1);
     tree.wait_lines("s/a/log/started", 1);
     let pids = [process::descendants(svscan.pid()), vec![svscan.pid()]].concat();
     assert_eq!(pids.len(), 5);
@@ -89,7 +110,7 @@ fn term_to_every_process_at_once_loses_no_last_word() {
     let logged = tree.wait_lines("s/a/log/logged", 2001);
     assert_eq!((logged.len(), logged[2000].as_str()), (2001, "last words"));
     assert_eq!(tree.wait_lines("s/a/log/started", 2).len(), 2);
-    assert_eq!(order(&tree, 3), ["start a", "stop a", "stop a/log"]);
+    assert_eq!(order(tree, 3), ["start a", "stop a", "stop a/log"]);
 }
 
 #[test]

@@ -123,6 +123,57 @@ fn the_same_processes_run_the_new_program_and_no_line_is_lost() {
 }
 
 #[test]
+fn an_adopted_supervise_is_found_while_it_upgrades() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    tree.idle_service("s/b");
+    tree.service("s/b/log", "#!/bin/sh\nexec cat\n");
+    let first = svscan(&tree);
+    let services = [wait_settled(&tree, "s/a"), tree.wait_up("s/b"), tree.wait_up("s/b/log")];
+    let supervises = [["supervise", "a"], ["supervise", "b"], ["supervise", "log"]]
+        .map(|arguments| wait_descendant(first.pid(), &arguments));
+    system::kill(first);
+    let svscan = svscan(&tree);
+    wait_until("the next svscan works", PROMPT, || {
+        tree.cmd("svscan").args(["-u", "s"]).run().code == Some(0)
+    });
+    wait_upgraded(&tree, &[svscan.pid()]);
+    // While it tries the program, a supervise stands in the scan directory.
+    let program = fs::canonicalize(Suite::get().bin().join("svscan")).expect("an executable");
+    tree.copy_program(program, "real/daemontools");
+    let real = tree.symlink("daemontools", "real/supervise");
+    tree.script(
+        "bin/new",
+        format!(
+            "#!/bin/sh\n[ \"$DAEMONTOOLS_UPGRADE\" != trial ] || {{ echo >>{}; sleep 0.3; }}\nexec {} \"$@\"\n",
+            tree.path("trials").display(),
+            real.display()
+        ),
+    );
+    tree.rename("bin/new", "bin/supervise");
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    let installed = fs::metadata(tree.path("real/daemontools")).expect("installed").ino();
+    wait_until("all supervises run the new program", DEADLINE, || {
+        supervises.iter().all(|pid| executable(*pid) == Some(installed))
+    });
+    tree.wait_lines("trials", 3);
+    // svscan notices the death of an adopted one.
+    process::signal(supervises[0], Signal::KILL);
+    wait_until("svscan has started another one", DEADLINE, || {
+        let children = process::descendants(svscan.pid());
+        children
+            .into_iter()
+            .any(|pid| matches!(&process::arguments(pid)[..], [_, name] if name == "a"))
+    });
+    assert_eq!([tree.wait_up("s/a"), tree.wait_up("s/b"), tree.wait_up("s/b/log")], services);
+    let stderr = svscan.stderr();
+    assert!(!stderr.contains("fatal"), "{stderr}");
+    svscan.signal(Signal::TERM);
+    assert_exit_0(svscan);
+}
+
+#[test]
 fn a_program_that_cannot_run_is_reported_and_the_old_one_goes_on() {
     let tree = tree();
     install(&tree);

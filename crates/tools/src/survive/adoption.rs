@@ -28,6 +28,9 @@ pub(crate) struct RunningService {
     /// No supervise runs, but a process that a dead one was starting has its lock. In a moment it is
     /// the service, and has a process record.
     pub(crate) is_starting: bool,
+    /// A supervise runs, but does not stand in the directory: it is executing its program again, at a
+    /// live upgrade. In a moment it is back.
+    pub(crate) is_upgrading: bool,
 }
 
 impl RunningService {
@@ -44,7 +47,9 @@ impl RunningService {
         let at = dir.as_fd();
         let listens = sibling_state::is_supervised(at);
         let lock = guarded::open(at, c"lock", fs::Opening::READ).ok();
-        let (mut supervise, mut is_starting) = (None, false);
+        let is_held =
+            |lock: BorrowedFd<'_>| guarded::is_private(lock, at) && !lock_holder::is_free(lock);
+        let (mut supervise, mut is_starting, mut is_upgrading) = (None, false, false);
         match lock {
             Some(lock) if listens => {
                 let before = standing.get_or_insert_with(Standing::read);
@@ -56,14 +61,12 @@ impl RunningService {
                 // A user who may write the state directory can take the lock with any process. svscan
                 // would wait for its end at a stop.
                 supervise = supervise.filter(|(pid, _)| !process_user::is_foreign(*pid));
+                is_upgrading = supervise.is_none() && is_held(lock.as_fd());
             }
-            Some(lock) => {
-                is_starting =
-                    guarded::is_private(lock.as_fd(), at) && !lock_holder::is_free(lock.as_fd());
-            }
+            Some(lock) => is_starting = is_held(lock.as_fd()),
             None => {}
         }
-        Self { supervise, process: service_process(at), is_starting }
+        Self { supervise, process: service_process(at), is_starting, is_upgrading }
     }
 
     /// Whether no process runs.

@@ -25,7 +25,7 @@ use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd};
 /// How often to look for the pipe while a process lives that may have it.
 const PIPE_LOOKS: u32 = 5;
 
-/// A process that a dead supervise was starting is not yet the service.
+/// A process that a dead supervise was starting is not yet the service, or a supervise is upgrading.
 struct StillStarting;
 
 /// The supervise process to start.
@@ -105,13 +105,17 @@ impl Scanner {
         if let Some(child) = self.take_inherited_child(&target) {
             return Ok(Supervise::Adopted(child));
         }
+        // Counted by the roster: this is the first attempt of the start.
+        let is_first = matches!(
+            self.roster.slot(no).ok_or(NoChild::Failed)?.supervise(role),
+            SuperviseProcess::Spawning { quick_deaths: 0 }
+        );
         let mut running = self.find(&target.dir);
+        if running.is_upgrading && is_first {
+            // The roster tries again in a second.
+            return Err(NoChild::Failed);
+        }
         if target.needs_pipe && !self.pipes.has(no) {
-            // Counted by the roster: this is the first attempt of the start.
-            let is_first = matches!(
-                self.roster.slot(no).ok_or(NoChild::Failed)?.supervise(role),
-                SuperviseProcess::Spawning { quick_deaths: 0 }
-            );
             let Ok(pipe) = self.find_pipe(&target, &mut running, is_first) else {
                 // The roster tries again in a second.
                 return Err(NoChild::Failed);
@@ -204,7 +208,10 @@ impl Scanner {
                 SuperviseRole::Log => adoption::pipe_between(other.side(), running.side()),
             };
             match pipe {
-                Ok(None) if may_wait && (running.is_starting || other.is_starting) => {
+                Ok(None)
+                    if may_wait
+                        && (running.is_starting || other.is_starting || other.is_upgrading) =>
+                {
                     return Err(StillStarting);
                 }
                 Ok(None) if running.is_empty() && other.is_empty() => break,

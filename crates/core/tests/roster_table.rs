@@ -330,7 +330,7 @@ impl When {
             Self::MainNotStarted => story.not_spawned(0, Main),
             Self::LogNotStarted => story.not_spawned(0, Log),
             Self::MainEnded => story.ended(0, Main, FAILED),
-            Self::LogEnded => story.ended(0, Log, FAILED),
+            Self::LogEnded => story.ended_before_check(0, Log, FAILED),
             Self::Unread => story.step(RosterEvent::Unread(SlotNo(0))),
             Self::AllRead => story.step(RosterEvent::AllRead(SlotNo(0))),
             Self::TickEarly => story.step(RosterEvent::Tick),

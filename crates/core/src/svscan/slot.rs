@@ -481,6 +481,12 @@ impl<Id> Slot<Id> {
         use SlotEvent as E;
         match event {
             E::Process(SuperviseRole::Log, ProcessEvent::Spawned(pid)) => only(Action::Finish(pid)),
+            // It may have got its own TERM, and its logger has not read the service's last words.
+            E::Process(SuperviseRole::Log, ProcessEvent::Ended(_))
+                if until.is_some() && !self.logger_recalled =>
+            {
+                only(Action::CheckInput)
+            }
             E::Process(SuperviseRole::Log, _) => self.finish(context),
             E::Process(SuperviseRole::Main, _) => NOTHING,
             E::AllRead if self.is_logger_absent() => self.finish(context),

@@ -172,7 +172,22 @@ impl Story {
         self.step(RosterEvent::NotSpawned(SlotNo(no), role))
     }
 
+    /// A process ends. If that is the logger's supervise of a service that stops, its pipe is empty.
     pub(crate) fn ended(&mut self, no: usize, role: SuperviseRole, how: Ended) -> String {
+        let words = self.ended_before_check(no, role, how);
+        if role == Log && words == format!("{no} check input") {
+            return self.step(RosterEvent::AllRead(SlotNo(no)));
+        }
+        words
+    }
+
+    /// A process ends.
+    pub(crate) fn ended_before_check(
+        &mut self,
+        no: usize,
+        role: SuperviseRole,
+        how: Ended,
+    ) -> String {
         let pid = self.pids.remove(&(no, role == Main)).expect("a process");
         self.step(RosterEvent::Ended(pid, how))
     }

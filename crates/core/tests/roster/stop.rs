@@ -98,6 +98,27 @@ fn a_pipe_whose_both_ends_have_ended_before_a_stop_is_read_to_its_end() {
 }
 
 #[test]
+fn a_logger_that_ends_in_the_same_moment_as_its_service_starts_once_more_for_the_rest() {
+    // Both were told to end, and svscan learns of the end of the service first.
+    let mut story = Story::running();
+    assert_eq!(story.stop(), "0 terminate main");
+    assert_eq!(story.ended(0, Main, EXITED), "0 finish log, 0 end input");
+    assert_eq!(story.ended_before_check(0, Log, EXITED), "0 check input");
+    assert_eq!(story.step(RosterEvent::Unread(SlotNo(0))), "0 end input, 0 spawn log");
+    assert_eq!(story.spawned(0, Log), "0 finish log");
+    // Only once.
+    assert_eq!(story.ended_before_check(0, Log, EXITED), "0 forget, exit");
+}
+
+#[test]
+fn a_logger_that_was_told_to_end_does_not_start_again() {
+    let mut story = Story::draining();
+    assert_eq!(story.tick(DRAIN_INTERVAL), "0 check input");
+    assert_eq!(story.step(RosterEvent::AllRead(SlotNo(0))), "0 terminate log");
+    assert_eq!(story.ended_before_check(0, Log, EXITED), "0 forget");
+}
+
+#[test]
 fn a_service_that_comes_back_has_its_logger_started_once_more_at_the_next_stop() {
     let mut story = Story::running();
     story.lost("a");

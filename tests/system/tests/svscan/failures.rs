@@ -183,6 +183,16 @@ fn as_user(cmd: Cmd<'_>, user: u32) -> Cmd<'_> {
 
 #[test]
 fn a_supervise_that_dies_while_no_process_is_free_is_back_seconds_after_one_is() {
+    dies_while_no_process_is_free(false);
+}
+
+#[test]
+fn a_link_that_comes_back_while_no_process_is_free_is_supervised_seconds_after_one_is() {
+    dies_while_no_process_is_free(true);
+}
+
+#[track_caller]
+fn dies_while_no_process_is_free(link_comes_back: bool) {
     let tree = tree();
     link(&tree, "a");
     // The limit does not apply to root, and only the user itself may change it.
@@ -204,6 +214,11 @@ fn a_supervise_that_dies_while_no_process_is_free_is_back_seconds_after_one_is()
     // The pauses grow: at 0, 1, 3 and 7 seconds, then every 5.
     wait_until("four starts fail", DEADLINE, || count(&svscan.stderr(), warning) == 4);
     assert_calm(svscan.pid(), Duration::from_millis(500));
+    if link_comes_back {
+        tree.remove("s/a");
+        tree.symlink("../real/a", "s/a");
+        wait_until("another start fails", DEADLINE, || count(&svscan.stderr(), warning) > 4);
+    }
     assert!(!tree.is_supervised("s/a") && process::is_alive(service));
     limit(&hard_process_limit());
     let most = Duration::from_secs(5) + PROMPT;

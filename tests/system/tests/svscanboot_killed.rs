@@ -215,3 +215,22 @@ fn a_lock_of_another_user_on_the_pipe_is_ignored() {
     boot.signal(Signal::TERM);
     assert_exit_0(boot);
 }
+
+#[test]
+fn a_program_that_inherits_the_lock_of_the_messages_does_not_stop_svscanboot() {
+    let tree = tree();
+    // A user can start a set-user-ID program so, which takes all its ids from root.
+    tree.service(
+        "s/b",
+        "#!/usr/bin/perl\nuse Fcntl ':flock';\nselect(undef, undef, undef, 0.02) until -e 'go';\n\
+         flock(STDERR, LOCK_EX) or die;\nexec 'sleep', '1000';\n",
+    );
+    let (boot, svscan, _) = start(&tree);
+    let foe = tree.wait_up("s/b");
+    kill(boot);
+    tree.write("s/b/go", "");
+    process::wait_asleep(foe, "sleep");
+    let boot = take_over(&tree, svscan);
+    boot.signal(Signal::TERM);
+    assert_exit_0(boot);
+}

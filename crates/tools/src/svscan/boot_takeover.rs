@@ -4,6 +4,7 @@ use super::message_pipe;
 use crate::survive::adoption;
 use crate::survive::lock_holder;
 use crate::survive::process_user;
+use crate::survive::standing;
 use daemontools_core::Pid;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs};
@@ -48,8 +49,10 @@ pub(super) fn find(shown: &[u8]) -> Result<Option<LeftSvscan>, i32> {
 /// svscanboot has it.
 ///
 /// Every process with the pipe can lock it. A lock of another user's process does not count, nor does
-/// one whose process has ended.
+/// one whose process has ended, or which another program took before in the same process.
 fn is_served(read_end: BorrowedFd<'_>) -> bool {
     lock_holder::take(read_end) == Err(Errno::AGAIN)
-        && lock_holder::open_holder(read_end).is_some_and(|(pid, _)| !process_user::is_foreign(pid))
+        && lock_holder::open_holder(read_end).is_some_and(|(pid, _)| {
+            !process_user::is_foreign(pid) && standing::has_taken(pid, read_end)
+        })
 }

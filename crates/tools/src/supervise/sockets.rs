@@ -8,6 +8,7 @@ use daemontools_core::options::{ListenAddress, ListenSocket};
 use daemontools_core::text::decimal::Decimal;
 use daemontools_sys::net::{self, Endpoint};
 use daemontools_sys::pidfd::Handle;
+use daemontools_sys::trusted_path::{self, PathError};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fd, fs};
 
 /// The descriptor of the first socket in the service.
@@ -18,15 +19,23 @@ pub(super) fn bind(listen: &ListenSocket) -> Result<OwnedFd> {
     let (ListenAddress::Unix(path) | ListenAddress::UnixDatagram(path)) = &listen.address else {
         return net::listen(endpoint(&listen.address), listen.backlog);
     };
+    // Another user could otherwise choose, by a link on the way, the directory in which a socket is
+    // replaced.
+    let place = trusted_path::locate(fs::HERE, path).map_err(|error| match error {
+        PathError::ForeignLink => Errno::LOOP,
+        PathError::Failed(error) => error,
+    })?;
+    let is_there = || fs::is_socket(place.dir.as_fd(), &place.name);
     // An earlier socket would make bind fail. A file of another kind is left alone.
-    if fs::is_socket(fs::HERE, path) {
-        let _ = fs::unlink(fs::HERE, path);
+    if place.is_last_part && is_there() {
+        let _ = fs::unlink(place.dir.as_fd(), &place.name);
     }
     // By umask: after bind the name could lead to another file.
     let before = listen.mode.map(|mode| fs::set_umask(0o777 & !u32::from(mode)));
     let socket = net::listen(endpoint(&listen.address), listen.backlog);
     before.map(fs::set_umask);
-    socket
+    // A directory on the way can have been replaced by a link since.
+    socket.and_then(|socket| if is_there() { Ok(socket) } else { Err(Errno::LOOP) })
 }
 
 /// Copies the sockets from a process of the service: an adopted one, or a child if that is `None`.

@@ -3,7 +3,8 @@
 use harness::{DEADLINE, Signal, Tree, account, is_root, process, skip, strace_works, wait_until};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{chown, lchown};
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use system::{assert_exit_0, stop_supervise, tree};
 
@@ -381,4 +382,39 @@ fn links_in_a_directory_of_ones_own_are_followed() {
     tree.symlink("../elsewhere/lock", "log/lock");
     tree.cmd("multilog").arg("./log").stdin("a\n").run().is(0, "", "");
     assert_eq!(tree.text("log/current"), "a\n");
+}
+
+#[test]
+fn a_socket_is_not_replaced_through_a_link_of_another_user() {
+    if !is_root() {
+        return skip("only root can be another user");
+    }
+    let tree = tree();
+    let (_, uid, gid) = account();
+    tree.mkdir("other");
+    let victim = UnixListener::bind(tree.path("other/x.sock")).expect("bind it");
+    let home = tree.mkdir("home");
+    tree.symlink("../other", "home/run");
+    chown(&home, Some(uid), Some(gid)).expect("give it away");
+    lchown(home.join("run"), Some(uid), Some(gid)).expect("give it away");
+    let inode = || fs::metadata(tree.path("other/x.sock")).expect("it is there").ino();
+    let before = inode();
+    tree.idle_service("a");
+    tree.write("a/listen", "unix ../home/run/x.sock\n");
+    let supervise = tree.supervise("a");
+    let line = "supervise: warning: not starting a: unable to listen on unix ../home/run/x.sock: \
+                symbolic link loop\n";
+    assert_eq!(supervise.wait_stderr("not starting"), line);
+    assert_eq!(inode(), before);
+    drop(victim);
+    stop_supervise(&tree, supervise, "a");
+    // Our own links count, and an earlier socket is replaced.
+    fs::remove_file(home.join("run")).expect("remove it");
+    tree.symlink("other", "own");
+    tree.write("a/listen", "unix ../own/x.sock\n");
+    let supervise = tree.supervise("a");
+    tree.wait_up("a");
+    UnixStream::connect(tree.path("other/x.sock")).expect("supervise listens");
+    assert_eq!(supervise.stderr(), "");
+    stop_supervise(&tree, supervise, "a");
 }

@@ -13,6 +13,7 @@ use rustix::fs::{
     fchown, fstat, fstatfs, mknodat, open, openat, renameat_with, statat, unlinkat,
 };
 use rustix::io::Errno;
+use rustix::process::geteuid;
 use servicedir::{EntryKind, ServiceDir};
 use std::ffi::OsStr;
 use std::fs;
@@ -310,6 +311,14 @@ impl Change {
         mknodat(dir, NEW_CONTROL, FileType::Fifo, Mode::from_raw_mode(CLOSED_FIFO), 0)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let new = openat(dir, NEW_CONTROL, flags, Mode::empty())?;
+        let found = fstat(&new)?;
+        let is_new = FileType::from_raw_mode(found.st_mode) == FileType::Fifo
+            && found.st_nlink == 1
+            && found.st_uid == geteuid().as_raw();
+        // The owner of the directory may have put another file of ours there, to get it.
+        if !is_new {
+            return Err(io::Error::other("another file has taken the place of control.new"));
+        }
         let owner = Some(Uid::from_raw(self.before.st_uid));
         let group = Gid::from_raw(self.group.unwrap_or(self.before.st_gid));
         chownat(&new, "", owner, Some(group), AtFlags::EMPTY_PATH)?;

@@ -8,7 +8,7 @@ pub(crate) const SYMPTOMS: &[(&str, &str)] = &[
     ("it restarts again and again", "svctl why NAME"),
     ("a port is taken, a disk is full", "svctl doctor NAME"),
     ("it does not stop", "svctl down --kill-after 10s NAME"),
-    ("what did it say before?", "svctl status -n 100 NAME"),
+    ("what did it say before?", "svctl logs -n 100 NAME"),
     ("who stopped it, and when?", "svctl history NAME"),
     ("what has changed since yesterday?", "svctl history --since yesterday '*'"),
     ("what changes right now?", "svctl events"),

@@ -223,7 +223,7 @@ fn pages_show_their_lines() {
         "\x1b[31m✗\x1b[0m mail: \x1b[1mcrash-loop\x1b[0m (error)",
         "  The service ends again and again, or has failed.",
         "  \x1b[2mmail is failed; last end: exit 78; 5 deaths in a row\x1b[0m",
-        "  \x1b[36m→\x1b[0m svctl status -n 50 mail",
+        "  \x1b[36m→\x1b[0m svctl logs -n 50 mail",
         "    supervise(8)",
         "1 error and 0 warnings in 9 services",
     ];

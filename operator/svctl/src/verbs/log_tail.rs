@@ -51,6 +51,14 @@ impl Record {
     }
 }
 
+/// The command that shows what a service has written; without a log, its status is all there is.
+pub(crate) fn log_command(dir: &ServiceDir, name: &str) -> String {
+    match dir.log_dirs() {
+        Ok(found) if found.is_empty() => format!("svctl status {name}"),
+        _ => format!("svctl logs -n 50 {name}"),
+    }
+}
+
 /// The last lines of a log, oldest first.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LogTail {

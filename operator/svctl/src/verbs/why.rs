@@ -8,7 +8,7 @@ use crate::output::{Colour, Output, escape, fold, json_line, line, lines, wrap};
 use crate::selection::{Target, named, scan_dir};
 use crate::times::{age, local, short};
 use crate::verbs::doctor::{self, finding::Finding};
-use crate::verbs::log_tail::{LogTail, last_lines};
+use crate::verbs::log_tail::{LogTail, last_lines, log_command};
 use crate::verbs::{changed_files, needs, readiness};
 use crate::view::SCHEMA;
 use crate::view::{DENIED, Found, View, end_words, is_fault};
@@ -176,7 +176,7 @@ impl Explanation {
                 }
                 if let Some(end) = snapshot.last_end.filter(|end| is_fault(*end)) {
                     self.say(format!("The process before it ended by itself: {}.", end_words(end)));
-                    self.advise(format!("svctl status -n 50 {name}"));
+                    self.advise(log_command(&view.target.dir, &name));
                 }
             }
             State::Down => self.down(view, snapshot),
@@ -194,7 +194,7 @@ impl Explanation {
                     self.say(format!("Its script runs as process {script}."));
                 }
                 self.say(readiness::how(view));
-                self.advise(format!("svctl status -n 50 {name}"));
+                self.advise(log_command(&view.target.dir, &name));
             }
             State::Blocked => self.blocked(scan, view, snapshot, depth),
             State::Waiting => self.waiting(view, snapshot),
@@ -325,7 +325,7 @@ impl Explanation {
             }
         }
         if detail.is_none_or(|it| it.reason != Some(Reason::Options)) {
-            self.advise(format!("svctl status -n 50 {name}"));
+            self.advise(log_command(&view.target.dir, &name));
             self.advise(format!("svctl edit {name}"));
             self.advise(format!("svctl restart {name}"));
         }

@@ -90,7 +90,7 @@ fn a_service_that_does_not_become_ready_is_explained() {
     let output = services.run(&["why", "slow"]).out();
     assert!(output.contains("a line to descriptor 3 (notification-fd)."), "{output}");
     assert!(output.replace("\n ", "").contains("supervise waits forever."), "{output}");
-    assert!(output.contains("→ svctl status -n 50 slow\n"), "{output}");
+    assert!(output.contains("→ svctl status slow\n"), "{output}");
     let json = services.json(&["why", "--json", "closed"]);
     let explanation = json["services"][0]["explanation"].to_string();
     assert!(explanation.contains("No process of it has descriptor 3 open"), "{explanation}");
@@ -102,14 +102,16 @@ fn a_service_that_runs_again_after_a_death_says_so() {
     let services = Services::start(|tree| {
         let run = "#!/bin/sh\n[ -e again ] && exec sleep 1000\n>again\nexit 3\n";
         tree.service("s/web", run);
+        tree.script("s/web/log/run", "#!/bin/sh\nexec multilog t ./main\n");
     });
     harness::wait_until("it runs again", harness::DEADLINE, || {
         let web = services.service("web");
-        web["state"] == "up" && web["last_end"]["exit"] == 3
+        let is_logged = services.tree.exists("s/web/log/main/current");
+        is_logged && web["state"] == "up" && web["last_end"]["exit"] == 3
     });
     let output = services.run(&["list", "web"]).out();
     assert!(output.ends_with("\tstarted after exit 3\n"), "{output}");
     let output = services.run(&["why", "web"]).out();
     assert!(output.contains("The process before it ended by itself: exit 3."), "{output}");
-    assert!(output.contains("→ svctl status -n 50 web\n"), "{output}");
+    assert!(output.contains("→ svctl logs -n 50 web\n"), "{output}");
 }

@@ -7,6 +7,7 @@ use super::limits;
 use super::shell_script::SHELLS;
 use super::sockets;
 use crate::times::{age, short};
+use crate::verbs::log_tail::log_command;
 use crate::verbs::readiness;
 use crate::view::end_words;
 use servicedir::{End, Process, State};
@@ -55,7 +56,7 @@ fn not_ready(subject: &Subject, report: &mut Report) {
     }
     let how = readiness::how(&subject.view);
     let evidence = format!("{} has been starting for {}. {how}", subject.shown(), short(age));
-    let remedy = format!("svctl status -n 50 {}", quote(subject.name()));
+    let remedy = log_command(&subject.target.dir, &quote(subject.name()));
     report.add(&check::NOT_READY, Some(subject.name()), evidence, remedy);
 }
 
@@ -190,7 +191,7 @@ fn crash(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
         evidence += &format!("; last log lines: \"{}\"", lines.join("\" \""));
     }
     evidence.extend(tail.limit.map(|limit| format!("; {limit}")));
-    let remedy = format!("svctl status -n 50 {}", quote(subject.name()));
+    let remedy = log_command(&subject.target.dir, &quote(subject.name()));
     report.add(&check::CRASH_LOOP, Some(subject.name()), evidence, remedy);
 }
 

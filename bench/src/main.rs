@@ -11,6 +11,7 @@ mod loaders;
 mod logger;
 mod logs;
 mod memory;
+mod output;
 mod scale;
 mod suite;
 mod table;
@@ -114,7 +115,7 @@ fn exec_loop(suite: &Suite, command: &[String]) -> Measured<f64> {
     Ok(before.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES))
 }
 
-const USAGE: &str = "usage: bench [scale | kills | logs] --ours dir [--original dir] [--peer name=dir]... \
+const USAGE: &str = "usage: bench [scale | kills | logs | output] --ours dir [--original dir] [--peer name=dir]... \
                      [--short | --long] [--most services-or-lines] [--dir dir]";
 
 /// The command line.
@@ -123,6 +124,7 @@ struct Options {
     scale: bool,
     kills: bool,
     logs: bool,
+    output: bool,
     long: bool,
     most: Option<u32>,
     suites: Vec<Suite>,
@@ -142,6 +144,7 @@ impl Options {
                 "scale" => options.scale = true,
                 "kills" => options.kills = true,
                 "logs" => options.logs = true,
+                "output" => options.output = true,
                 "--short" => options.long = false,
                 "--long" => options.long = true,
                 "--most" => options.most = Some(value()?.parse().context("read --most")?),
@@ -252,6 +255,9 @@ fn work(arguments: &[String]) -> Measured<bool> {
     if options.logs {
         let Options { suites, long, most, .. } = options;
         return logs::measure(&work_dir, &suites, long, most, &machine());
+    }
+    if options.output {
+        return output::measure(&work_dir, &options.suites, options.most, &machine());
     }
     let bench = Bench { suites: options.suites, work_dir, long: options.long };
     Ok(compare(&bench, &options.missing))

@@ -7,6 +7,7 @@ mod counts;
 mod guard;
 mod kills;
 mod labels;
+mod list;
 mod loaders;
 mod logger;
 mod logs;
@@ -115,7 +116,7 @@ fn exec_loop(suite: &Suite, command: &[String]) -> Measured<f64> {
     Ok(before.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES))
 }
 
-const USAGE: &str = "usage: bench [scale | kills | logs | output] --ours dir [--original dir] [--peer name=dir]... \
+const USAGE: &str = "usage: bench [scale | kills | logs | output | list] --ours dir [--original dir] [--peer name=dir]... \
                      [--short | --long] [--most services-or-lines] [--dir dir]";
 
 /// The command line.
@@ -125,6 +126,7 @@ struct Options {
     kills: bool,
     logs: bool,
     output: bool,
+    list: bool,
     long: bool,
     most: Option<u32>,
     suites: Vec<Suite>,
@@ -145,6 +147,7 @@ impl Options {
                 "kills" => options.kills = true,
                 "logs" => options.logs = true,
                 "output" => options.output = true,
+                "list" => options.list = true,
                 "--short" => options.long = false,
                 "--long" => options.long = true,
                 "--most" => options.most = Some(value()?.parse().context("read --most")?),
@@ -258,6 +261,9 @@ fn work(arguments: &[String]) -> Measured<bool> {
     }
     if options.output {
         return output::measure(&work_dir, &options.suites, options.most, &machine());
+    }
+    if options.list {
+        return list::measure(&work_dir, options.long, options.most, &machine());
     }
     let bench = Bench { suites: options.suites, work_dir, long: options.long };
     Ok(compare(&bench, &options.missing))

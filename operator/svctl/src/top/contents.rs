@@ -30,7 +30,7 @@ const LONGEST_READING: Duration = Duration::from_secs(1);
 pub(super) struct Contents {
     tails: Tails,
     service: Option<ServiceLines>,
-    report: Option<Report>,
+    last_reading: Option<LastReading>,
     /// The logs that have more lines.
     pub(super) unread_logs: BTreeSet<usize>,
     /// Whether the ages on the page are old.
@@ -49,9 +49,9 @@ struct ServiceLines {
     log: Vec<String>,
 }
 
-/// When the page of the doctor, of the tree or of why is read again. Its lines are read as a whole.
+/// The last reading of the page of the doctor, of the tree or of why. It decides when the next one may be.
 #[derive(Debug)]
-struct Report {
+struct LastReading {
     /// Whether something has changed since.
     is_stale: bool,
     /// The end of the last reading, and the processor time that it took: on a busy machine it is not
@@ -60,7 +60,7 @@ struct Report {
     cost: Duration,
 }
 
-impl Report {
+impl LastReading {
     fn follows_changes(&self) -> bool {
         self.cost <= LONGEST_READING
     }
@@ -93,14 +93,14 @@ impl Contents {
 
     /// Some service has changed, or there are others.
     pub(super) fn note_any_change(&mut self) {
-        if let Some(report) = &mut self.report {
-            report.is_stale = true;
+        if let Some(reading) = &mut self.last_reading {
+            reading.is_stale = true;
         }
     }
 
     /// The time until the page has to be read again; `None` if nothing asks for it.
     pub(super) fn until_reading(&self) -> Option<Duration> {
-        self.report.as_ref()?.until_reading()
+        self.last_reading.as_ref()?.until_reading()
     }
 }
 
@@ -152,12 +152,12 @@ impl TopSession<'_> {
             }
         };
         let cost = processor_time().saturating_sub(begin);
-        let report = Report { is_stale: false, read: Instant::now(), cost };
+        let reading = LastReading { is_stale: false, read: Instant::now(), cost };
         let lines = match lines {
-            Ok(lines) => self.dated(lines, report.follows_changes()),
+            Ok(lines) => self.dated(lines, reading.follows_changes()),
             Err(failure) => vec![failure.message],
         };
-        self.contents.report = Some(report);
+        self.contents.last_reading = Some(reading);
         self.set_lines(lines);
     }
 

@@ -6,6 +6,7 @@ use super::file_scan::LineHead;
 use super::stamp::Moment;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 
 /// Calls `each` with the lines of all readers in order, and with the place of the reader, until it
 /// fails.
@@ -20,22 +21,21 @@ pub(crate) fn merge<E>(
         .enumerate()
         .filter_map(|(index, head)| Some(Reverse((head.as_ref()?.moment, index))))
         .collect();
-    while let Some(Reverse((_, index))) = waiting.pop() {
-        let (Some(reader), Some(place)) = (readers.get_mut(index), heads.get_mut(index)) else {
+    // The first one stays in the heap while its line is printed, and then gets the place of its next line.
+    while let Some(mut first) = waiting.peek_mut() {
+        let Reverse((moment, index)) = &mut *first;
+        let (Some(reader), Some(place)) = (readers.get_mut(*index), heads.get_mut(*index)) else {
+            PeekMut::pop(first);
             continue;
         };
-        let next = waiting.peek().map(|Reverse(next)| *next);
-        let Some(mut head) = place.take() else { continue };
-        // Lines often come in bursts: this directory stays the first for a while.
-        loop {
-            each(index, reader, &head)?;
-            let Some(following) = reader.next_line() else { break };
-            head = following;
-            let key = (head.moment, index);
-            if next.is_some_and(|next| next < key) {
-                waiting.push(Reverse(key));
-                *place = Some(head);
-                break;
+        if let Some(head) = place.take() {
+            each(*index, reader, &head)?;
+            *place = reader.next_line();
+        }
+        match place {
+            Some(following) => *moment = following.moment,
+            None => {
+                PeekMut::pop(first);
             }
         }
     }

@@ -94,12 +94,11 @@ fn writable(subject: &Subject, report: &mut Report) {
             dir.display(),
             found.uid()
         );
-        report.add(
-            &check::STATE_WRITABLE,
-            Some(subject.name()),
-            evidence,
-            format!("chown -R {uid} {}", quote(dir)),
-        );
+        // Not all that is in it: a process record that the other user has made must not become ours.
+        let own = [dir.to_owned(), dir.join("control"), dir.join("ok")];
+        let own: Vec<String> = own.iter().map(quote).collect();
+        let remedy = format!("chown -h {uid} {}", own.join(" "));
+        report.add(&check::STATE_WRITABLE, Some(subject.name()), evidence, remedy);
     }
 }
 

@@ -26,6 +26,29 @@ fn a_state_directory_that_others_can_write_is_found() {
 }
 
 #[test]
+fn the_remedy_for_a_foreign_state_directory_trusts_no_foreign_record() {
+    if !harness::is_root() {
+        return skip("only root can be another user");
+    }
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+    });
+    services.wait_state("web", "up");
+    let chowned = services.tree.sh("chown -R 65534 s/web/supervise").run();
+    assert_eq!(chowned.code, Some(0), "{chowned}");
+    let finding = services.finds("web", "state-writable");
+    says(&finding, "s/web/supervise belongs to user 65534");
+    super::cure(&services, &finding);
+    let owner = |name: &str| {
+        let path = services.tree.path("s/web/supervise").join(name);
+        std::os::unix::fs::MetadataExt::uid(&fs::symlink_metadata(path).unwrap())
+    };
+    assert_eq!([owner("."), owner("control"), owner("ok")], [0; 3]);
+    assert_eq!(owner("process"), 65534);
+    assert!(find(&services.findings(&["web"]), "web", "state-writable").is_none());
+}
+
+#[test]
 fn a_copied_state_directory_is_found() {
     let services = Services::start(|tree| {
         tree.idle_service("s/web");

@@ -144,7 +144,16 @@ impl LogFollower {
         let due = self.followed.iter().filter(|(_, followed)| followed.is_due);
         let due: Vec<usize> = due.map(|(id, _)| *id).collect();
         for id in due {
-            is_done &= !self.advance(id, &mut |event| sink(id, event))?;
+            match self.advance(id, &mut |event| sink(id, event)) {
+                Ok(is_more) => is_done &= !is_more,
+                Err(error) => {
+                    // The owner of one directory does not end the others. Its next event tries again.
+                    let Some(followed) = self.followed.get_mut(&id) else { continue };
+                    followed.is_due = false;
+                    let name = followed.path.as_os_str();
+                    sink(id, FollowEvent::Missing(MissingLines::Unreadable { name, error }));
+                }
+            }
         }
         Ok(if is_done { FollowProgress::Done } else { FollowProgress::More })
     }

@@ -177,6 +177,11 @@ impl FollowedDirectory {
     /// [`Self::settle`] unless a name has changed meanwhile.
     pub(crate) fn look(&mut self) -> io::Result<NamedFiles> {
         self.names_changed = false;
+        // The next look tries again what has failed now.
+        self.named_files().inspect_err(|_| self.names_changed = true)
+    }
+
+    fn named_files(&self) -> io::Result<NamedFiles> {
         let open = |name: &str| {
             let file = self.directory.open_regular(OsStr::new(name))?;
             file.map(|file| file_id(&file).map(|id| (file, id))).transpose()

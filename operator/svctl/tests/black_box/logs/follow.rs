@@ -64,6 +64,31 @@ fn no_line_is_lost_or_doubled_across_rotations() {
 }
 
 #[test]
+fn a_directory_that_becomes_unreadable_does_not_end_the_others() {
+    let tree = Tree::new();
+    for directory in ["d", "e"] {
+        tree.mkdir(directory);
+        append(&tree, &format!("{directory}/current"), &numbered(0..1));
+    }
+    let words = ["--log-dir", "d", "--log-dir", "e", "-o", "cat", "-f"];
+    let process = logs(&tree, &words).unprivileged().start();
+    wait_output(&process, "0\n0\n");
+    // A rotation, with a file that the reader may not read.
+    tree.write("new", numbered(1..2));
+    tree.chmod("new", 0o000);
+    tree.rename("d/current", format!("d/{}.s", label(1)));
+    tree.rename("new", "d/current");
+    process.wait_stderr("d: unable to read d: access denied");
+    append(&tree, "e/current", &numbered(2..3));
+    wait_output(&process, "0\n0\n2\n");
+    tree.chmod("d/current", 0o600);
+    append(&tree, "d/current", &numbered(3..4));
+    wait_output(&process, "0\n0\n2\n1\n3\n");
+    process.signal(Signal::INT);
+    assert_eq!(process.wait().code, Some(0));
+}
+
+#[test]
 fn a_pattern_counts_for_new_lines() {
     let tree = Tree::new();
     tree.mkdir("d");

@@ -3,18 +3,23 @@
 use crate::accounts::Accounts;
 use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE};
+use crate::guarded_path::GuardedPlace;
 use crate::options::{ADD, DRY_RUN, ENV, IN, LOG, NO_LOG};
 use crate::output::{escape, line};
 use crate::selection::scan_dir;
 use crate::shell_words::quoted;
 use crate::verbs::links::{link, wait_for_start};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{
+    CWD, Dir, Gid, Mode, OFlags, RenameFlags, Uid, fchown, fstat, mkdirat, openat, renameat_with,
+};
+use rustix::io::Errno;
+use rustix::process::geteuid;
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// Where service directories are made without `--in`.
@@ -192,15 +197,39 @@ impl Plan {
         }
         if let Some(log) = &self.log {
             // An absolute path stays as it is.
-            let log = dir.join(log);
-            let is_new = !log.exists();
-            fs::create_dir_all(&log)?;
-            if let Some((user, group)) = self.user.filter(|_| is_new) {
-                chown(&log, Some(user), Some(group))?;
-            }
+            make_log_dir(&dir.join(log), self.user)?;
         }
         Ok(())
     }
+}
+
+/// Makes a log directory and gives it to a user. One that exists stays as it is.
+///
+/// The directory may be in one of that user, who could put a link or another directory in its place at any
+/// moment. So no link of another user is followed, and only a new directory is given away.
+fn make_log_dir(log: &Path, user: Option<(u32, u32)>) -> io::Result<()> {
+    let place = match GuardedPlace::locate(log) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            fs::create_dir_all(log.parent().unwrap_or(log))?;
+            GuardedPlace::locate(log)?
+        }
+        place => place?,
+    };
+    match mkdirat(&place.dir, &place.name, Mode::from_raw_mode(0o777)) {
+        Err(Errno::EXIST) if log.is_dir() => return Ok(()),
+        made => made?,
+    }
+    let Some((user, group)) = user else { return Ok(()) };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let made = openat(&place.dir, &place.name, flags, Mode::empty())?;
+    let is_own = fstat(&made)?.st_uid == geteuid().as_raw();
+    let is_empty = Dir::read_from(&made)?
+        .all(|entry| entry.is_ok_and(|entry| [c".", c".."].contains(&entry.file_name())));
+    if !(is_own && is_empty) {
+        return Err(io::Error::other("another user has replaced the log directory"));
+    }
+    fchown(&made, Some(Uid::from_raw(user)), Some(Gid::from_raw(group)))?;
+    Ok(())
 }
 
 /// A file of the directory `env`, from `KEY=VALUE`.

@@ -71,3 +71,39 @@ fn held_services_are_not_started_at_the_next_boot() {
     assert!(!services.tree.exists("s/web/down"));
     services.run(&["release", "web"]).is(0, "web: was not held\n", "");
 }
+
+#[test]
+fn a_log_directory_behind_a_link_of_another_user_is_not_given_away() {
+    if !harness::is_root() {
+        return harness::skip("only root can give a directory away");
+    }
+    let services = Services::start(|tree| {
+        for directory in ["sv", "secret", "shared"] {
+            tree.mkdir(directory);
+        }
+        tree.symlink("../secret", "shared/link");
+        tree.symlink("../secret", "shared/log");
+        tree.chmod("shared", 0o777);
+    });
+    let owner = |path: &str| {
+        let found = std::fs::symlink_metadata(services.tree.path(path)).unwrap();
+        std::os::unix::fs::MetadataExt::uid(&found)
+    };
+    let make = |name: &str, log: &str| {
+        let log = services.tree.path(log).to_string_lossy().into_owned();
+        let user = ["--user", "nobody"];
+        let words = ["new", name, "--in", "sv", user[0], user[1], "--log", &log, "--", "true"];
+        services.run(&words)
+    };
+    let output = make("a", "shared/link/a");
+    let why = "unable to make sv/a: another user can change a symbolic link on its path";
+    assert!(output.code == Some(111) && output.err().contains(why), "{output}");
+    assert!(!services.tree.exists("secret/a") && !services.tree.exists("sv/a"));
+    // A link in the place of the log directory itself: that exists, and stays.
+    assert_eq!(make("b", "shared/log").code, Some(0));
+    assert_eq!((owner("secret"), owner("shared/log")), (0, 0));
+    assert_eq!(make("c", "shared/new/c").code, Some(0));
+    assert!(owner("shared/new/c") > 0 && owner("shared/new") == 0);
+    assert_eq!(make("d", "secret").code, Some(0));
+    assert_eq!(owner("secret"), 0);
+}

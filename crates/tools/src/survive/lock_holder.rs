@@ -205,7 +205,13 @@ pub(crate) fn lock_scan_dir(
         return Ok(None);
     };
     if take_within(dir.as_fd(), SCAN_DIR_PATIENCE) != Err(Errno::AGAIN) {
-        return Ok(Some(dir));
+        // An svscan may run that another user's process has kept from the lock.
+        return match standing::marked_owner_of(dir.as_fd()) {
+            Some((pid, _)) => {
+                Err(refuse_for(program, &[b"unable to lock ", shown], Some(pid), Errno::AGAIN))
+            }
+            None => Ok(Some(dir)),
+        };
     }
     let refused = || refuse(program, &[b"unable to lock ", shown], &dir, Errno::AGAIN);
     if let Some((pid, _)) = open_svscan(dir.as_fd()) {

@@ -99,6 +99,11 @@ pub(crate) fn has_taken(pid: Pid, file: BorrowedFd<'_>) -> bool {
         || proc_fd::lock_taker(pid, file) == Ok(Some(pid)) && process_user::runs_our_program(pid)
 }
 
+/// The same, if it is marked.
+pub(crate) fn marked_owner_of(scan_dir: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
+    Standing::read().marked_in(fs::cached_identity(scan_dir, c"").ok()?)
+}
+
 /// The current directory of a process; `None` if it has ended, or hides it.
 fn directory_of(pid: Pid) -> Option<Directory> {
     let mut room = [0; 48];

@@ -32,7 +32,7 @@ impl ServiceDir {
     }
 
     /// The directories that the logger writes to: those whose `lock` it has open for writing, or else those that
-    /// `log/run` names. At most 64; empty without a logger.
+    /// `log/run` or `log/command` names. At most 64; empty without a logger.
     ///
     /// # Errors
     /// The errors of reading `log/run`.
@@ -50,7 +50,7 @@ impl ServiceDir {
         Ok(found)
     }
 
-    /// The paths that `log/run` names, relative to `log`. The logger may make a log directory there;
+    /// The paths that `log/run` or `log/command` names, relative to `log`. The logger may make a log directory there;
     /// some are other files. Empty without a logger.
     ///
     /// # Errors
@@ -88,9 +88,15 @@ fn is_writable(pid: u32, number: &OsStr) -> bool {
     flags.is_some_and(|flags| flags & OFlags::RWMODE.bits() != OFlags::RDONLY.bits())
 }
 
-/// The words of `log/run` that are paths, relative to `log`.
+/// The words of `log/run`, or else of `log/command`, that are paths, relative to `log`.
 fn of_script(logger: &Path) -> io::Result<Vec<PathBuf>> {
-    let text = regular_file::read(&logger.join("run"), SCRIPT_LIMIT)?.unwrap_or_default();
+    let read = |name| regular_file::read(&logger.join(name), SCRIPT_LIMIT);
+    let text = match read("run") {
+        // The arguments of command have a line each: no word is divided that is a path without blanks.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => read("command").map_err(|_| error),
+        read => read,
+    }?;
+    let text = text.unwrap_or_default();
     let words = text.split(|byte| byte.is_ascii_whitespace());
     let paths = words.map(|word| match word {
         [b'"', inner @ .., b'"'] | [b'\'', inner @ .., b'\''] => inner,

@@ -2,7 +2,7 @@
 
 use crate::{ServiceDir, regular_file};
 use daemontools_core::options::{Lookalike, OptionFile, ServiceOptions};
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 
@@ -55,6 +55,19 @@ impl ServiceDir {
             .collect();
         found.sort();
         found
+    }
+
+    /// The program and the arguments of the file `command`, if it counts: if there is no `run`, and no mistake
+    /// in it.
+    #[must_use]
+    pub fn command(&self) -> Option<Vec<CString>> {
+        if self.path().join("run").symlink_metadata().is_ok() {
+            return None;
+        }
+        let text = self.option_text(OptionFile::Command).ok()??;
+        let mut options = ServiceOptions::default();
+        options.read(OptionFile::Command, &text).ok()?;
+        options.command
     }
 
     /// The text of an option file; `None` without the file, and for a directory of that name.

@@ -2,6 +2,7 @@
 
 use harness::{Fifo, Status, Tree};
 use servicedir::{Cause, Command, End, Phase, Reason, Requester, ServiceDir, Signal, Want};
+use std::ffi::CString;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -345,4 +346,22 @@ fn a_logger_chooses_no_directory_that_it_may_not_write() {
         assert!(Instant::now() < deadline, "{:?}", service.log_dirs());
         std::thread::sleep(Duration::from_millis(10));
     }
+}
+
+#[test]
+fn the_files_run_and_command_name_the_log_directories() {
+    let tree = Tree::new();
+    tree.write("a/log/command", "multilog\nt\n./main\n/var/log/a\n");
+    let dir = ServiceDir::new(tree.path("a"));
+    let log = tree.path("a/log");
+    let candidates = dir.log_dir_candidates().unwrap();
+    assert_eq!(candidates, [log.join("./main"), "/var/log/a".into()]);
+    let command = dir.logger().unwrap().command().unwrap();
+    assert_eq!(command, [c"multilog", c"t", c"./main", c"/var/log/a"].map(CString::from));
+    // run counts, also if it is a link to nothing.
+    tree.symlink("/nowhere", "a/log/run");
+    assert_eq!(dir.logger().unwrap().command(), None);
+    tree.service("b/log", "#!/bin/sh\nexec multilog t ./other\n");
+    let candidates = ServiceDir::new(tree.path("b")).log_dir_candidates().unwrap();
+    assert_eq!(candidates, [tree.path("b/log/./other")]);
 }

@@ -171,3 +171,35 @@ fn links_fifos_and_paths_elsewhere_are_refused() {
     }
     assert_eq!(services.tree.text("canary"), "canary");
 }
+
+#[test]
+fn the_command_of_a_directory_without_run_is_edited() {
+    let services = Services::start(|tree| {
+        tree.mkdir("s/web");
+        tree.write("s/web/command", "/bin/sleep\n1000\n");
+        tree.idle_service("s/both");
+    });
+    services.wait_state("web", "up");
+    services.edit("printf '/bin/sleep\\n2000\\n' >\"$1\"", &["web"]).is(
+        0,
+        "s/web/command: changed\n    it counts from the next start on: svctl restart web\n",
+        "",
+    );
+    assert_eq!(services.tree.mode("s/web/command") & 0o111, 0);
+    for (script, name, message) in [
+        ("printf 'sleep\\r\\n1\\r\\n' >\"$1\"", "web", "carriage return"),
+        (
+            "printf '/no/such/program\\n' >\"$1\"",
+            "web",
+            "the program /no/such/program does not exist",
+        ),
+        (": >\"$1\"", "web", "command line 1: "),
+        ("echo sleep >\"$1\"", "both", "supervise ignores it, because there is a file run"),
+    ] {
+        let file: &[&str] = if name == "web" { &["web"] } else { &["both", "command"] };
+        let output = services.edit(script, file);
+        assert_eq!(output.code, Some(111), "{script}: {output}");
+        assert!(output.err().contains(message), "{script}: {output}");
+    }
+    assert_eq!(services.tree.text("s/web/command"), "/bin/sleep\n2000\n");
+}

@@ -11,7 +11,7 @@ use crate::view::{View, is_fault};
 use servicedir::{EntryKind, Process, ProcessTable, ScanDir, Snapshot, State};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
-use std::ffi::OsStr;
+use std::ffi::{CString, OsStr};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -83,6 +83,8 @@ pub(crate) struct Subject {
     pub(crate) target: Target,
     pub(crate) view: View,
     pub(crate) run: Run,
+    /// The program and the arguments of `command`, which counts without `run`.
+    pub(crate) command: Option<Vec<CString>>,
     pub(crate) script: Option<ShellScript>,
     /// Its supervise.
     pub(crate) supervise: Option<u32>,
@@ -182,9 +184,11 @@ impl<'a> Examination<'a> {
 
     pub(crate) fn subject(&self, target: &Target) -> Subject {
         let run = read_run(&target.dir.path().join("run"));
-        let script = match &run {
-            Run::File(_, text) => ShellScript::parse(text),
-            Run::Missing | Run::Unreadable => None,
+        let command = target.dir.command();
+        let script = match (&run, &command) {
+            (Run::File(_, text), _) => ShellScript::parse(text),
+            (Run::Missing, Some(command)) => Some(ShellScript::of_arguments(command)),
+            _ => None,
         };
         let view = View::read(target);
         let supervises = self.supervises_of(target);
@@ -193,7 +197,7 @@ impl<'a> Examination<'a> {
         let parent = pid.and_then(|pid| self.table.get(pid.get())).map(|process| process.parent);
         let holder = parent.filter(|parent| supervises.contains(parent));
         let supervise = holder.or_else(|| supervises.first().copied());
-        Subject { target: target.clone(), view, run, script, supervise }
+        Subject { target: target.clone(), view, run, command, script, supervise }
     }
 
     /// The supervisors that run in the directory of a service.
@@ -277,6 +281,18 @@ impl Subject {
 
     pub(crate) fn path(&self) -> &Path {
         self.target.dir.path()
+    }
+
+    /// Whether `command` counts: a link `run` to nothing is a `run`.
+    pub(crate) fn has_command(&self) -> bool {
+        self.has_file("command")
+            && !self.path().join("run").is_symlink()
+            && matches!(self.run, Run::Missing)
+    }
+
+    /// The file that says what to start: `run`, or `command` without it.
+    pub(crate) fn start_file(&self) -> PathBuf {
+        self.path().join(if self.has_command() { "command" } else { "run" })
     }
 
     pub(crate) fn snapshot(&self) -> Option<&Snapshot> {

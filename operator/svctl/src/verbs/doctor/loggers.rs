@@ -36,7 +36,8 @@ pub(crate) fn examine(
     let (Some(snapshot), Some(pid)) = (service.snapshot(), service.pid()) else { return };
     let Some(pipe) = system.logger_pipe(service) else {
         // Without a supervise, its output is unknown.
-        if service.supervise.is_some() && matches!(&logger.run, Run::File(..)) {
+        let is_complete = matches!(&logger.run, Run::File(..)) || logger.command.is_some();
+        if service.supervise.is_some() && is_complete {
             not_picked_up(service, logger, report);
         }
         return;
@@ -74,7 +75,7 @@ fn not_picked_up(service: &Subject, logger: &Subject, report: &mut Report) {
     report.add(&check::LOGGER_NOT_PICKED_UP, Some(service.name()), evidence, remedy);
 }
 
-/// The existing directories behind the program that writes them, in `log/run`.
+/// The existing directories behind the program that writes them, in `log/run` or `log/command`.
 fn directories(logger: &Path, script: Option<&ShellScript>) -> Vec<PathBuf> {
     let Some(script) = script else { return Vec::new() };
     let mut found = Vec::new();
@@ -200,7 +201,13 @@ fn stderr(service: &Subject, pid: u32, pipe: &Path, report: &mut Report) {
         return;
     }
     let evidence = format!("descriptor 2 of process {pid} is {}, that of svscan", error.display());
-    let remedy = format!("sed -i '1a exec 2>&1' {}", quote(service.path().join("run")));
+    let file = service.start_file();
+    let remedy = if file.ends_with("command") {
+        // The shell takes the lines behind its own as arguments.
+        format!("sed -i '1i sh\\n-c\\nexec \"$@\" 2>&1\\nsh' {}", quote(file))
+    } else {
+        format!("sed -i '1a exec 2>&1' {}", quote(file))
+    };
     report.add(&check::STDERR_NOT_LOGGED, Some(service.name()), evidence, remedy);
 }
 
@@ -215,8 +222,14 @@ impl LogDirs {
     /// Adds the directories of the logger of a service, if it has one.
     pub(crate) fn add(&mut self, service: &Target) {
         let Some(logger) = service.dir.logger() else { return };
-        let text = files::read(&logger.path().join("run")).ok().flatten().unwrap_or_default();
-        let dirs = directories(logger.path(), ShellScript::parse(&text).as_ref());
+        let script = match logger.command() {
+            Some(command) => Some(ShellScript::of_arguments(&command)),
+            None => {
+                let text = files::read(&logger.path().join("run")).ok().flatten();
+                ShellScript::parse(&text.unwrap_or_default())
+            }
+        };
+        let dirs = directories(logger.path(), script.as_ref());
         for dir in dirs {
             if let (Some(id), Some(own)) = (file_id(&dir), file_id(logger.path())) {
                 let loggers = self.found.entry(id).or_default();
@@ -242,7 +255,7 @@ impl LogDirs {
                     logger.shown(),
                     other.to_string_lossy()
                 );
-                let remedy = format!("${{EDITOR:-vi}} {}", quote(logger.path().join("run")));
+                let remedy = format!("${{EDITOR:-vi}} {}", quote(logger.start_file()));
                 report.add(&check::LOG_DIR_SHARED, Some(logger.name()), evidence, remedy);
             }
         }

@@ -156,7 +156,7 @@ fn orphans(subject: &Subject, strays: &[&Process], report: &mut Report) {
         let end = snapshot.last_end.map(end_words).unwrap_or_default();
         let evidence =
             format!("{} ended ({end}), and {which} runs on with its output", subject.shown());
-        let remedy = format!("${{EDITOR:-vi}} {}", quote(subject.path().join("run")));
+        let remedy = format!("${{EDITOR:-vi}} {}", quote(subject.start_file()));
         report.add(&check::GOES_BACKGROUND, name, evidence, remedy);
     } else {
         let evidence = format!(

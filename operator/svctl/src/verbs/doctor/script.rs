@@ -1,4 +1,4 @@
-//! Checks of `run`: whether the kernel can execute it, and what the script does.
+//! Checks of `run` and of `command`: whether the kernel can execute them, and what they do.
 
 use super::elf::Elf;
 use super::examination::{Examination, Run, Subject};
@@ -8,40 +8,104 @@ use super::finding::{
 };
 use rustix::fs::{StatVfsMountFlags, statvfs};
 use servicedir::End;
+use std::ffi::OsStr;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub(crate) fn examine(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
     let run = subject.path().join("run");
-    let name = Some(subject.name());
-    let (found, text) = match &subject.run {
-        Run::File(found, text) => (found, text),
-        Run::Missing => return missing(subject, &run, report),
-        Run::Unreadable => return,
-    };
+    match &subject.run {
+        Run::File(found, text) => {
+            of_file(system, subject, &run, found, text, report);
+            unknown_users(system, subject, report);
+            of_script(subject, &run, report);
+            program_not_found(subject, report);
+        }
+        Run::Missing if subject.has_command() => of_command(system, subject, report),
+        Run::Missing => missing(subject, &run, report),
+        Run::Unreadable => {}
+    }
+}
+
+/// Checks a file that the kernel is to execute: `run`, or the program of `command`.
+fn of_file(
+    system: &Examination<'_>,
+    subject: &Subject,
+    file: &Path,
+    found: &Metadata,
+    text: &[u8],
+    report: &mut Report,
+) {
     let mode = found.permissions().mode() & 0o7777;
     if mode & 0o111 == 0 {
-        let evidence = format!("{} has mode {mode:04o}", run.display());
-        report.add(&check::RUN_NOT_EXECUTABLE, name, evidence, format!("chmod +x {}", quote(&run)));
+        let evidence = format!("{} has mode {mode:04o}", file.display());
+        let remedy = format!("chmod +x {}", quote(file));
+        report.add(&check::RUN_NOT_EXECUTABLE, Some(subject.name()), evidence, remedy);
     }
-    noexec(subject, &run, report);
+    noexec(subject, file, report);
     if text.starts_with(b"#!") {
-        of_interpreter(system, subject, &run, text, report);
+        of_interpreter(system, subject, file, text, report);
     } else if let Some(elf) = Elf::parse(text) {
-        of_program(system, subject, &run, &elf, report);
+        of_program(system, subject, file, &elf, report);
     } else {
-        no_interpreter_line(subject, &run, text, report);
+        no_interpreter_line(subject, file, text, report);
+    }
+}
+
+/// Checks `command`. A mistake in it is one of an option file, and reported there.
+fn of_command(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
+    let Some(program) = subject.command.as_ref().and_then(|command| command.first()) else {
+        return;
+    };
+    let word = OsStr::from_bytes(program.to_bytes());
+    let Some(file) = command_program(system, subject, word) else {
+        // supervise looks in its own PATH, which can be unknown.
+        let Some(place) = command_place(system, subject, word) else { return };
+        let shown = word.to_string_lossy();
+        let evidence = format!("{} names {shown}, and {place}", subject.start_file().display());
+        let remedy = format!("command -v {}", quote(word));
+        return report.add(&PROGRAM_NOT_FOUND, Some(subject.name()), evidence, remedy);
+    };
+    if let (Ok(found), Ok(Some(text))) = (fs::metadata(&file), files::read(&file)) {
+        of_file(system, subject, &file, &found, &text, report);
     }
     unknown_users(system, subject, report);
-    of_script(subject, &run, report);
     program_not_found(subject, report);
 }
 
-/// A service with `command` needs no `run`, and under encore none with `start`.
-fn missing(subject: &Subject, run: &Path, report: &mut Report) {
-    if subject.has_file("command") {
-        return;
+/// The `PATH` in which supervise looks for a program.
+fn search_path(system: &Examination<'_>, subject: &Subject) -> Option<String> {
+    let supervise = subject.supervise.or(system.svscan())?;
+    files::variable(supervise, "PATH")
+}
+
+/// The file that supervise executes for the first line of `command`, if it exists.
+fn command_program(system: &Examination<'_>, subject: &Subject, word: &OsStr) -> Option<PathBuf> {
+    if word.as_bytes().contains(&b'/') {
+        let file = subject.path().join(word);
+        return file.is_file().then_some(file);
     }
+    let path = search_path(system, subject)?;
+    let found = |dir: &str| subject.path().join(dir).join(word);
+    let is_executable = |file: &PathBuf| {
+        fs::metadata(file).is_ok_and(|it| it.is_file() && it.permissions().mode() & 0o111 != 0)
+    };
+    path.split(':').map(found).find(is_executable)
+}
+
+/// Where the program of `command` is missing, in words; `None` if that is unknown.
+fn command_place(system: &Examination<'_>, subject: &Subject, word: &OsStr) -> Option<String> {
+    if word.as_bytes().contains(&b'/') {
+        return Some(format!("{} does not exist", subject.path().join(word).display()));
+    }
+    let path = search_path(system, subject)?;
+    Some(format!("it is not in the PATH of supervise, {path}"))
+}
+
+/// Under encore a service with `start` needs no `run`.
+fn missing(subject: &Subject, run: &Path, report: &mut Report) {
     if subject.has_file("start")
         && files::text(subject.path().join("personality")).trim() == "encore"
     {
@@ -216,8 +280,8 @@ fn unknown_users(system: &Examination<'_>, subject: &Subject, report: &mut Repor
         users.into_iter().filter(|(_, user)| is_certain && accounts.of(user.as_bytes()).is_none())
     {
         let evidence = format!(
-            "{}/run has \"{program} {user}\", and /etc/passwd has no {user}",
-            subject.path().display()
+            "{} has \"{program} {user}\", and /etc/passwd has no {user}",
+            subject.start_file().display()
         );
         let remedy =
             format!("useradd --system --no-create-home --shell /usr/sbin/nologin {}", quote(user));
@@ -230,9 +294,9 @@ fn not_run_by_loader(subject: &Subject, report: &mut Report) {
     let Some(line) = subject.last_lines(1).lines().pop() else { return };
     let Some((_, program)) = line.split_once(": fatal: unable to run ") else { return };
     let Some((program, _)) = program.rsplit_once(": file does not exist") else { return };
-    let run = subject.path().join("run");
-    let remedy = format!("ls -l {} && sed -n '/exec/p' {}", quote(program), quote(&run));
-    let evidence = format!("{} ended with exit 111: \"{line}\"", run.display());
+    let file = subject.start_file();
+    let remedy = format!("ls -l {} && cat {}", quote(program), quote(&file));
+    let evidence = format!("{} ended with exit 111: \"{line}\"", file.display());
     report.add(&PROGRAM_NOT_FOUND, Some(subject.name()), evidence, remedy);
 }
 
@@ -247,12 +311,8 @@ fn program_not_found(subject: &Subject, report: &mut Report) {
     let path = subject.supervise.and_then(|pid| files::variable(pid, "PATH"));
     let path =
         path.map_or_else(String::new, |path| format!("; the PATH of its supervise is {path}"));
-    let evidence = format!("{}/run ended with exit {code}{path}", subject.path().display());
-    let run = quote(subject.path().join("run"));
-    report.add(
-        &PROGRAM_NOT_FOUND,
-        Some(subject.name()),
-        evidence,
-        format!("sed -n '/exec/p' {run}"),
-    );
+    let file = subject.start_file();
+    let evidence = format!("{} ended with exit {code}{path}", file.display());
+    let remedy = format!("cat {}", quote(&file));
+    report.add(&PROGRAM_NOT_FOUND, Some(subject.name()), evidence, remedy);
 }

@@ -1,5 +1,7 @@
 //! A shell script, as far as it can be understood without running it.
 
+use std::ffi::CString;
+
 /// The names of shells.
 pub(crate) const SHELLS: [&str; 9] =
     ["sh", "dash", "bash", "ash", "ksh", "mksh", "zsh", "busybox", "yash"];
@@ -39,6 +41,20 @@ impl ShellScript {
             return None;
         }
         Some(Self { lines })
+    }
+
+    /// The arguments of the file `command`, as a script that executes them.
+    pub(crate) fn of_arguments(arguments: &[CString]) -> Self {
+        let words: Vec<_> = arguments.iter().map(|it| it.to_string_lossy()).collect();
+        // No shell interprets them.
+        let mask = |c| if is_plain(c) { c } else { '\u{1}' };
+        let bare: Vec<String> = words.iter().map(|it| it.chars().map(mask).collect()).collect();
+        let line = CommandLine {
+            number: 1,
+            text: words.join(" "),
+            bare: format!("exec {}", bare.join(" ")),
+        };
+        Self { lines: vec![line] }
     }
 
     /// Whether a line executes a program in place of the shell.
@@ -134,6 +150,11 @@ impl CommandLine {
 fn is_user_name(word: &str) -> bool {
     word.chars().all(|c| c.is_alphanumeric() || "._-".contains(c))
         && word.chars().any(|c| !c.is_ascii_digit())
+}
+
+/// Whether a character means nothing special in a command line.
+fn is_plain(c: char) -> bool {
+    c.is_alphanumeric() || "/._-+,:@%=".contains(c)
 }
 
 /// The last part of a path.

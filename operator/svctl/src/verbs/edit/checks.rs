@@ -68,6 +68,7 @@ impl Kind {
         let name = file.file_name().and_then(OsStr::to_str).unwrap_or_default();
         match self {
             Self::Script => script(text, place, copy),
+            Self::Option if name == "command" => command(text, place),
             Self::Option => option_mistake(name, text).into_iter().collect(),
             Self::Variable => variable(text),
             Self::Other if place.is_new() => misspelt(file, name).into_iter().collect(),
@@ -96,6 +97,23 @@ impl Kind {
             Some(_) => format!("it counts from the next start on: svctl restart {service}"),
         }
     }
+}
+
+/// The mistakes in `command`. Whether a program without a slash is in PATH, supervise decides.
+fn command(text: &[u8], place: &Place) -> Vec<String> {
+    let mut mistakes: Vec<String> = option_mistake("command", text).into_iter().collect();
+    if place.has_sibling("run") {
+        mistakes.push("supervise ignores it, because there is a file run".to_owned());
+    }
+    let program = text.split(|&byte| byte == b'\n').next().unwrap_or_default();
+    let path = Path::new(OsStr::from_bytes(program));
+    if mistakes.is_empty()
+        && path.is_absolute()
+        && let Some(why) = unusable(path)
+    {
+        mistakes.push(format!("the program {} {why}", escape(&path.to_string_lossy())));
+    }
+    mistakes
 }
 
 fn script(text: &[u8], place: &Place, copy: &Path) -> Vec<String> {
@@ -131,7 +149,7 @@ fn script(text: &[u8], place: &Place, copy: &Path) -> Vec<String> {
     mistakes
 }
 
-/// Why a file cannot be an interpreter.
+/// Why a file cannot be executed.
 fn unusable(path: &Path) -> Option<&'static str> {
     match path.metadata() {
         Err(_) => Some("does not exist"),
@@ -198,6 +216,7 @@ mod tests {
             ("log/run", Kind::Script),
             ("control/t", Kind::Script),
             ("timeout-kill", Kind::Option),
+            ("command", Kind::Option),
             ("log/needs", Kind::Option),
             ("env/HOME", Kind::Variable),
             ("down", Kind::Down),

@@ -12,21 +12,26 @@ use crate::selection::{Target, scan_dir, select};
 use checks::Kind;
 use replacement::Place;
 use sessions::Session;
-use std::ffi::OsStr;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::path::{Component, Path};
 
-const USUAL: &str = "run";
+/// The file that is edited if none is named: `run`, or `command` in a directory that has only this.
+fn usual(target: &Target) -> &'static Path {
+    let is_there = |name: &str| target.dir.path().join(name).exists();
+    Path::new(if is_there("command") && !is_there("run") { "command" } else { "run" })
+}
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let (name, file) = match arguments.operands.as_slice() {
-        [name] => (name, OsStr::new(USUAL)),
-        [name, file] => (name, file.as_os_str()),
+        [name] => (name, None),
+        [name, file] => (name, Some(Path::new(file))),
         _ => return Err(Failure::new(USAGE, "usage: svctl edit NAME [FILE]")),
     };
-    let file = Path::new(file);
-    let is_below = file.components().all(|part| matches!(part, Component::Normal(_)));
-    if !is_below || file.file_name().is_none() {
+    let is_below = |file: &Path| {
+        file.components().all(|part| matches!(part, Component::Normal(_)))
+            && file.file_name().is_some()
+    };
+    if let Some(file) = file.filter(|file| !is_below(file)) {
         let shown = escape(&file.to_string_lossy());
         let why = "not a path below the service directory";
         return Err(Failure::new(USAGE, format!("unable to edit {shown}: {why}")));
@@ -39,7 +44,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             format!("unable to edit {name}: it names several services"),
         ));
     };
-    edit(&target, file)
+    edit(&target, file.unwrap_or_else(|| usual(&target)))
 }
 
 fn edit(target: &Target, file: &Path) -> Result<u8, Failure> {

@@ -75,6 +75,11 @@ impl Place {
         &self.name
     }
 
+    /// Whether its directory has a file of this name.
+    pub(super) fn has_sibling(&self, name: &str) -> bool {
+        statat(&self.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok()
+    }
+
     /// Its path, for messages.
     pub(super) fn shown(&self) -> &str {
         &self.shown

@@ -94,3 +94,29 @@ fn error_messages_that_are_not_logged_are_found() {
     services.wait_state("quiet", "up");
     assert!(find(&services.findings(&["quiet"]), "quiet", "stderr-not-logged").is_none());
 }
+
+#[test]
+fn a_logger_without_a_shell_is_examined_as_well() {
+    let services = Services::start(|tree| {
+        for name in ["web", "api"] {
+            tree.mkdir(format!("s/{name}/log"));
+            tree.write(format!("s/{name}/command"), "/bin/sleep\n1000\n");
+            tree.write(format!("s/{name}/log/command"), "multilog\nt\n../../../shared\n");
+        }
+        tree.mkdir("shared");
+    });
+    says(
+        &services.finds("web/log", "log-dir-shared"),
+        "is the directory of web/log and of api/log",
+    );
+    // Its standard error is that of svscan.
+    let finding = services.finds("web", "stderr-not-logged");
+    super::cure(&services, &finding);
+    let command = services.tree.text("s/web/command");
+    assert_eq!(command, "sh\n-c\nexec \"$@\" 2>&1\nsh\n/bin/sleep\n1000\n");
+    assert_eq!(services.run(&["restart", "web"]).code, Some(0));
+    wait_until("its errors go to the logger", DEADLINE, || {
+        find(&services.findings(&["web"]), "web", "stderr-not-logged").is_none()
+            && services.service("web")["state"] == "up"
+    });
+}

@@ -152,3 +152,66 @@ fn a_program_that_a_chain_loader_does_not_find_is_found() {
     says(&finding, "unable to run /nowhere/bin/serve: file does not exist");
     assert!(finding["remedy"].as_str().unwrap().starts_with("ls -l /nowhere/bin/serve && "));
 }
+
+/// A service that has `command` alone, with these lines.
+fn command(tree: &Tree, name: &str, lines: &str) {
+    tree.mkdir(format!("s/{name}"));
+    tree.write(format!("s/{name}/command"), lines);
+}
+
+#[test]
+fn a_command_that_cannot_run_is_explained() {
+    let services = Services::start(|tree| {
+        command(tree, "lost", "/nowhere/serve\n--fast\n");
+        command(tree, "unknown", "no-such-program\n");
+        command(tree, "below", "./serve\n");
+        command(tree, "windows", "/bin/sleep\r\n1000\r\n");
+        command(tree, "user", "setuidgid\nno-such-user\n/bin/sleep\n1000\n");
+        for (name, text) in [
+            ("asleep", "#!/bin/sh\nexec sleep 1000\n"),
+            ("plain", "exec sleep 1000\n"),
+            ("crlf", "#!/bin/sh\r\nexec sleep 1000\r\n"),
+            ("interpreter", "#!/opt/no/bash\n"),
+        ] {
+            command(tree, name, "./serve\n");
+            tree.script(format!("s/{name}/serve"), text);
+        }
+        tree.chmod("s/asleep/serve", 0o644);
+        command(tree, "foreign", "./serve\n");
+        foreign_program(tree, "s/foreign/serve");
+        // This one is right, and no shell interprets its arguments.
+        command(tree, "right", "/bin/sh\n-c\nsleep 1000 | cat & wait\n");
+        // A link run to nothing counts, as does a file run.
+        command(tree, "link", "/bin/sleep\n1000\n");
+        tree.symlink("/nowhere/run", "s/link/run");
+        tree.idle_service("s/both");
+        tree.write("s/both/command", "/nowhere/serve\n");
+    });
+    for (name, id, evidence) in [
+        ("lost", "program-not-found", "names /nowhere/serve, and /nowhere/serve does not exist"),
+        ("unknown", "program-not-found", "it is not in the PATH of supervise, /"),
+        ("below", "program-not-found", "s/below/./serve does not exist"),
+        ("windows", "option-mistake", "carriage return"),
+        ("user", "unknown-user", "s/user/command has \"setuidgid no-such-user\""),
+        ("asleep", "run-not-executable", "serve has mode 0644"),
+        ("plain", "run-no-interpreter-line", "serve begins with \"exec sleep 1000\""),
+        ("crlf", "run-crlf", "serve ends with a carriage return"),
+        ("interpreter", "interpreter-missing", "/opt/no/bash does not exist"),
+        ("foreign", "wrong-architecture", "serve is for machine 43"),
+    ] {
+        let finding = services.finds(name, id);
+        says(&finding, evidence);
+        assert!(find(&services.findings(&[name]), name, "run-missing").is_none(), "{name}");
+    }
+    services.finds("link", "run-missing");
+    cure(&services, &services.finds("asleep", "run-not-executable"));
+    services.wait_state("asleep", "up");
+    services.wait_state("right", "up");
+    services.wait_state("both", "up");
+    assert!(find(&services.findings(&["asleep"]), "asleep", "run-not-executable").is_none());
+    for name in ["right", "both"] {
+        wait_until(&format!("nothing is wrong with {name}"), DEADLINE, || {
+            services.findings(&[name]).is_empty()
+        });
+    }
+}

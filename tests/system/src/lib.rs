@@ -181,6 +181,15 @@ pub fn stop_supervise(tree: &Tree, supervise: Process, dir: &str) {
     assert_exit_0(supervise);
 }
 
+/// Sends HUP to a service that has begun, and waits in a `read` or a sleep after it has obeyed the
+/// last one. A shell, and perl, that gets a signal just before such a call obeys it only afterwards.
+#[track_caller]
+pub fn hang_up(tree: &Tree, dir: &str) {
+    let pid = tree.wait_up(dir);
+    wait_until(&format!("{dir} waits"), DEADLINE, || process::state(pid) == Some('S'));
+    tree.svc("-h", dir);
+}
+
 /// Opens a FIFO for writing.
 ///
 /// # Panics

@@ -3,7 +3,7 @@
 use crate::{link, svscan};
 use harness::{DEADLINE, PENDING, Process, Signal, Tree, process, wait_until};
 use std::path::Path;
-use system::{assert_exit_0, original_program, tree, wait_settled};
+use system::{assert_exit_0, hang_up, original_program, tree, wait_settled};
 
 /// What svscan says once of the logger of `a`.
 const TOLD: &str = "svscan: info: a/log has appeared: a uses it from its next start on; to restart \
@@ -78,7 +78,7 @@ fn the_running_process_keeps_its_output_until_its_next_start() {
     add_logger(&tree, LOGGER);
     wait_logger(&tree, &svscan);
     for line in ["start 1\nsaid\n", "start 1\nsaid\nsaid\n"] {
-        tree.svc("-h", "s/a");
+        hang_up(&tree, "s/a");
         wait_until("the service says it", DEADLINE, || svscan.stdout() == line);
     }
     let pid = tree.wait_up("s/a");
@@ -173,7 +173,7 @@ fn lines_for_a_broken_logger_wait_until_it_is_mended() {
     tree.svc("-t", "s/a");
     tree.wait_lines("s/a/started", 2);
     tree.wait_lines("s/a/log/started", 1);
-    tree.svc("-h", "s/a");
+    hang_up(&tree, "s/a");
     tree.script("s/a/log/run.new", LOGGER);
     tree.rename("s/a/log/run.new", "s/a/log/run");
     tree.wait_text("s/a/log/logged", "start 2\nsaid\n");

@@ -14,7 +14,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use system::{
-    PROMPT, assert_exit_0, assert_idle, assert_thousand_lines, count, kill, namespace,
+    PROMPT, assert_exit_0, assert_idle, assert_thousand_lines, count, hang_up, kill, namespace,
     thousand_lines_service, tree, wait_all_gone, wait_descendant,
 };
 
@@ -255,7 +255,7 @@ fn svscanboot_starts_the_next_svscan_and_services_run_on() {
         for dir in dirs {
             tree.wait_supervised(dir);
         }
-        tree.svc("-h", "s/b");
+        hang_up(&tree, "s/b");
         wait_until("it is in the log", DEADLINE, || {
             count(&tree.text("log"), "said") == 1 + usize::from(all)
         });

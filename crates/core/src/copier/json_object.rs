@@ -43,10 +43,12 @@ fn append_time(now: Tai64n, out: &mut Vec<u8>) {
 }
 
 /// Appends the last `count` digits of a number, and what follows them.
-fn digits(number: u64, count: u32, then: u8, out: &mut Vec<u8>) {
-    for place in (0..count).rev() {
-        let digit = number / 10_u64.pow(place) % 10;
-        out.push(b'0' + u8::try_from(digit).unwrap_or_default());
+fn digits(mut number: u64, count: usize, then: u8, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + count, b'0');
+    for place in out.iter_mut().skip(start).rev() {
+        *place = b'0' + u8::try_from(number % 10).unwrap_or_default();
+        number /= 10;
     }
     out.push(then);
 }

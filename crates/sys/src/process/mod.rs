@@ -22,5 +22,6 @@ pub(crate) use pid::rustix_pid;
 pub use pid::{Pid, id, parent};
 pub use spawn::{Forked, end_with_parent, fork, spawn, spawn_with_fds_up_to};
 pub use wait::{
-    ExitStatus, become_subreaper, has_children, is_child, reap, resign_as_subreaper, wait_for,
+    ExitStatus, become_subreaper, has_children, is_child, is_subreaper, reap, resign_as_subreaper,
+    wait_for,
 };

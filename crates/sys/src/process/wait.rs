@@ -63,6 +63,12 @@ pub fn become_subreaper() {
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
 }
 
+/// Whether this process is a child subreaper.
+#[must_use]
+pub fn is_subreaper() -> bool {
+    rustix::process::child_subreaper().is_ok_and(|reaper| reaper.is_some())
+}
+
 /// Orphans become children of the next reaper above again. Those that are children stay.
 pub fn resign_as_subreaper() {
     // Cannot fail.

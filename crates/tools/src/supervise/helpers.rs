@@ -78,9 +78,10 @@ impl Helpers {
     }
 
     /// The pipe for the reapers of scripts, if the scripts are to have some: the supervisor is a reaper
-    /// of orphans itself. Without a descriptor for it the script runs without a reaper.
-    pub(super) fn report_pipe(&mut self, is_subreaper: bool) -> Option<BorrowedFd<'_>> {
-        if !is_subreaper || !orphan_reaper::is_possible() {
+    /// of orphans itself. It stays one when the options change. Without a descriptor for the pipe the
+    /// script runs without a reaper.
+    pub(super) fn report_pipe(&mut self) -> Option<BorrowedFd<'_>> {
+        if !process::is_subreaper() || !orphan_reaper::is_possible() {
             return None;
         }
         if self.reports.is_none() {

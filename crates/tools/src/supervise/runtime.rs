@@ -138,8 +138,7 @@ impl ServiceRuntime {
 
     /// The pipe for the reapers of helper scripts, if the scripts have some.
     pub(super) fn report_pipe(&mut self) -> Option<BorrowedFd<'_>> {
-        let is_subreaper = self.follows_processes();
-        self.helpers.report_pipe(is_subreaper)
+        self.helpers.report_pipe()
     }
 
     fn prepare_dependencies(

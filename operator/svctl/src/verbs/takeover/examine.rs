@@ -112,8 +112,8 @@ pub(crate) struct Scene {
     /// More than one only if two scanners compete.
     pub(crate) scanners: Vec<Running>,
     pub(crate) parts: Vec<Part>,
-    /// A supervisor whose services cannot be taken over.
-    pub(crate) stranger: Option<Running>,
+    /// A process of s6, whose services cannot be taken over.
+    pub(crate) s6_process: Option<Running>,
 }
 
 impl Scene {
@@ -132,8 +132,8 @@ impl Scene {
             }
         }
         share_doubts(&mut parts);
-        let stranger = stranger(&table, scan.path(), &parts);
-        Ok(Self { scanners: scanners(&table, scan.path()), parts, stranger })
+        let s6_process = s6_process(&table, scan.path(), &parts);
+        Ok(Self { scanners: scanners(&table, scan.path()), parts, s6_process })
     }
 
     pub(crate) fn part(&self, name: &str) -> Option<&Part> {
@@ -173,7 +173,7 @@ fn scanners(table: &ProcessTable, path: &Path) -> Vec<Running> {
 
 /// A process of s6 that supervises the scan directory or one of its services. Beside it our supervise
 /// would start a second copy of the service.
-fn stranger(table: &ProcessTable, scan: &Path, parts: &[Part]) -> Option<Running> {
+fn s6_process(table: &ProcessTable, scan: &Path, parts: &[Part]) -> Option<Running> {
     let dirs = parts.iter().map(|part| part.dir.path()).chain([scan]);
     let dirs: HashSet<PathBuf> = dirs.filter_map(|dir| dir.canonicalize().ok()).collect();
     let mut all: Vec<&Process> = table.iter().filter(|it| it.name.starts_with("s6-s")).collect();

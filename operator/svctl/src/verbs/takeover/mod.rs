@@ -38,10 +38,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let new = NewScanner::find(arguments.value(TO.long))?;
     let mode = mode(arguments, &new)?;
     let scene = Scene::look(&scan)?;
-    if let Some(stranger) = &scene.stranger {
+    if let Some(s6_process) = &scene.s6_process {
         let remedy =
             format!("stop it first: s6-svscanctl -t {}", escape(&scan.path().to_string_lossy()));
-        let message = format!("unable to take the services of {stranger} over: {remedy}");
+        let message = format!("unable to take the services of {s6_process} over: {remedy}");
         return Err(Failure::new(CANNOT, message));
     }
     let olds: Vec<&Running> = scene.scanners.iter().filter(|it| it.suite != new.suite).collect();

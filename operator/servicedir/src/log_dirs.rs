@@ -44,7 +44,7 @@ impl ServiceDir {
             found = self.log_dir_candidates()?;
             found.retain(|dir| dir.join("current").is_file());
         }
-        found.sort();
+        found.sort_unstable();
         found.dedup();
         found.truncate(MOST_DIRS);
         Ok(found)

@@ -53,7 +53,7 @@ impl ServiceDir {
                 Some((name, right))
             })
             .collect();
-        found.sort();
+        found.sort_unstable();
         found
     }
 

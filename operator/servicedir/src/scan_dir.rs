@@ -93,7 +93,7 @@ impl ScanDir {
             };
             entries.push(Entry { name, kind });
         }
-        entries.sort_by(|one, other| one.name.cmp(&other.name));
+        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(entries)
     }
 

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime};
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-fn timestamp(time: SystemTime) -> Timestamp {
+/// The same moment for jiff. `Timestamp::now` could panic, and needs the texts of all of jiff's errors.
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
     // Times beyond the year 9999 are shown as the last one.
     Timestamp::try_from(time).unwrap_or(Timestamp::MAX)
 }
@@ -27,9 +28,10 @@ pub(crate) fn rfc3339(time: SystemTime) -> String {
 
 /// The local time to the second, without the year if it is this year's: `Nov 26 09:12:04`.
 pub(crate) fn local(time: SystemTime) -> String {
-    let time = ZonedDateTime::new(timestamp(time), TimeZone::system());
+    let zoned = |time| ZonedDateTime::new(timestamp(time), TimeZone::system());
+    let (time, now) = (zoned(time), zoned(SystemTime::now()));
     let (month, day) = (time.month(), time.day());
-    let date = if time.year() == ZonedDateTime::now().year() {
+    let date = if time.year() == now.year() {
         let name = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month));
         format!("{} {day:02}", name.unwrap_or(&""))
     } else {

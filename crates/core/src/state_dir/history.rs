@@ -230,7 +230,7 @@ fn parse_command(value: &[u8]) -> Option<Trigger> {
 pub fn parse_file(file: &[u8]) -> Vec<ServiceChange> {
     let lines = file.chunks_exact(LEN).take(2 * RING);
     let mut changes: Vec<ServiceChange> = lines.filter_map(ServiceChange::parse).collect();
-    changes.sort_by_key(|change| change.number);
+    changes.sort_unstable_by_key(|change| change.number);
     changes
 }
 

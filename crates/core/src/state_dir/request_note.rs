@@ -124,7 +124,7 @@ impl RequestNote {
 pub fn parse_notes(file: &[u8]) -> Vec<RequestNote> {
     let lines = file.chunks_exact(LEN).take(RING);
     let mut notes: Vec<RequestNote> = lines.filter_map(RequestNote::parse).collect();
-    notes.sort_by_key(|note| note.number);
+    notes.sort_unstable_by_key(|note| note.number);
     notes
 }
 

@@ -31,6 +31,27 @@ impl Decimal {
     }
 }
 
+/// The last nine digits of a number, such as those of a fraction of a second in nanoseconds.
+#[must_use]
+pub const fn nine_digits(n: u32) -> [u8; 9] {
+    const fn digit(n: u32) -> u8 {
+        b'0' + (n % 10) as u8
+    }
+    // Three parts that do not wait for one another.
+    let (high, middle, low) = (n / 1_000_000, n / 1000 % 1000, n % 1000);
+    [
+        digit(high / 100),
+        digit(high / 10),
+        digit(high),
+        digit(middle / 100),
+        digit(middle / 10),
+        digit(middle),
+        digit(low / 100),
+        digit(low / 10),
+        digit(low),
+    ]
+}
+
 /// Parses a number; `None` if `text` is empty, has other bytes than digits, or overflows.
 #[must_use]
 pub fn parse(text: &[u8]) -> Option<u64> {
@@ -46,6 +67,7 @@ pub fn parse(text: &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::format;
     use alloc::string::ToString as _;
 
     #[test]
@@ -54,6 +76,14 @@ mod tests {
             assert_eq!(Decimal::new(n).as_bytes(), n.to_string().as_bytes());
             assert_eq!(parse(Decimal::new(n).as_bytes()), Some(n));
         }
+    }
+
+    #[test]
+    fn fractions_have_nine_digits() {
+        for n in [0, 1, 23_456_789, 123_456_789, 999_000_001, 999_999_999] {
+            assert_eq!(nine_digits(n), format!("{n:09}").as_bytes());
+        }
+        assert_eq!(&nine_digits(u32::MAX), b"294967295");
     }
 
     #[test]

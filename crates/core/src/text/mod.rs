@@ -5,6 +5,7 @@ pub mod errno;
 pub mod getopt;
 pub mod interpreter;
 pub mod lines;
+pub mod printable;
 pub mod proc_locks;
 pub mod proctitle;
 pub mod words;

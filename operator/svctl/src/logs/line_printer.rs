@@ -4,13 +4,14 @@ use super::directory_reader::DirectoryReader;
 use super::file_scan::LineHead;
 use super::line_reader::Extent;
 use super::line_text::{LineText, TextTarget};
-use super::local_text::{LocalText, fraction};
+use super::local_text::LocalText;
 use super::local_zone::LocalZone;
 use super::log_output::LogOutput;
 use super::stamp::Moment;
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
 use crate::output::{Colour, Output, pad};
+use daemontools_core::text::decimal::nine_digits;
 use std::collections::HashMap;
 use std::io;
 use unicode_width::UnicodeWidthStr as _;
@@ -181,7 +182,7 @@ impl LinePrinter {
                     out.push(b'\n');
                 }
                 let [h1, h2, _, m1, m2, _, s1, s2] = self.clock.time;
-                let [a, b, c, ..] = fraction(head.moment.nanoseconds());
+                let [a, b, c, ..] = nine_digits(head.moment.nanoseconds());
                 let rest = if head.is_bound { *b" ~   " } else { [b'.', a, b, c, b' '] };
                 let [v, w, x, y, z] = rest;
                 out.extend_from_slice(&[h1, h2, b':', m1, m2, b':', s1, s2, v, w, x, y, z]);
@@ -218,7 +219,7 @@ impl LinePrinter {
         out.push(b'T');
         out.extend_from_slice(&self.clock.time);
         out.push(b'.');
-        let fraction = fraction(moment.nanoseconds());
+        let fraction = nine_digits(moment.nanoseconds());
         out.extend_from_slice(fraction.get(..digits).unwrap_or_default());
     }
 }

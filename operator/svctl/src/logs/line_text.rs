@@ -1,6 +1,7 @@
 //! The text of lines, made safe for a terminal or for JSON. A line may come in pieces.
 
 use crate::escape::{escape, is_unsafe, push_json};
+use daemontools_core::text::printable::{is_plain_in_json, is_printable};
 
 /// Where a text goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,21 +59,11 @@ impl LineText {
         self.pending_length = 0;
     }
 
-    /// Whether no byte needs an escape. Most lines are like that, so eight bytes are looked at at once.
+    /// Whether no byte needs an escape.
     fn are_plain(&self, bytes: &[u8]) -> bool {
-        let (words, rest) = bytes.as_chunks::<8>();
-        let is_json = self.target == TextTarget::Json;
-        words.iter().all(|word| {
-            is_plain_word(u64::from_ne_bytes(*word), is_json)
-                || word.iter().all(|&byte| self.is_plain(byte))
-        }) && rest.iter().all(|&byte| self.is_plain(byte))
-    }
-
-    const fn is_plain(&self, byte: u8) -> bool {
-        let is_printable = byte >= 0x20 && byte < 0x7f;
         match self.target {
-            TextTarget::Json => is_printable && byte != b'"' && byte != b'\\',
-            _ => is_printable || byte == b'\t',
+            TextTarget::Json => is_plain_in_json(bytes),
+            _ => is_printable(bytes),
         }
     }
 
@@ -103,7 +94,7 @@ impl LineText {
         for character in text.chars() {
             let encoded = character.encode_utf8(&mut room);
             if let [byte] = encoded.as_bytes()
-                && self.is_plain(*byte)
+                && self.are_plain(&[*byte])
             {
                 out.push(*byte);
                 continue;
@@ -141,22 +132,6 @@ impl LineText {
     }
 }
 
-/// Whether eight bytes are printable ASCII, and no special character of JSON.
-const fn is_plain_word(word: u64, is_json: bool) -> bool {
-    const EACH: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = EACH * 0x80;
-    // The high bit of a byte that is zero, and perhaps of bytes above one.
-    const fn zeros(word: u64) -> u64 {
-        word.wrapping_sub(EACH) & !word & HIGH
-    }
-    let below_space = word.wrapping_sub(EACH * 0x20) & !word & HIGH;
-    let mut special = (word & HIGH) | below_space | zeros(word ^ (EACH * 0x7f));
-    if is_json {
-        special |= zeros(word ^ (EACH * b'"' as u64)) | zeros(word ^ (EACH * b'\\' as u64));
-    }
-    special == 0
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -180,20 +155,6 @@ mod tests {
         let shown = "a\tb \\u{1b}[2J\\u{0}\\u{7f} \u{e9} \\u{202e} \\u{9b} \\xff\\xe2\\x82";
         becomes(TextTarget::Terminal, line, shown);
         becomes(TextTarget::Terminal, b"plain \\ \"text\"", "plain \\ \"text\"");
-    }
-
-    #[test]
-    fn every_byte_is_plain_or_not_wherever_it_is() {
-        for target in [TextTarget::Terminal, TextTarget::Json] {
-            let text = LineText::new(target);
-            for byte in 0..=u8::MAX {
-                for at in 0..19 {
-                    let mut line = *b"an ordinary message";
-                    line[at] = byte;
-                    assert_eq!(text.are_plain(&line), text.is_plain(byte), "{byte} {at}");
-                }
-            }
-        }
     }
 
     #[test]

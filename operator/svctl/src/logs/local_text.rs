@@ -72,16 +72,6 @@ const fn pair(n: u32) -> [u8; 2] {
     [digit(n / 10), digit(n)]
 }
 
-/// The nine digits of a fraction of a second.
-pub(crate) const fn fraction(nanoseconds: u32) -> [u8; 9] {
-    let (micro, nano) = (nanoseconds / 1000, nanoseconds % 1000);
-    let (milli, micro) = (micro / 1000, micro % 1000);
-    let [b, c] = pair(milli);
-    let [e, f] = pair(micro);
-    let [h, i] = pair(nano);
-    [digit(milli / 100), b, c, digit(micro / 100), e, f, digit(nano / 100), h, i]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,11 +90,5 @@ mod tests {
         assert_eq!(text(0, 1_796_049_692), "2026-11-30T14:41:32+00:00");
         assert_eq!(text(10, 1_796_049_692), "2026-12-01T00:41:32+10:00");
         assert_eq!(text(-3, -1), "1969-12-31T20:59:59-03:00");
-    }
-
-    #[test]
-    fn fractions_have_nine_digits() {
-        assert_eq!(&fraction(23_456_789), b"023456789");
-        assert_eq!(&fraction(999_000_001), b"999000001");
     }
 }

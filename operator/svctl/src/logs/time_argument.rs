@@ -3,16 +3,18 @@
 use super::stamp::{Moment, Tai};
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
-use crate::times::parse_duration;
+use crate::times::{parse_duration, timestamp};
 use daemontools_core::time::tai::{DIGITS, Tai64n};
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::TimeZone;
-use jiff::{Timestamp, ToSpan as _, ZonedDateTime};
+use jiff::{Timestamp, ZonedDateTime};
+use std::time::SystemTime;
 
 /// The moment of a text: `2026-11-30 14:41:32`, RFC 3339, `14:41`, `today`, `yesterday`, `now`, `5m`
 /// or `-5m` (ago), or a TAI64N label.
 pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Failure> {
-    parse_at(text, &Timestamp::now().to_zoned_datetime(zone.clone()))
+    let now = timestamp(SystemTime::now());
+    parse_at(text, &now.to_zoned_datetime(zone.clone()))
 }
 
 fn parse_at(text: &str, now: &ZonedDateTime) -> Result<Moment, Failure> {
@@ -32,7 +34,7 @@ fn find(text: &str, now: &ZonedDateTime) -> Option<Moment> {
     match text {
         "now" => return moment(now.timestamp()),
         "today" => return start_of(now.date()),
-        "yesterday" => return start_of(now.date().checked_sub(1.day()).ok()?),
+        "yesterday" => return start_of(now.date().yesterday().ok()?),
         _ => {}
     }
     if text.starts_with('@') {

@@ -75,15 +75,17 @@ impl Sort {
         }
     }
 
-    /// Sorts indices of rows, which are in the order of the names.
+    /// Sorts indices of rows, which are in the order of the names. Equal rows stay in this order.
     pub(super) fn apply(self, rows: &[Row], shown: &mut [usize]) {
-        let row = |at: &usize| rows.get(*at);
+        let row = |at: usize| rows.get(at);
         match self {
             Self::Name => {}
-            Self::State => shown.sort_by_key(|at| row(at).map(|row| rank(row.view.word()))),
-            Self::Since => shown.sort_by_key(|at| {
+            Self::State => {
+                shown.sort_unstable_by_key(|&at| (row(at).map(|row| rank(row.view.word())), at));
+            }
+            Self::Since => shown.sort_unstable_by_key(|&at| {
                 let snapshot = row(at).and_then(|row| row.view.snapshot());
-                std::cmp::Reverse(snapshot.map(|it| it.status.since))
+                (std::cmp::Reverse(snapshot.map(|it| it.status.since)), at)
             }),
         }
     }

@@ -272,7 +272,7 @@ impl Rows {
                 None => counts.push((word, 1)),
             }
         }
-        counts.sort_by_key(|(word, _)| rank(word));
+        counts.sort_unstable_by_key(|(word, _)| (rank(word), *word));
         (counts, unread)
     }
 }
@@ -280,9 +280,9 @@ impl Rows {
 fn is_same(one: &Found, other: &Found) -> bool {
     match (one, other) {
         (Found::Supervised(one), Found::Supervised(other)) => one == other,
+        (Found::Starting, Found::Starting) => true,
         (Found::Unsupervised(one), Found::Unsupervised(other))
         | (Found::Unknown(one), Found::Unknown(other)) => one == other,
-        (Found::Starting, Found::Starting) => true,
         _ => false,
     }
 }

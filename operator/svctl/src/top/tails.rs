@@ -83,18 +83,19 @@ impl Tails {
         let is_single = self.sources.len() == 1;
         // A narrow screen has room for the time of the day only.
         let is_short = output.width < 60;
-        let mut lines: Vec<(Option<SystemTime>, usize, &Record)> = Vec::new();
+        // The second part keeps lines of one moment in their order.
+        let mut lines: Vec<(Option<SystemTime>, usize, usize, &Record)> = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             let mut last = None;
             for record in &source.tail.records {
                 last = record.time.or(last);
-                lines.push((last, number, record));
+                lines.push((last, lines.len(), number, record));
             }
         }
-        lines.sort_by_key(|(time, ..)| *time);
+        lines.sort_unstable_by_key(|(time, at, ..)| (*time, *at));
         let widest = self.sources.iter().map(|it| it.name.width()).max().unwrap_or(0);
         let name_width = widest.min(output.width / 4);
-        let shown = lines.into_iter().map(|(_, number, record)| {
+        let shown = lines.into_iter().map(|(_, _, number, record)| {
             let time = record.time.map(local).unwrap_or_default();
             let time =
                 if is_short { time.get(time.len().saturating_sub(8)..) } else { Some(&*time) };

@@ -50,7 +50,7 @@ fn with_value(is_it: impl Fn(&str) -> bool) -> String {
         patterns.extend(option.short.map(|letter| format!("-{letter}")));
         patterns.push(format!("--{}", option.long));
     }
-    patterns.sort();
+    patterns.sort_unstable();
     patterns.dedup();
     patterns.join("|")
 }

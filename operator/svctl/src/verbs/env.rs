@@ -80,12 +80,15 @@ fn parse(text: &[u8]) -> BTreeMap<String, String> {
         let (name, value) = variable.split_once('=')?;
         Some((name.to_owned(), value.to_owned()))
     });
-    pairs.collect()
+    let mut found = BTreeMap::new();
+    found.extend(pairs);
+    found
 }
 
 /// The variables of a directory for envdir: `None` is a variable that envdir removes.
 fn of_directory(path: &Path) -> BTreeMap<String, Option<String>> {
-    let Ok(entries) = fs::read_dir(path) else { return BTreeMap::new() };
+    let mut found = BTreeMap::new();
+    let Ok(entries) = fs::read_dir(path) else { return found };
     let variable = |entry: fs::DirEntry| {
         let name = entry.file_name().to_str()?.to_owned();
         if name.starts_with('.') || name.contains('=') {
@@ -94,7 +97,8 @@ fn of_directory(path: &Path) -> BTreeMap<String, Option<String>> {
         let text = read_regular_file(&entry.path(), LIMIT + 1).ok()??;
         (text.len() as u64 <= LIMIT).then(|| (name, parse_value(&text)))
     };
-    entries.flatten().filter_map(variable).collect()
+    found.extend(entries.flatten().filter_map(variable));
+    found
 }
 
 /// The value of a file for envdir; `None` if envdir removes the variable.

@@ -136,7 +136,7 @@ fn counts(views: &[View]) -> String {
             None => states.push((view.word(), 1)),
         }
     }
-    states.sort_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
+    states.sort_unstable_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
     let states: Vec<String> =
         states.iter().map(|(word, count)| format!("{count} {word}")).collect();
     format!("{} services: {}", views.len(), states.join(", "))

@@ -118,7 +118,7 @@ impl<'a> Examination<'a> {
                 supervises.entry(dir).or_default().push(process.pid);
             }
         }
-        svscans.sort_by_key(|svscan| svscan.pid);
+        svscans.sort_unstable_by_key(|svscan| svscan.pid);
         Ok(Self {
             scan,
             table,

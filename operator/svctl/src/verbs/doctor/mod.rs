@@ -101,8 +101,10 @@ fn examine(
         system::two_svscans(&system, target, &mut report);
         let mut own = report.findings.split_off(begin);
         leave_out_effects(&mut own);
-        own.sort_by_key(|finding| std::cmp::Reverse(finding.check.severity));
-        report.findings.append(&mut own);
+        let is_error = |finding: &Finding| finding.check.severity == Severity::Error;
+        let (errors, warnings): (Vec<_>, Vec<_>) = own.into_iter().partition(is_error);
+        report.findings.extend(errors);
+        report.findings.extend(warnings);
     }
     Ok(report.findings)
 }

@@ -58,7 +58,7 @@ pub(crate) fn listener(table: &ProcessTable, port: u16) -> Option<Process> {
     }
     let wanted: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let mut all: Vec<&Process> = table.iter().collect();
-    all.sort_by_key(|process| process.pid);
+    all.sort_unstable_by_key(|process| process.pid);
     let has_socket = |process: &&&Process| {
         let Ok(open) = fs::read_dir(format!("/proc/{}/fd", process.pid)) else { return false };
         open.flatten().take(MOST_OPEN_FILES).any(|entry| {

@@ -179,7 +179,7 @@ fn units(system: &Examination<'_>, report: &mut Report) {
     for dir in UNITS {
         let Ok(entries) = fs::read_dir(dir) else { continue };
         let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-        names.sort();
+        names.sort_unstable();
         for name in
             names.into_iter().filter(|it| Path::new(it).extension() == Some(OsStr::new("service")))
         {
@@ -215,7 +215,7 @@ fn unit_that_kills(path: &Path, scan: &Path) -> Option<String> {
             .flatten()
             .map(|entry| entry.path())
             .collect();
-        drop_ins.sort();
+        drop_ins.sort_unstable();
         for drop_in in drop_ins.iter().filter(|it| it.extension() == Some(OsStr::new("conf"))) {
             text.push('\n');
             text += &files::text(drop_in);

@@ -226,7 +226,7 @@ mod tests {
             unknown_version: false,
             leaving: true,
             descriptors: vec![(b"lock".to_vec(), 4), (b"control".to_vec(), 1000)],
-            helpers: vec![Pid::MIN, Pid::MAX],
+            helpers: [1, i32::MAX].into_iter().filter_map(Pid::new).collect(),
             services: vec![
                 Service {
                     directory: [254, 0, u64::MAX, 5],

@@ -138,7 +138,9 @@ impl StateFiles {
     pub(super) fn renew_control(&mut self) -> bool {
         let at = self.dir.as_fd();
         let named = fs::cached_identity_of_name(at, c"control");
-        if named.is_err() || named == fs::cached_identity(self.control.as_fd(), c"") {
+        let ours = fs::cached_identity(self.control.as_fd(), c"");
+        // A look that failed says nothing, and a command is not dropped for it.
+        if named.is_err() || ours.is_err() || named == ours {
             return false;
         }
         let open = |how| guarded::open(at, c"control", how);

@@ -1,7 +1,7 @@
 //! Loggers of services, and svscan's own log service.
 
 use crate::{command, link, logger, order, ordered_service, svscan, wait_up_soon};
-use harness::{Signal, process};
+use harness::{DEADLINE, Signal, process, wait_until};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -18,6 +18,7 @@ fn a_log_that_is_a_file_is_no_logger() {
     tree.wait_up("s/a");
     link(&tree, "witness");
     wait_up_soon(&tree, "s/witness");
+    wait_until("the service has written", DEADLINE, || svscan.stdout() == "said\n");
     assert!(!tree.exists("s/a/started-log"));
     assert_eq!((svscan.stdout(), svscan.stderr()), ("said\n".into(), String::new()));
 }

@@ -46,6 +46,16 @@ fn wait_logger(tree: &Tree, svscan: &Process) {
     tree.wait_up("s/a/log");
 }
 
+/// Waits until a supervise has the pipe to the logger of its service.
+#[track_caller]
+fn wait_connected(tree: &Tree, supervise: u32) {
+    let pipe = |pid: u32, number| {
+        process::descriptors(pid).into_iter().find(|&(n, _)| n == number).map(|(_, target)| target)
+    };
+    let logger = tree.wait_up("s/a/log");
+    wait_until("the pipe is handed over", DEADLINE, || pipe(supervise, 1) == pipe(logger, 0));
+}
+
 #[track_caller]
 fn stop(svscan: Process) {
     svscan.signal(Signal::TERM);
@@ -118,11 +128,7 @@ fn a_svscan_that_is_killed_before_the_next_start_loses_nothing() {
     first.kill();
     process::signal(supervise, Signal::CONT);
     let svscan = svscan(&tree);
-    let pipe = |pid: u32, number| {
-        process::descriptors(pid).into_iter().find(|&(n, _)| n == number).map(|(_, target)| target)
-    };
-    let logger = tree.wait_up("s/a/log");
-    wait_until("the pipe is handed over", DEADLINE, || pipe(supervise, 1) == pipe(logger, 0));
+    wait_connected(&tree, supervise);
     tree.svc("-t", "s/a");
     tree.wait_text("s/a/log/logged", "start 2\n");
     assert_eq!((svscan.stdout(), svscan.stderr()), (String::new(), String::new()));
@@ -158,6 +164,7 @@ fn a_logger_whose_log_is_removed_before_the_next_start_gets_the_lines() {
     add_logger(&tree, LOGGER);
     wait_logger(&tree, &svscan);
     tree.wait_lines("s/a/log/started", 1);
+    wait_connected(&tree, process::parent(tree.wait_up("s/a")).expect("a supervise"));
     tree.rename("s/a/log", "removed");
     tree.svc("-t", "s/a");
     tree.wait_text("removed/logged", "start 2\n");

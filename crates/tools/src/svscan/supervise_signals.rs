@@ -67,7 +67,8 @@ impl Scanner {
         match SignalReader::of(pid, b"supervise", signal::USR2) {
             SignalReader::Reads => self.signal(pid, signal::USR2),
             SignalReader::Begins => self.unsent.push(pid, signal::USR2, Retry::Soon),
-            SignalReader::Other => {}
+            // It may be between two of our programs.
+            SignalReader::Other => self.unsent.push(pid, signal::USR2, Retry::Later),
         }
     }
 
@@ -95,7 +96,7 @@ impl Scanner {
         // USR2 would kill another program than ours.
         let is_upgrade = number == signal::USR2;
         if is_upgrade && SignalReader::of(pid, b"supervise", number) != SignalReader::Reads {
-            return None;
+            return self.has_just_started(pid).then_some(Retry::Later);
         }
         self.try_signal(pid, number).err().map(|_| Retry::Later)
     }

@@ -80,7 +80,8 @@ fn a_reader_that_does_not_read_does_not_hold_the_stop() {
     let service = tree.wait_up("s/a");
     // Its pipe is full, and it waits as with any logger.
     wait_until("the service waits", DEADLINE, || {
-        process::descendants(service).iter().all(|&pid| process::state(pid) == Some('S'))
+        rustix::io::ioctl_fionread(&reader).is_ok_and(|bytes| bytes > 32_768)
+            && process::descendants(service).iter().all(|&pid| process::state(pid) == Some('S'))
     });
     let begin = Instant::now();
     svscan.signal(Signal::TERM);

@@ -2,7 +2,7 @@
 
 use super::types::{ControlBuffer, QueuedSignal, RawSigset, Received};
 use crate::{BorrowedFd, Errno, OwnedFd, Result, fd};
-use core::ffi::{c_char, c_int};
+use core::ffi::{c_char, c_int, c_long};
 use core::mem::MaybeUninit;
 use rustix::fd::FromRawFd as _;
 
@@ -228,7 +228,8 @@ pub(crate) fn keep_descriptors_below(_first: c_int) -> Result<()> {
 }
 
 /// Runs `entry(argument)` in a child that has a copy of our memory and descriptors, and uses no
-/// separate stack. The libc's vfork is not possible here: a function that calls it must not return.
+/// separate stack. This process sleeps until the child execs or ends. The libc's vfork is not possible
+/// here: a function that calls it must not return.
 ///
 /// # Safety
 /// `entry` must accept `argument`, must not return and must not unwind.
@@ -238,7 +239,13 @@ pub(crate) unsafe fn vfork(
     argument: *mut u8,
     _same_descriptors: bool,
 ) -> Result<i32> {
-    let pid = fork()?;
+    let (flags, none) = (c_long::from(libc::CLONE_VFORK | libc::SIGCHLD), 0 as c_long);
+    // s390x takes the stack first.
+    let (first, second) = if cfg!(target_arch = "s390x") { (none, flags) } else { (flags, none) };
+    // SAFETY: without CLONE_VM and a stack this is a fork, and the call takes no pointer. There is one
+    // thread, so no other thread can hold a lock.
+    let pid = unsafe { libc::syscall(libc::SYS_clone, first, second, none, none, none) };
+    let pid = c_int::try_from(pid).ok().filter(|pid| *pid >= 0).ok_or_else(last_error)?;
     if pid == 0 {
         // SAFETY: the caller guarantees that `entry` accepts `argument`.
         unsafe { entry(argument) }

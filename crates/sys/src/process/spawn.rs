@@ -121,6 +121,21 @@ mod tests {
     }
 
     #[test]
+    fn the_parent_sleeps_until_the_child_has_ended() {
+        let _alone = STACK_LOCK.lock();
+        let (never, _writer) = fd::pipe().unwrap();
+        let mut child = || {
+            let wait = Some(core::time::Duration::from_millis(50));
+            let [is_readable] = crate::poll::readable([never.as_fd()], wait);
+            i32::from(is_readable)
+        };
+        let pid = spawn(&mut child).expect("a process");
+        let stat = std::fs::read_to_string(std::format!("/proc/{pid}/stat")).unwrap();
+        assert!(stat.contains(") Z "), "{stat}");
+        assert_eq!(wait_for(pid), Ok(ExitStatus::Exited(0)));
+    }
+
+    #[test]
     fn spawn_with_keeps_only_the_low_descriptors_in_the_child() {
         let _alone = STACK_LOCK.lock();
         let (near, _writer) = fd::pipe().unwrap();

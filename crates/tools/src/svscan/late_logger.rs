@@ -30,7 +30,7 @@ impl Scanner {
     }
 
     /// Offers the log pipe to the supervise of the service, if that has another standard output and the
-    /// logger's supervise has the pipe. One of them that has just started is not that far yet; svscan
+    /// logger's supervise has the pipe. One that has just started does not take the offer yet; svscan
     /// tries that again soon.
     pub(super) fn offer_log_pipe(&mut self, no: SlotNo) {
         if let Some((main, Retry::Soon)) = self.try_to_offer(no) {
@@ -47,13 +47,7 @@ impl Scanner {
     /// Offers the log pipe, if necessary. Prints a warning if it is not taken. Returns the supervise to
     /// which it has to be offered again.
     fn try_to_offer(&self, no: SlotNo) -> Option<(Pid, Retry)> {
-        let (main, log, write_end) = self.missing_log_pipe(no)?;
-        let pipe = Pipe::own(fd::number(write_end)).ok()??;
-        if !is_at(log, 0, &pipe) {
-            // Not the same before it executes its program, where a start is a fork.
-            let is_starting = self.adopted.get(log).is_none() && self.has_just_started(log);
-            return is_starting.then_some((main, Retry::Soon));
-        }
+        let (main, write_end) = self.missing_log_pipe(no)?;
         let refused = match log_pipe_offer::send(main, write_end) {
             Ok(SignalReader::Reads) => return None,
             Ok(SignalReader::Begins) if self.has_just_started(main) => {
@@ -74,9 +68,9 @@ impl Scanner {
         None
     }
 
-    /// The supervise of a service whose standard output is not the log pipe, the logger's supervise, and
-    /// the write end of the pipe.
-    fn missing_log_pipe(&self, no: SlotNo) -> Option<(Pid, Pid, BorrowedFd<'_>)> {
+    /// The supervise of a service whose standard output is not the log pipe, although the logger's
+    /// supervise reads from that; and the write end.
+    fn missing_log_pipe(&self, no: SlotNo) -> Option<(Pid, BorrowedFd<'_>)> {
         let slot = self.roster.slot(no)?;
         let pid = |role| match slot.supervise(role) {
             SuperviseProcess::Running { pid, .. } => Some(pid),
@@ -85,7 +79,10 @@ impl Scanner {
         let (main, log) = (pid(SuperviseRole::Main)?, pid(SuperviseRole::Log)?);
         let write_end = self.pipes.get(no)?.write_end.as_ref()?.as_fd();
         let pipe = Pipe::own(fd::number(write_end)).ok()??;
-        (!is_at(main, 1, &pipe)).then_some((main, log, write_end))
+        let is_at = |pid, number| {
+            Pipe::of(pid, number).is_ok_and(|it| it.is_some_and(|it| it.is_same(&pipe)))
+        };
+        (is_at(log, 0) && !is_at(main, 1)).then_some((main, write_end))
     }
 
     /// A supervise has seen a new `log`, and is about to start its service: looks at once.
@@ -100,9 +97,4 @@ impl Scanner {
         let event = self.scan.look(&name, unfinished);
         self.step(event);
     }
-}
-
-/// Whether a process has the pipe at this number.
-fn is_at(pid: Pid, number: i32, pipe: &Pipe) -> bool {
-    Pipe::of(pid, number).is_ok_and(|it| it.is_some_and(|it| it.is_same(pipe)))
 }

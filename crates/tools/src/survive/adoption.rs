@@ -4,10 +4,10 @@
 //! its users shows a pipe.
 
 use crate::common::diag::why;
-use crate::common::paths::of_process;
 use crate::common::sibling_state;
 use crate::common::state_dir::StateDir;
 use crate::survive::lock_holder;
+use crate::survive::proc_files;
 use crate::survive::process_record;
 use crate::survive::process_user;
 use crate::survive::standing::Standing;
@@ -199,11 +199,7 @@ pub(crate) fn copied_pipe(service: PipeSide<'_>, number: i32) -> Option<CopiedPi
 /// A process that is a copier of ours, by its arguments and its user.
 fn copier(pid: Pid) -> Option<Handle> {
     let handle = Handle::open(pid).ok()??;
-    let mut room = [0; 48];
-    let path = of_process(&mut room, pid, b"cmdline").ok()?;
-    let arguments = fs::read_whole(fs::HERE, path, 1 << 20).ok()?;
-    let program = arguments.split(|&c| c == 0).next().unwrap_or_default();
-    let is_copier = program.ends_with(b"svscan") && process_user::is_own(pid);
+    let is_copier = proc_files::is_named(pid, b"svscan") && process_user::is_own(pid);
     // Last: if it lives, the answers were about this process.
     (is_copier && !handle.has_ended()).then_some(handle)
 }

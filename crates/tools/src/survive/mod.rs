@@ -4,6 +4,7 @@
 pub(crate) mod adoption;
 pub(crate) mod lock_holder;
 pub(crate) mod log_pipe_offer;
+mod proc_files;
 pub(crate) mod process_record;
 pub(crate) mod process_user;
 pub(crate) mod signal_reader;

@@ -1,6 +1,7 @@
 //! Whose a process is, and whether it executes our program.
 
 use crate::common::paths::of_process;
+use crate::survive::proc_files;
 use daemontools_core::Pid;
 use daemontools_core::text::decimal;
 use daemontools_sys::fs;
@@ -37,13 +38,11 @@ fn real_user(pid: Pid) -> Option<u64> {
     users_of(pid).map(|[real, ..]| real)
 }
 
-/// The real, effective, saved and file system user of a process (proc_pid_status(5)).
+/// The real, effective, saved and file system user of a process.
 fn users_of(pid: Pid) -> Option<[u64; 4]> {
-    let mut room = [0; 48];
-    let path = of_process(&mut room, pid, b"status").ok()?;
-    let text = fs::read_whole(fs::HERE, path, 1 << 20).ok()?;
-    let line = text.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"Uid:\t"))?;
-    let mut words = line.split(|&c| c == b'\t').map(decimal::parse);
+    let status = proc_files::read(pid, b"status").ok()?;
+    let mut words =
+        proc_files::status_field(&status, b"Uid")?.split(|&c| c == b'\t').map(decimal::parse);
     let mut next = || words.next().flatten();
     Some([next()?, next()?, next()?, next()?])
 }

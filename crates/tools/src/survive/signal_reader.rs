@@ -3,11 +3,9 @@
 //! supervise and svscan block the signals that they obey. svscan may have adopted another supervise than
 //! ours, or found one in PATH. Our own needs a moment after its start: until then a signal kills it.
 
-use crate::common::paths::of_process;
+use crate::survive::proc_files;
 use crate::survive::process_user::runs_our_program;
-use alloc::vec::Vec;
 use daemontools_core::Pid;
-use daemontools_sys::fs;
 
 /// What a process does with a signal.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,12 +21,10 @@ pub(crate) enum SignalReader {
 impl SignalReader {
     /// Looks at a process that was started as `name`.
     pub(crate) fn of(pid: Pid, name: &[u8], signal: i32) -> Self {
-        let arguments = read(pid, b"cmdline");
-        let program = arguments.split(|&c| c == 0).next().unwrap_or_default();
-        let has_name = program.ends_with(name);
+        let has_name = proc_files::is_named(pid, name);
         // Read after the arguments: then the mask is that of this program. A child that has not
         // executed it yet has the arguments and the blocked signals of svscan.
-        let status = read(pid, b"status");
+        let status = proc_files::read(pid, b"status").unwrap_or_default();
         if has_name && blocks(&status, signal) {
             Self::Reads
         } else if status.is_empty() || has_name && !runs_our_program(pid) {
@@ -39,17 +35,9 @@ impl SignalReader {
     }
 }
 
-/// A file of a process in /proc; empty if it has ended.
-fn read(pid: Pid, file: &[u8]) -> Vec<u8> {
-    let mut room = [0; 48];
-    of_process(&mut room, pid, file)
-        .and_then(|path| fs::read_whole(fs::HERE, path, 1 << 20))
-        .unwrap_or_default()
-}
-
-/// Whether the status of a process (proc_pid_status(5)) shows that it blocks a signal.
+/// Whether the status of a process shows that it blocks a signal.
 fn blocks(status: &[u8], signal: i32) -> bool {
-    let mask = status.split(|&c| c == b'\n').find_map(|line| line.strip_prefix(b"SigBlk:\t"));
-    let mask = mask.and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
+    let mask = proc_files::status_field(status, b"SigBlk")
+        .and_then(|digits| u64::from_str_radix(str::from_utf8(digits).ok()?, 16).ok());
     mask.is_some_and(|mask| mask & (1 << (signal - 1)) != 0)
 }

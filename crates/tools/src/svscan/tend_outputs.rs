@@ -14,6 +14,7 @@ use daemontools_core::copier::{Form, Stream};
 use daemontools_core::svscan::slot::{Slot, SlotNo};
 use daemontools_core::svscan::supervise_process::SuperviseRole;
 use daemontools_core::text::decimal::Decimal;
+use daemontools_core::text::words;
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
 use daemontools_sys::fs::DirId;
@@ -22,17 +23,10 @@ use daemontools_sys::process::{self, Forked};
 use daemontools_sys::{Errno, Result, fd, fs, signal};
 
 impl Scanner {
-    /// The name of a supervise in front of its lines, as svstat shows it.
-    fn output_name(&self, no: SlotNo, role: SuperviseRole) -> Vec<u8> {
-        let name = self.roster.slot(no).map(|slot| slot.name()).unwrap_or_default();
-        [name, suffix(role)].concat()
-    }
-
     /// Takes the pipes of a supervise that a live upgrade has handed over.
     pub(super) fn claim_outputs(&mut self, no: SlotNo, role: SuperviseRole) {
-        let name = self.output_name(no, role);
         if let (Some(outputs), Some(slot)) = (&mut self.outputs, self.roster.slot(no)) {
-            outputs.claim(no, slot.id(), role, &name);
+            outputs.claim(no, slot.id(), role, &output_name(slot, role));
         }
     }
 
@@ -43,8 +37,8 @@ impl Scanner {
         role: SuperviseRole,
         running: &RunningService,
     ) {
-        let name = self.output_name(no, role);
         let (Some(outputs), Some(slot)) = (&mut self.outputs, self.roster.slot(no)) else { return };
+        let name = output_name(slot, role);
         for stream in streams(slot, role) {
             if !outputs.has(no, role, stream)
                 && let Some(found) = copied_pipe(running.side(), stream.number().into())
@@ -59,10 +53,10 @@ impl Scanner {
     /// # Errors
     /// Those of pipe(2).
     pub(super) fn make_outputs(&mut self, no: SlotNo, role: SuperviseRole) -> Result<()> {
-        let name = self.output_name(no, role);
         let (Some(outputs), Some(slot)) = (&mut self.outputs, self.roster.slot(no)) else {
             return Ok(());
         };
+        let name = output_name(slot, role);
         for stream in streams(slot, role) {
             outputs.make((no, role), stream, &name, &mut self.open_files)?;
         }
@@ -105,16 +99,7 @@ impl Scanner {
         };
         outputs.forget_copier(instant());
         if how != Ended::Exited(0) && self.last_signal.is_none() {
-            let number = match how {
-                Ended::Killed(number) | Ended::Exited(number) => number,
-                Ended::Unknown => 0,
-            };
-            let what: &[u8] = match how {
-                Ended::Killed(_) => b" was killed by signal ",
-                _ => b" ended with exit code ",
-            };
-            let number = Decimal::new(number.into());
-            diag::say(&[b"svscan: warning: the copier of the output", what, number.as_bytes()]);
+            diag::say(&[b"svscan: warning: the copier of the output ", &words::end(how)]);
         }
         true
     }
@@ -158,6 +143,11 @@ fn streams(slot: &Slot<DirId>, role: SuperviseRole) -> impl Iterator<Item = Stre
     let is_logged =
         move |stream| has_logger && role == SuperviseRole::Main && stream == Stream::Out;
     Stream::ALL.into_iter().filter(move |&stream| !is_own_logger && !is_logged(stream))
+}
+
+/// The name of a supervise in front of its lines, as svstat shows it.
+fn output_name(slot: &Slot<DirId>, role: SuperviseRole) -> Vec<u8> {
+    [slot.name(), suffix(role)].concat()
 }
 
 /// Starts the copier.

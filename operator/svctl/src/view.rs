@@ -32,7 +32,7 @@ pub(crate) struct View {
 }
 
 /// What can be read of it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Found {
     /// What its supervise publishes.
     Supervised(Box<Snapshot>),

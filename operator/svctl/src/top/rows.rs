@@ -95,7 +95,7 @@ impl Rows {
             row.view.found = found;
             return true;
         }
-        if is_same(&row.view.found, &found) {
+        if row.view.found == found {
             return false;
         }
         let target = row.view.target.clone();
@@ -274,16 +274,6 @@ impl Rows {
         }
         counts.sort_unstable_by_key(|(word, _)| (rank(word), *word));
         (counts, unread)
-    }
-}
-
-fn is_same(one: &Found, other: &Found) -> bool {
-    match (one, other) {
-        (Found::Supervised(one), Found::Supervised(other)) => one == other,
-        (Found::Starting, Found::Starting) => true,
-        (Found::Unsupervised(one), Found::Unsupervised(other))
-        | (Found::Unknown(one), Found::Unknown(other)) => one == other,
-        _ => false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The library with a real supervise: ours, or the original's if the harness chooses it.
 
-use harness::{Fifo, Status, Tree};
+use harness::{Fifo, Status, Tree, wait_until};
 use servicedir::{Cause, Command, End, Phase, Reason, Requester, ServiceDir, Signal, Want};
 use std::ffi::CString;
 use std::io::ErrorKind;
@@ -317,11 +317,9 @@ fn a_lock_of_another_process_or_user_is_no_svscan() {
         holder.kill();
     }
     let svscan = tree.cmd("svscan").arg("s").start();
-    let deadline = Instant::now() + SOON;
-    while scan.svscan().unwrap().map(std::num::NonZeroU32::get) != Some(svscan.pid()) {
-        assert!(Instant::now() < deadline, "svscan is not found");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("svscan is found", SOON, || {
+        scan.svscan().unwrap().map(std::num::NonZeroU32::get) == Some(svscan.pid())
+    });
     svscan.kill();
 }
 
@@ -336,16 +334,9 @@ fn a_logger_chooses_no_directory_that_it_may_not_write() {
     tree.service("a/log", run);
     let _supervise = tree.supervise("a/log");
     let main = tree.path("a/log/main").canonicalize().unwrap();
-    let deadline = Instant::now() + SOON;
-    while !main.join("lock").exists() {
-        assert!(Instant::now() < deadline, "no logger");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("there is a logger", SOON, || main.join("lock").exists());
     let service = ServiceDir::new(tree.path("a"));
-    while service.log_dirs().unwrap() != [main.clone()] {
-        assert!(Instant::now() < deadline, "{:?}", service.log_dirs());
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait_until("its directory is found", SOON, || service.log_dirs().unwrap() == [main.clone()]);
 }
 
 #[test]

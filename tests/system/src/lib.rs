@@ -14,7 +14,7 @@ use harness::{
 use rustix::fs::{Mode, OFlags};
 use rustix::process::{Resource, getrlimit};
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -132,6 +132,36 @@ pub fn namespace(tree: &Tree) -> Option<[&'static str; 3]> {
     }
     skip(&format!("half of this test needs a namespace: {trial}"));
     None
+}
+
+/// A wrapper that makes a program process 1 of a namespace with its own /proc. `None` where the system
+/// refuses that; then a skip is reported.
+#[must_use]
+pub fn container(tree: &Tree) -> Option<[&'static str; 6]> {
+    let wrapper = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
+    if tree.cmd("true").under(wrapper).run().code == Some(0) {
+        return Some(wrapper);
+    }
+    skip("this test needs a namespace of process ids");
+    None
+}
+
+/// The process 1 below such a wrapper.
+#[must_use]
+#[track_caller]
+pub fn init_of(wrapper: &Process) -> u32 {
+    wait_for("there is a process 1", DEADLINE, || {
+        process::descendants(wrapper.pid())
+            .into_iter()
+            .find(|&pid| process::parent(pid) == Some(wrapper.pid()))
+    })
+}
+
+/// The pipe behind a descriptor of a process, if it is one.
+#[must_use]
+pub fn pipe(pid: u32, number: i32) -> Option<PathBuf> {
+    let found = process::descriptors(pid).into_iter().find(|&(n, _)| n == number);
+    found.map(|(_, target)| target).filter(|target| target.to_string_lossy().starts_with("pipe:["))
 }
 
 /// The hard limit of processes.

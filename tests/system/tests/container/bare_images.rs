@@ -1,10 +1,10 @@
 //! Images without a shell, /proc, /dev and accounts, and other bare places.
 
-use crate::{container, init_of, wait_up_inside};
+use crate::wait_up_inside;
 use harness::{DEADLINE, Process, Tree, account, is_root, process, skip, wait_until};
 use rustix::process::Signal;
 use std::fs;
-use system::{count, namespace, tree};
+use system::{container, count, init_of, namespace, tree};
 
 /// Makes `root` with nothing but our executable in `bin` and a static program `pause`, as an image
 /// FROM scratch has it. Returns whether there is such a program.

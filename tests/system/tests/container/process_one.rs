@@ -1,10 +1,10 @@
 //! svscan as process 1 of a PID namespace: it stops in order and in time, and leaves no process.
 
-use crate::{container, init_of, wait_up_inside};
+use crate::wait_up_inside;
 use harness::{DEADLINE, Tree, process, wait_until};
 use rustix::process::Signal;
 use std::time::{Duration, Instant};
-use system::{count, tree};
+use system::{container, count, init_of, tree};
 
 /// A service that writes `TERM` to `signals` and goes on.
 fn stubborn(tree: &Tree, dir: &str) {

@@ -3,7 +3,7 @@
 use crate::{link, svscan};
 use harness::{DEADLINE, PENDING, Process, Signal, Tree, process, wait_until};
 use std::path::Path;
-use system::{assert_exit_0, hang_up, original_program, tree, wait_settled};
+use system::{assert_exit_0, hang_up, original_program, pipe, tree, wait_settled};
 
 /// What svscan says once of the logger of `a`.
 const TOLD: &str = "svscan: info: a/log has appeared: a uses it from its next start on; to restart \
@@ -49,11 +49,10 @@ fn wait_logger(tree: &Tree, svscan: &Process) {
 /// Waits until a supervise has the pipe to the logger of its service.
 #[track_caller]
 fn wait_connected(tree: &Tree, supervise: u32) {
-    let pipe = |pid: u32, number| {
-        process::descriptors(pid).into_iter().find(|&(n, _)| n == number).map(|(_, target)| target)
-    };
     let logger = tree.wait_up("s/a/log");
-    wait_until("the pipe is handed over", DEADLINE, || pipe(supervise, 1) == pipe(logger, 0));
+    wait_until("the pipe is handed over", DEADLINE, || {
+        pipe(logger, 0).is_some() && pipe(supervise, 1) == pipe(logger, 0)
+    });
 }
 
 #[track_caller]

@@ -5,9 +5,9 @@ mod supervises;
 
 use harness::{Cmd, DEADLINE, Process, Signal, Tree, process, wait_for, wait_until};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use system::counter::{KEEPING_LOGGER, counter_script};
-use system::{assert_exit_0, whole_log};
+use system::{assert_exit_0, pipe, whole_log};
 
 fn command(tree: &Tree) -> Cmd<'_> {
     tree.mkdir("s");
@@ -60,14 +60,6 @@ fn adopt(tree: &Tree, supervises: &[u32]) -> Process {
     let next = svscan(tree);
     wait_watched(&next, supervises);
     next
-}
-
-/// The pipe behind a descriptor of a process, if it is one.
-fn pipe(pid: u32, number: i32) -> Option<PathBuf> {
-    let found = process::descriptors(pid).into_iter().find(|&(n, _)| n == number);
-    found.map(|(_, target)| target).filter(|target| {
-        target.starts_with("pipe:") || target.to_string_lossy().starts_with("pipe:[")
-    })
 }
 
 /// Ends svscan by TERM, and asserts that no process is left.

@@ -1,30 +1,15 @@
 //! The output in containers: process 1, a read-only root, nothing that reads.
 
 use crate::{numbers, once, svscan};
-use harness::{DEADLINE, Process, Signal, Tree, process, skip, wait_for, wait_until};
+use harness::{DEADLINE, Process, Signal, process, wait_until};
 use std::io::pipe;
 use std::time::{Duration, Instant};
-use system::{count, namespace, tree};
-
-/// A wrapper that makes a program process 1 of a namespace with its own /proc; `None` where the system
-/// refuses that.
-fn container(tree: &Tree) -> Option<[&'static str; 6]> {
-    let wrapper = ["unshare", "--map-root-user", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    if tree.cmd("true").under(wrapper).run().code == Some(0) {
-        return Some(wrapper);
-    }
-    skip("this test needs a namespace of process ids");
-    None
-}
+use system::{container, count, init_of, namespace, tree};
 
 /// Sends TERM to the process 1 below the wrapper.
 #[track_caller]
 fn stop(svscan: &Process) {
-    let init = wait_for("there is a process 1", DEADLINE, || {
-        let mut inside = process::descendants(svscan.pid()).into_iter();
-        inside.find(|&pid| process::parent(pid) == Some(svscan.pid()))
-    });
-    process::signal(init, Signal::TERM);
+    process::signal(init_of(svscan), Signal::TERM);
 }
 
 #[test]

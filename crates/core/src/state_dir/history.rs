@@ -8,7 +8,9 @@
 //! ```
 //!
 //! After the label come the number of the change, the phase before and the phase after it, and what
-//! is known about it. Readers skip keys that they do not know, and lines that they cannot parse.
+//! is known about it. Readers skip keys that they do not know, and lines that they cannot parse. The last
+//! word are the [counters](super::counters) of the service. A line without room for them has none: the
+//! next line has them again, and readers take the latest that there are.
 //!
 //! The file has two rings of [`RING`] lines. The first keeps changes that the service or its supervisor
 //! made; the second keeps received commands. So a service that dies once a second does not push out the
@@ -16,6 +18,7 @@
 //! can be set back. Each line is overwritten in place by one write, for which a full disk has room.
 
 use crate::state_dir::control::{Command, Scope, Signal};
+use crate::state_dir::counters::Counters;
 use crate::state_dir::padded_line::PaddedLine;
 use crate::state_dir::parse_pid;
 use crate::state_dir::phase::{Phase, Reason};
@@ -76,6 +79,8 @@ pub struct ServiceChange {
     pub end: Option<Ended>,
     /// The cause from outside, if there was one.
     pub trigger: Option<Trigger>,
+    /// The counters of the service afterwards.
+    pub counters: Option<Counters>,
 }
 
 /// What becomes known about an event while a supervisor handles it.
@@ -120,6 +125,7 @@ impl Observation {
             reason,
             end,
             trigger,
+            counters: None,
         })
     }
 }
@@ -165,6 +171,9 @@ impl ServiceChange {
             }
             Some(Trigger::Signal(signal)) => line.pair(b"signal", &[signal.name()]),
         }
+        if let Some(counters) = self.counters {
+            line.push_if_fits(counters.to_word(&mut [0; Counters::MOST_BYTES]));
+        }
         line.finish()
     }
 
@@ -184,6 +193,7 @@ impl ServiceChange {
             reason: None,
             end: None,
             trigger: None,
+            counters: None,
         };
         for word in words {
             let at = word.iter().position(|&c| c == b'=')?;
@@ -195,6 +205,7 @@ impl ServiceChange {
                 b"supervise" => change.trigger = Some(Trigger::Begin),
                 b"command" => change.trigger = Some(parse_command(value)?),
                 b"signal" => change.trigger = Some(Trigger::Signal(Signal::from_name(value)?)),
+                b"n" => change.counters = Some(Counters::parse(value)?),
                 // Of a later version.
                 _ => {}
             }
@@ -234,11 +245,39 @@ pub fn parse_file(file: &[u8]) -> Vec<ServiceChange> {
     changes
 }
 
-/// The places of the next changes in the file.
+/// The latest counters of a file; `None` if no supervisor has counted yet.
+///
+/// This parses two lines of most files, and so is quicker than [`parse_file`].
+#[must_use]
+pub fn latest_counters(file: &[u8]) -> Option<Counters> {
+    let lines = file.chunks_exact(LEN).take(2 * RING);
+    let mut lines: Vec<(u32, &[u8])> =
+        lines.filter_map(|line| Some((number_of(line)?, line))).collect();
+    while let Some((at, _)) = lines.iter().enumerate().max_by_key(|(_, (number, _))| *number) {
+        let (_, line) = lines.swap_remove(at);
+        if let Some(ServiceChange { counters: Some(counters), .. }) = ServiceChange::parse(line) {
+            return Some(counters);
+        }
+    }
+    None
+}
+
+/// The number in a line.
+fn number_of(line: &[u8]) -> Option<u32> {
+    let word = line.get(1 + crate::time::tai::DIGITS + 1..)?;
+    let end = word.iter().position(|&c| c == b' ')?;
+    u32::try_from(decimal::parse(word.get(..end)?)?).ok()
+}
+
+/// The places of the next changes in the file, and the counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rings {
     /// The number of the last change of each ring, and the index of the line after it.
     last: [(u32, usize); 2],
+    /// The counters of the service.
+    pub counters: Counters,
+    /// The number of the change from which they are.
+    counters_from: u32,
 }
 
 impl Rings {
@@ -247,16 +286,21 @@ impl Rings {
     pub fn find(&mut self, ring: usize, first: usize, lines: &[u8]) {
         let Some((last, next)) = self.last.get_mut(ring) else { return };
         for (index, line) in (first..RING).zip(lines.chunks_exact(LEN)) {
-            if let Some(change) = ServiceChange::parse(line)
-                && change.number >= *last
-            {
+            let Some(change) = ServiceChange::parse(line) else { continue };
+            if change.number >= *last {
                 (*last, *next) = (change.number, index + 1);
+            }
+            if let Some(counters) = change.counters
+                && change.number >= self.counters_from
+            {
+                (self.counters, self.counters_from) = (counters, change.number);
             }
         }
     }
 
-    /// Gives a change its number. Returns the place of its line in the file, in bytes.
+    /// Gives a change its number and the counters. Returns the place of its line in the file, in bytes.
     pub fn place(&mut self, change: &mut ServiceChange) -> usize {
+        change.counters = Some(self.counters);
         let [(a, _), (b, _)] = self.last;
         change.number = a.max(b).saturating_add(1);
         let ring = change.ring();

@@ -13,6 +13,7 @@ const CHANGE: ServiceChange = ServiceChange {
     reason: None,
     end: None,
     trigger: Some(Trigger::Command(Command::Down, Scope::Process)),
+    counters: None,
 };
 
 /// A line that the writer cuts to the text.
@@ -159,6 +160,38 @@ fn a_clock_that_is_set_back_does_not_change_the_order() {
     assert!(read[0].when > read[1].when);
 }
 
+/// A change whose line has no room for the counters.
+const fn without_counters(change: ServiceChange) -> ServiceChange {
+    ServiceChange { counters: None, ..change }
+}
+
+#[test]
+fn counters_are_the_last_word_of_a_line_with_room() {
+    let counters = Counters { starts: 12, deaths: [7, 0, 3, 1, 0] };
+    let change = ServiceChange { counters: Some(counters), ..CHANGE };
+    let line = b"@4000000065a1b2c30ee6b280 17 up stopping pid=4711 command=d n=12,7,0,3,1,0";
+    assert_eq!(written(&change), line);
+    assert_eq!(ServiceChange::parse(&change.to_text()), Some(change));
+    // A number that is cut would be another number.
+    let most = Counters { starts: u32::MAX, deaths: [u32::MAX; 5] };
+    let long = ServiceChange { reason: Some(Reason::StartScript), ..CHANGE };
+    assert_eq!(written(&ServiceChange { counters: Some(most), ..long }), written(&long));
+}
+
+#[test]
+fn a_line_without_room_leaves_the_counters_to_the_next() {
+    let expected = Counters { starts: 99, deaths: [1_000; 5] };
+    let (mut file, mut rings) = (vec![0; FILE_LEN], Rings::default());
+    for counters in [expected, Counters { starts: u32::MAX, deaths: [u32::MAX; 5] }] {
+        rings.counters = counters;
+        let mut change = ServiceChange { reason: Some(Reason::StartScript), ..CHANGE };
+        let at = rings.place(&mut change);
+        file[at..at + LEN].copy_from_slice(&change.to_text());
+    }
+    assert_eq!(latest_counters(&file), Some(expected));
+    assert_eq!(found(&file).counters, expected);
+}
+
 fn changes() -> impl Strategy<Value = ServiceChange> {
     let phases = || proptest::sample::select(Phase::WORDS.map(|(phase, _)| phase).to_vec());
     let reasons = proptest::sample::select(Reason::WORDS.map(|(reason, _)| reason).to_vec());
@@ -177,6 +210,8 @@ fn changes() -> impl Strategy<Value = ServiceChange> {
             Some(Trigger::Signal(Signal::from_number(number)?))
         }),
     ];
+    let counters = (0..1_000_u32, proptest::array::uniform5(0..100_000_u32))
+        .prop_map(|(starts, deaths)| Counters { starts, deaths });
     let pids = (1..=i32::MAX).prop_map(|pid| Pid::new(pid).unwrap());
     (
         (any::<u64>(), 0..1_000_000_000_u32, any::<u32>()),
@@ -185,17 +220,30 @@ fn changes() -> impl Strategy<Value = ServiceChange> {
         proptest::option::of(reasons),
         proptest::option::of(ends),
         proptest::option::of(triggers),
+        proptest::option::of(counters),
     )
-        .prop_map(|((seconds, nanoseconds, number), (from, to), pid, reason, end, trigger)| {
-            let when = Tai64n { seconds: seconds >> 1, nanoseconds };
-            ServiceChange { when, number, from, to, pid, reason, end, trigger }
-        })
+        .prop_map(
+            |((seconds, nanoseconds, number), (from, to), pid, reason, end, trigger, counters)| {
+                let when = Tai64n { seconds: seconds >> 1, nanoseconds };
+                ServiceChange { when, number, from, to, pid, reason, end, trigger, counters }
+            },
+        )
 }
 
 proptest! {
     #[test]
     fn every_change_is_read_back(change in changes()) {
-        prop_assert_eq!(ServiceChange::parse(&change.to_text()), Some(change));
+        let read = ServiceChange::parse(&change.to_text());
+        prop_assert!(read == Some(change) || read == Some(without_counters(change)));
+    }
+
+    /// The quick reader of the counters finds those of the slow one, and of a supervisor.
+    #[test]
+    fn the_latest_counters_are_found(known in proptest::collection::vec(changes(), 0..140)) {
+        let file = fill(&known);
+        let latest = parse_file(&file).into_iter().rev().find_map(|change| change.counters);
+        prop_assert_eq!(latest_counters(&file), latest);
+        prop_assert_eq!(found(&file).counters, latest.unwrap_or_default());
     }
 
     /// A file of any content yields changes that can be written, or none. A supervisor finds a place in
@@ -218,6 +266,8 @@ proptest! {
             prop_assert!(ServiceChange::parse(&change.to_text()).is_some());
         }
         file[at..at + LEN].copy_from_slice(&next.to_text());
-        prop_assert!(parse_file(&file).contains(&next));
+        let read = parse_file(&file);
+        prop_assert!(read.contains(&next) || read.contains(&without_counters(next)));
+        let _ = latest_counters(&file[..cut]);
     }
 }

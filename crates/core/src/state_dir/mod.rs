@@ -2,6 +2,7 @@
 
 pub mod condition;
 pub mod control;
+pub mod counters;
 pub mod death_tally;
 pub mod describe;
 pub mod detail;

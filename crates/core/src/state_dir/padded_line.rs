@@ -20,6 +20,14 @@ impl<const N: usize> PaddedLine<N> {
         }
     }
 
+    /// Adds a space and `word`, or nothing if they do not fit.
+    pub(super) fn push_if_fits(&mut self, word: &[u8]) {
+        if self.used + 1 + word.len() < N {
+            self.push(b" ");
+            self.push(word);
+        }
+    }
+
     /// Adds ` key=value`.
     pub(super) fn pair(&mut self, key: &[u8], value: &[&[u8]]) {
         for part in [b" ", key, b"="] {

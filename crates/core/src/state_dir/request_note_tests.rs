@@ -21,6 +21,7 @@ fn change(letter: u8, after: u64) -> ServiceChange {
         reason: None,
         end: None,
         trigger: Some(Trigger::Command(command, Scope::Process)),
+        counters: None,
     }
 }
 

@@ -9,6 +9,7 @@ use crate::Ended;
 use crate::options::Personality;
 use crate::state_dir::Script;
 use crate::state_dir::control::{Scope, Signal};
+use crate::state_dir::counters::DeathCause;
 use crate::state_dir::phase::Reason;
 use crate::state_dir::status::{StateCode, Want};
 use crate::time::Now;
@@ -32,6 +33,27 @@ impl ScriptProgress {
 }
 
 impl Machine {
+    /// Why `run` ends, if it ends now in this way.
+    #[must_use]
+    pub fn death_cause(&self, how: Ended) -> DeathCause {
+        match self.stopping.cause {
+            Some(StopCause::Outside) => DeathCause::Stop,
+            Some(StopCause::Unhealthy) => DeathCause::Unhealthy,
+            None if self.stopping.is_by_signal_command(how) => DeathCause::Stop,
+            None => match how {
+                Ended::Exited(_) => DeathCause::Exit,
+                Ended::Killed(_) => DeathCause::Signal,
+                Ended::Unknown => DeathCause::Unknown,
+            },
+        }
+    }
+
+    /// How `run` ended while no supervisor ran, before [`Event::Begin`](super::Event::Begin) counts it.
+    #[must_use]
+    pub fn uncounted_end(&self) -> Option<Ended> {
+        self.scripts.last_end.filter(|_| self.scripts.end_uncounted)
+    }
+
     /// `run` has ended.
     pub(super) fn run_ended(&mut self, how: Ended, now: Now) -> EffectList {
         let check = self.health.stop_check();

@@ -1,4 +1,4 @@
-//! Writes `supervise/history`: the last changes of the service.
+//! Writes `supervise/history`: the last changes of the service, and its counters.
 //!
 //! The file stays open, so that a change costs one system call. Its failures never disturb the service:
 //! a change that cannot be written is lost, and the first failure in a row is printed.
@@ -8,6 +8,7 @@ use crate::common::diag;
 use daemontools_core::state_dir::history::{
     LEN, Moment, Observation, RING, RING_STARTS, Rings, Trigger,
 };
+use daemontools_core::supervise::{Event, Machine, Script};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, Result, fs, guarded};
 
 /// How many lines are read at a time when the supervisor begins.
@@ -48,6 +49,20 @@ impl History {
     /// Takes the trigger of the event that begins now, if a command came.
     pub(super) const fn take_trigger(&mut self) -> Option<Trigger> {
         self.trigger.take()
+    }
+
+    /// Counts the start or the end of `run` that an event means. The next change carries the counters.
+    #[inline(never)]
+    pub(super) fn count(&mut self, event: Event, machine: &Machine) {
+        let end = match (event, machine.script()) {
+            (Event::Begin, _) => machine.uncounted_end(),
+            (Event::Ended(how), Script::Run) => Some(how),
+            (Event::Spawned(_), Script::Run) => return self.rings.counters.add_start(),
+            _ => None,
+        };
+        if let Some(how) = end {
+            self.rings.counters.add_death(machine.death_cause(how));
+        }
     }
 
     /// Writes a change with one write. If the supervisor is killed, the line is whole or missing.

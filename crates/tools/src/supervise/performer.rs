@@ -80,6 +80,9 @@ impl Performer {
         let mut next = Some(event);
         let mut fork_error = None;
         while let Some(event) = next.take() {
+            if role == Role::Service {
+                self.history.count(event, &self.service.machine);
+            }
             let Some(supervised) = self.supervised(role) else {
                 return;
             };

@@ -8,8 +8,28 @@ use system::{
 /// The length of a line.
 const LINE: usize = 128;
 
-/// The lines of a history by their numbers: what follows label and number.
+/// The lines of a history by their numbers: what follows label and number, without the counters.
 fn history(tree: &Tree, dir: &str) -> Vec<String> {
+    let without_counters = |line: String| match line.rsplit_once(" n=") {
+        Some((start, _)) => start.to_owned(),
+        None => line,
+    };
+    lines(tree, dir).into_iter().map(without_counters).collect()
+}
+
+/// The counters of the last change: starts, and deaths by exit, signal, stop, unhealthy, unknown.
+fn counters(tree: &Tree, dir: &str) -> String {
+    let last = lines(tree, dir).pop().unwrap_or_default();
+    last.rsplit_once(" n=").map(|(_, counters)| counters.to_owned()).unwrap_or_default()
+}
+
+#[track_caller]
+fn wait_counters(tree: &Tree, dir: &str, expected: &str) {
+    wait_until(&format!("the counters are {expected}"), PROMPT, || counters(tree, dir) == expected);
+}
+
+/// The lines of a history by their numbers: what follows label and number.
+fn lines(tree: &Tree, dir: &str) -> Vec<String> {
     let bytes = tree.read(format!("{dir}/supervise/history"));
     assert!(bytes.len() <= 2 * 64 * LINE, "{} bytes", bytes.len());
     let mut lines: Vec<(u32, String)> = Vec::new();
@@ -240,4 +260,73 @@ fn a_change_costs_one_system_call() {
     });
     // The command, and the end of the service.
     assert_eq!(stop, 2, "{}", tree.text("calls"));
+}
+
+#[test]
+fn starts_and_deaths_are_counted_by_their_cause() {
+    let tree = tree();
+    tree.service("a", "#!/bin/sh\ntest -e quit && rm quit && exit 7\nexec sleep 1000\n");
+    let supervise = tree.supervise("a");
+    let first = wait_settled(&tree, "a");
+    wait_counters(&tree, "a", "1,0,0,0,0,0");
+    // A signal that no command has sent.
+    tree.write("a/quit", "");
+    process::signal(first, Signal::KILL);
+    // The next process exits by itself, and is followed by another one.
+    wait_counters(&tree, "a", "3,1,1,0,0,0");
+    let third = wait_settled(&tree, "a");
+    tree.svc("-t", "a");
+    tree.wait_restart("a", third);
+    wait_counters(&tree, "a", "4,1,1,1,0,0");
+    tree.svc("-d", "a");
+    tree.wait_down("a");
+    wait_counters(&tree, "a", "4,1,1,2,0,0");
+    // An exit in order does not end the counting.
+    stop_supervise(&tree, supervise, "a");
+    let supervise = tree.supervise("a");
+    tree.wait_up("a");
+    wait_counters(&tree, "a", "5,1,1,2,0,0");
+    stop_supervise(&tree, supervise, "a");
+}
+
+#[test]
+fn a_watchdog_that_ends_a_service_is_another_cause() {
+    let tree = tree();
+    tree.service("a", "#!/bin/sh\nexec sleep 1000\n");
+    tree.write("a/notification-fd", "3\n");
+    tree.write("a/timeout-ready", "1\n");
+    tree.write("a/restart-limit", "1 in 60s\n");
+    let supervise = tree.supervise("a");
+    wait_counters(&tree, "a", "1,0,0,0,1,0");
+    stop_supervise(&tree, supervise, "a");
+}
+
+#[test]
+fn counters_survive_a_kill_and_a_live_upgrade() {
+    let tree = tree();
+    tree.idle_service("a");
+    let supervise = tree.supervise("a");
+    let pid = wait_settled(&tree, "a");
+    process::signal(pid, Signal::KILL);
+    tree.wait_restart("a", pid);
+    wait_counters(&tree, "a", "2,0,1,0,0,0");
+    // An adopted process is not a start.
+    let supervise = replace_supervise(&tree, supervise, "a");
+    tree.svc("-c", "a");
+    wait_last(&tree, "a", "command=c");
+    assert_eq!(counters(&tree, "a"), "2,0,1,0,0,0");
+    process::signal(supervise.pid(), Signal::USR2);
+    wait_until("the next one has begun", PROMPT, || {
+        history(&tree, "a").iter().filter(|line| line.ends_with("supervise=begins")).count() == 3
+    });
+    assert_eq!(counters(&tree, "a"), "2,0,1,0,0,0");
+    // A death while no supervise runs is counted by the next one, which has not seen its end.
+    let pid = tree.wait_up("a");
+    kill(supervise);
+    process::signal(pid, Signal::KILL);
+    wait_reaped(pid);
+    let supervise = tree.supervise("a");
+    tree.wait_restart("a", pid);
+    wait_counters(&tree, "a", "3,0,1,0,0,1");
+    stop_supervise(&tree, supervise, "a");
 }

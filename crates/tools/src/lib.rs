@@ -59,7 +59,13 @@ fn entry(program: Program) -> fn() -> i32 {
 pub fn main() -> i32 {
     let executed =
         process::executed_path().map_or(&b""[..], |path| last_component(path.to_bytes()));
-    match Program::named(executed).or_else(|| Program::named(program_name())) {
+    let by_argument = || {
+        let program = Program::named(program_name())?;
+        // The kernel has named the process after the file, which ps, pgrep and killall would show.
+        process::set_name(process::argument_c_str(program_name()).unwrap_or_default());
+        Some(program)
+    };
+    match Program::named(executed).or_else(by_argument) {
         Some(program) => package::answer(program).unwrap_or_else(|| run(program)),
         None => package::main(),
     }

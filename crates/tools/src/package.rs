@@ -1,5 +1,5 @@
 //! What belongs to no single program: the answers to `--version` and `--help`, and the program
-//! `daemontools` itself, which installs the package.
+//! `daemontools` itself, which installs the package and runs its programs by name.
 
 use crate::common::diag::{self, PERMANENT, TEMPORARY};
 use crate::common::paths::{PATH_MAX, join};
@@ -8,13 +8,17 @@ use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::programs::{Program, version_of};
 use daemontools_core::text::decimal::Decimal;
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, fs, guarded, process};
+use daemontools_sys::process::{self, Strings};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, Result, fd, fs, guarded};
 
 const NAME: &str = "daemontools";
-const USAGE: &str = "daemontools: usage: daemontools [install dir]";
+const USAGE: &str = "daemontools: usage: daemontools [install [-s] dir] | [program [arg]...]";
 
-/// The mode of the installed executable, whatever the umask is.
+/// The mode of the installed files, whatever the umask is.
 const MODE: u32 = 0o755;
+
+/// The form of svscanboot that a shell can read: `bash /command/svscanboot`.
+const SVSCANBOOT_SCRIPT: &[u8] = include_bytes!("svscan/svscanboot.sh");
 
 /// Answers `--version` and `--help`, if that is the only argument; `None` for all other arguments.
 ///
@@ -35,27 +39,39 @@ pub(crate) fn answer(program: Program) -> Option<i32> {
     Some(print(text(program).as_bytes()))
 }
 
-/// The program `daemontools`: lists the programs, or installs them.
+/// The program `daemontools`: lists the programs, installs them, or runs one of them.
 ///
 /// Exit code: 100 for bad usage, 111 for a failure.
 pub(crate) fn main() -> i32 {
-    let mut room: [&[u8]; 3] = [b""; 3];
+    if process::arg(1).is_some_and(|name| Program::named(name.to_bytes()).is_some()) {
+        return run_named();
+    }
+    let mut room: [&[u8]; 4] = [b""; 4];
     let arguments = process::args(1).map(CStr::to_bytes);
     let count = room.iter_mut().zip(arguments).map(|(place, argument)| *place = argument).count();
     match (count, room) {
         (0, _) => print(&names(b"\n")),
         (1, [b"--version", ..]) => print(version_of(NAME).as_bytes()),
         (1, [b"--help", ..]) => print(
-            b"Usage: daemontools              list the programs\n       \
-              daemontools install dir  install them in a directory\n\nThe manual is \
-              daemontools(8).\n",
+            b"Usage: daemontools                    list the programs\n       \
+              daemontools install [-s] dir   install them in a directory\n       \
+              daemontools program [arg]...   run a program\n\n  \
+              -s  make svscanboot a script for sh\n\nThe manual is daemontools(8).\n",
         ),
-        (2, [b"install", ..]) => process::arg(2).map_or(PERMANENT, install),
+        (2, [b"install", ..]) => process::arg(2).map_or(PERMANENT, |dir| install(dir, false)),
+        (3, [b"install", b"-s", ..]) => process::arg(3).map_or(PERMANENT, |dir| install(dir, true)),
         _ => {
             diag::say(&[USAGE.as_bytes()]);
             PERMANENT
         }
     }
+}
+
+/// Executes this file again with the program's name as argument 0.
+fn run_named() -> i32 {
+    let path = process::executed_path().unwrap_or(c"/proc/self/exe");
+    let error = process::exec(path, &Strings::own_args(1), &Strings::own_environment());
+    diag::fatal(NAME, &[b"unable to run ", path.to_bytes()], error)
 }
 
 fn print(text: &[u8]) -> i32 {
@@ -75,8 +91,9 @@ fn names(end: &[u8]) -> Vec<u8> {
     names
 }
 
-/// Installs the executable and a link for every program, and prints what it did.
-fn install(dir: &CStr) -> i32 {
+/// Installs the executable and a link for every program, and prints what it did. With `script`,
+/// svscanboot is a script in the place of a link.
+fn install(dir: &CStr, script: bool) -> i32 {
     let shown = dir.to_bytes();
     let opened = make_directories(dir).and_then(|()| fs::open_dir(fs::HERE, dir));
     let opened = match opened {
@@ -92,7 +109,10 @@ fn install(dir: &CStr) -> i32 {
     let installed = replace(to, &temporary, b"daemontools", |name| copy_executable(to, name))
         .and_then(|()| {
             Program::ALL.into_iter().map(|program| program.name().as_bytes()).try_for_each(|name| {
-                replace(to, &temporary, name, |name| fs::symlink(to, c"daemontools", name))
+                replace(to, &temporary, name, |temporary| match name {
+                    b"svscanboot" if script => write_script(to, temporary),
+                    _ => fs::symlink(to, c"daemontools", temporary),
+                })
             })
         });
     if let Err((name, error)) = installed {
@@ -148,6 +168,12 @@ fn replace(
     made().map_err(|error| (name, error))
 }
 
+fn write_script(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let to = guarded::create(dir, name)?;
+    fd::write_all(to.as_fd(), SVSCANBOOT_SCRIPT)?;
+    finish_file(to.as_fd())
+}
+
 /// Copies the running executable.
 fn copy_executable(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
     // The path of the program file serves where /proc is not mounted.
@@ -162,7 +188,11 @@ fn copy_executable(dir: BorrowedFd<'_>, name: &CStr) -> Result<()> {
         }
         fd::write_all(to.as_fd(), room.get(..n).unwrap_or_default())?;
     }
-    fs::fchmod(to.as_fd(), MODE)?;
+    finish_file(to.as_fd())
+}
+
+fn finish_file(file: BorrowedFd<'_>) -> Result<()> {
+    fs::fchmod(file, MODE)?;
     // After a crash the name must not lead to a part of the file.
-    fs::sync(to.as_fd())
+    fs::sync(file)
 }

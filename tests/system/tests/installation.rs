@@ -119,7 +119,7 @@ fn the_suite_is_one_executable() {
     let bin = Suite::get().bin();
     let file = |name: &str| fs::metadata(bin.join(name)).map(|meta| (meta.dev(), meta.ino())).ok();
     let first = file("supervise");
-    for name in ["svc", "svok", "svscan", "svscanboot", "svstat", "svup", "readproctitle"] {
+    for name in ["svc", "svok", "svscan", "svstat", "svup", "readproctitle"] {
         assert_eq!(file(name), first, "{name} in {}", Path::new(bin).display());
     }
 }
@@ -151,10 +151,13 @@ fn install_makes_a_link_for_every_program() {
     let dir = tree.path("new directory/bin");
     let listed = tree.cmd(dir.join("daemontools").to_str().expect("ASCII")).run().out();
     for name in listed.lines() {
-        assert_eq!(fs::read_link(dir.join(name)).ok(), Some("daemontools".into()), "{name}");
+        let link = (name != "svscanboot").then(|| "daemontools".into());
+        assert_eq!(fs::read_link(dir.join(name)).ok(), link, "{name}");
         assert!(said.contains(name), "{said}");
     }
-    assert_eq!(tree.mode("new directory/bin/daemontools"), 0o755);
+    for name in ["daemontools", "svscanboot"] {
+        assert_eq!(tree.mode(format!("new directory/bin/{name}")), 0o755);
+    }
     // The directory has no other files.
     let count = fs::read_dir(&dir).expect("read the directory").count();
     assert_eq!(count, listed.lines().count() + 1);
@@ -201,8 +204,9 @@ fn the_executable_answers_and_refuses_other_words() {
     daemontools(&tree).arg("--version").run().is(0, version, "");
     let output = daemontools(&tree).arg("--help").run();
     assert!(output.out().starts_with("Usage: daemontools "), "{output}");
-    let usage = "daemontools: usage: daemontools [install dir]\n";
-    for words in [&["install"][..], &["remove"], &["install", "a", "b"], &["--help", "a"]] {
+    let usage = "daemontools: usage: daemontools [install [-s] dir] | [program [arg]...]\n";
+    let install = [&["install"][..], &["install", "a", "b"], &["install", "-s", "a", "b"]];
+    for words in install.into_iter().chain([&["remove"][..], &["--help", "a"], &["daemontools"]]) {
         daemontools(&tree).args(words).run().is(100, "", usage);
     }
     assert!(!tree.exists("a"));
@@ -230,6 +234,40 @@ fn the_executable_installs_itself_without_a_shell() {
     }
     let count = fs::read_dir(&bin).expect("read the directory").count();
     assert_eq!(count, programs.len() + 1);
+}
+
+#[test]
+fn the_executable_runs_a_program_by_its_name() {
+    let tree = tree();
+    daemontools(&tree).args(["svok"]).run().is(100, "", "svok: usage: svok dir\n");
+    daemontools(&tree).args(["envdir", "none", "true"]).run().is(
+        111,
+        "",
+        "envdir: fatal: unable to switch to directory none: file does not exist\n",
+    );
+    let version = format!("svc (daemontools-rs) {}\n", env!("CARGO_PKG_VERSION"));
+    daemontools(&tree).args(["svc", "--version"]).run().is(0, version, "");
+    // pgrep and killall find the process under the name of the program.
+    tree.idle_service("a");
+    let supervise = daemontools(&tree).args(["supervise", "a"]).start();
+    tree.wait_up("a");
+    assert_eq!(process::arguments(supervise.pid()), ["supervise", "a"]);
+    assert_eq!(process::status_line(supervise.pid(), "Name").as_deref(), Some("supervise"));
+    tree.cmd("svc").args(["-dx", "a"]).run().is(0, "", "");
+    assert_exit_0(supervise);
+}
+
+#[test]
+fn svscanboot_is_a_link_unless_a_script_is_asked_for() {
+    let tree = tree();
+    for (args, is_link) in [(&["install"][..], true), (&["install", "-s"], false)] {
+        let output = daemontools(&tree).args(args).arg("bin2").run();
+        assert_eq!((output.code, output.err()), (Some(0), String::new()), "{output}");
+        assert_eq!(fs::read_link(tree.path("bin2/svscanboot")).is_ok(), is_link);
+        assert_eq!(tree.mode("bin2/svscanboot"), if is_link { 0o777 } else { 0o755 });
+        let version = format!("svscanboot (daemontools-rs) {}\n", env!("CARGO_PKG_VERSION"));
+        tree.cmd("bin2/svscanboot").arg("--version").run().is(0, version, "");
+    }
 }
 
 #[test]

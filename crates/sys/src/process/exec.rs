@@ -76,6 +76,11 @@ pub fn exec(path: &CStr, args: &Strings<'_>, environment: &Strings<'_>) -> Errno
     unsafe { kernel::execve(path.as_ptr(), args.as_ptr(), environment.as_ptr()) }
 }
 
+/// Sets the name of this process that ps(1), pgrep(1) and killall(1) use. The kernel keeps 15 bytes.
+pub fn set_name(name: &CStr) {
+    let _ = rustix::thread::set_name(name);
+}
+
 /// Ends this process.
 pub fn exit(code: i32) -> ! {
     kernel::exit(code)

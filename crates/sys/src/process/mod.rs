@@ -12,7 +12,7 @@ pub use arguments::{
     arg, args, argument_c_str, env, environ, executed_path, only_argument_is, take_env,
     take_last_arg,
 };
-pub use exec::{Strings, exec, exit};
+pub use exec::{Strings, exec, exit, set_name};
 pub(crate) use group::rustix_signal;
 pub use group::{
     group_of, in_foreground, kill, kill_group, lead_new_group, lead_new_session, session_of,

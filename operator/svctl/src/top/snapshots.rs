@@ -1,6 +1,6 @@
 //! Pictures of every screen, compared with the files in `snapshots`.
 //!
-//! After a change on purpose: `DAEMONTOOLS_WRITE_SNAPSHOTS=1 cargo test -p svctl --bin svctl snapshots`,
+//! After a change on purpose: `DAEMONTOOLS_WRITE_SNAPSHOTS=1 cargo test -p svctl --lib snapshots`,
 //! and a look at the difference.
 
 use super::draw::{self, AROUND_LIST, AROUND_TEXT, Canvas};

@@ -24,7 +24,9 @@ mod options;
 mod output;
 mod requester;
 mod selection;
+pub mod service_pages;
 mod service_plan;
+pub mod service_tree;
 mod shell_words;
 mod spelling;
 mod symptoms;
@@ -35,6 +37,8 @@ mod verb_table;
 mod verbs;
 mod view;
 mod watches;
+
+pub use crate::view::View;
 
 use crate::failure::Failure;
 use std::process::ExitCode;

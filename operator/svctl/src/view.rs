@@ -5,7 +5,8 @@ use crate::output::{Colour, escape};
 use crate::selection::Target;
 use crate::times::{age, rfc3339, short};
 use serde_json::{Map, Value, json};
-use servicedir::{End, EntryKind, Phase, Snapshot, State, Want};
+use servicedir::{End, EntryKind, Phase, ServiceDir, Snapshot, State, Want};
+use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(crate) const SCHEMA: u32 = 1;
 
 /// A service at one moment.
 #[derive(Clone, Debug)]
-pub(crate) struct View {
+pub struct View {
     pub(crate) target: Target,
     pub(crate) found: Found,
 }
@@ -58,7 +59,21 @@ impl View {
         Self { target: target.clone(), found }
     }
 
-    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
+    /// Its name in the scan directory.
+    #[must_use]
+    pub fn name(&self) -> &OsStr {
+        &self.target.name
+    }
+
+    /// Its service directory.
+    #[must_use]
+    pub fn dir(&self) -> &ServiceDir {
+        &self.target.dir
+    }
+
+    /// What its supervise publishes.
+    #[must_use]
+    pub fn snapshot(&self) -> Option<&Snapshot> {
         match &self.found {
             Found::Supervised(snapshot) => Some(snapshot),
             Found::Starting | Found::Unsupervised(_) | Found::Unknown(_) => None,
@@ -71,7 +86,8 @@ impl View {
     }
 
     /// The state in one word.
-    pub(crate) fn word(&self) -> &'static str {
+    #[must_use]
+    pub fn word(&self) -> &'static str {
         match &self.found {
             Found::Supervised(snapshot) => snapshot.state.word(),
             Found::Starting => State::Starting.word(),
@@ -80,7 +96,9 @@ impl View {
         }
     }
 
-    pub(crate) fn symbol(&self) -> &'static str {
+    /// The symbol of the state.
+    #[must_use]
+    pub fn symbol(&self) -> &'static str {
         symbol_of(self.word())
     }
 
@@ -89,7 +107,8 @@ impl View {
     }
 
     /// Whether it needs a look: it has failed, or starts again after a death.
-    pub(crate) fn is_failing(&self) -> bool {
+    #[must_use]
+    pub fn is_failing(&self) -> bool {
         match self.snapshot() {
             Some(snapshot) => match snapshot.state {
                 State::Failed => true,
@@ -103,7 +122,8 @@ impl View {
     }
 
     /// What to know beyond the state, in a few words: the reason, the next start, the last end.
-    pub(crate) fn note(&self) -> String {
+    #[must_use]
+    pub fn note(&self) -> String {
         let snapshot = match &self.found {
             Found::Supervised(snapshot) => snapshot,
             Found::Starting => return SUPERVISE_STARTS.to_owned(),
@@ -167,12 +187,14 @@ impl View {
     }
 
     /// The time since its last start or exit.
-    pub(crate) fn age(&self) -> String {
+    #[must_use]
+    pub fn age(&self) -> String {
         self.snapshot().map_or_else(|| "-".to_owned(), |it| short(age(it.status.since)))
     }
 
     /// Its object in the JSON.
-    pub(crate) fn json(&self) -> Map<String, Value> {
+    #[must_use]
+    pub fn json(&self) -> Map<String, Value> {
         let snapshot = self.snapshot();
         let detail = snapshot.and_then(|it| it.detail.as_ref());
         let status = snapshot.map(|it| it.status);

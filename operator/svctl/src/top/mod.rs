@@ -7,7 +7,7 @@ mod actions;
 mod backend;
 mod contents;
 mod draw;
-mod feed;
+pub(crate) mod feed;
 mod input;
 mod keys;
 mod measurements;

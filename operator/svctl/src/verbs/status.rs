@@ -14,7 +14,7 @@ use crate::verbs::log_tail::last_lines;
 use crate::verbs::{changed_files, needs};
 use crate::view::SCHEMA;
 use crate::view::{DENIED, Found, RIGHTS, View, end_words};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use servicedir::{Change, ProcessTable, ScanDir, Snapshot, Usage};
 use std::fs;
 use std::io::Read as _;
@@ -43,7 +43,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     };
     let views: Vec<View> = targets.iter().map(View::read).collect();
     if arguments.has(&JSON) {
-        let services: Vec<Value> = views.iter().map(|view| screen.json(view)).collect();
+        let services: Vec<Value> =
+            views.iter().map(|view| Value::Object(screen.object(view))).collect();
         json_line(&json!({"schema": SCHEMA, "services": services}));
     } else {
         for (number, view) in views.iter().enumerate() {
@@ -253,7 +254,8 @@ impl Screen {
         shown
     }
 
-    fn json(&self, view: &View) -> Value {
+    /// The object of a service in the JSON.
+    pub(crate) fn object(&self, view: &View) -> Map<String, Value> {
         let mut object = view.json();
         let usage = view.snapshot().and_then(|snapshot| self.usage(snapshot));
         let names = |names: Vec<std::ffi::OsString>| -> Vec<String> {
@@ -282,6 +284,6 @@ impl Screen {
         ];
         object.extend(more.map(|(key, value)| (key.to_owned(), value)));
         object.extend(usage_members(usage));
-        Value::Object(object)
+        object
     }
 }

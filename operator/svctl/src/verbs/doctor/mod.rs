@@ -70,6 +70,11 @@ pub(crate) fn of_services(scan: &ScanDir, targets: &[Target]) -> Vec<Finding> {
     examine(scan, targets, &services, false).unwrap_or_default()
 }
 
+/// The findings of a scan directory with all its services.
+pub(crate) fn of_everything(scan: &ScanDir, targets: &[Target]) -> Result<Vec<Finding>, Failure> {
+    examine(scan, targets, targets, true)
+}
+
 /// What `svctl doctor` prints without arguments.
 pub(crate) fn report(scan: &ScanDir, output: Output) -> Result<Vec<String>, Failure> {
     let targets = all(scan)?;

@@ -1,0 +1,221 @@
+//! The services of a scan directory for a program that stays: what is known of each, and what changes.
+
+use crate::selection::{Target, all, select};
+use crate::top::feed::{Event, Feed};
+use crate::view::{Found, View};
+use servicedir::{EntryKind, ScanDir};
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+/// Reads the services of a scan directory once, in the order of their names.
+///
+/// # Errors
+/// Why the directory cannot be read.
+pub fn read_services(scan: &Path) -> Result<Vec<View>, String> {
+    let targets = all(&ScanDir::new(scan)).map_err(|failure| failure.message)?;
+    Ok(targets.iter().map(View::read).collect())
+}
+
+/// Reads a service of a scan directory; `None` if the directory has no such name.
+#[must_use]
+pub fn read_service(scan: &Path, name: &OsStr) -> Option<View> {
+    find_target(&ScanDir::new(scan), name).map(|target| View::read(&target))
+}
+
+/// The service of a name. Unlike the words of a command line, a name is no pattern and no path.
+pub(crate) fn find_target(scan: &ScanDir, name: &OsStr) -> Option<Target> {
+    let bytes = name.as_bytes();
+    let is_name = !bytes.is_empty() && !bytes.starts_with(b".") && !bytes.contains(&b'/');
+    if !is_name || bytes.contains(&0) {
+        return None;
+    }
+    if bytes.iter().any(|byte| b"*?[".contains(byte)) {
+        return all(scan).ok()?.into_iter().find(|target| target.name == name);
+    }
+    select(scan, &[name.to_owned()]).ok()?.pop()
+}
+
+/// What has changed in a [`ServiceTree`].
+#[derive(Clone, Debug)]
+pub enum TreeChange {
+    /// A service is new, or differs from what was known.
+    Service(View),
+    /// This name has gone from the scan directory.
+    Removed(OsString),
+    /// The log of this service has more lines.
+    Log(OsString),
+}
+
+/// A service, and whether it was read.
+#[derive(Debug)]
+struct KnownService {
+    view: View,
+    is_read: bool,
+}
+
+/// The services of a scan directory, through one inotify descriptor.
+#[derive(Debug)]
+pub struct ServiceTree {
+    scan: ScanDir,
+    feed: Feed,
+    /// In the order of their names.
+    services: Vec<KnownService>,
+    /// The services whose logs are followed, by the number of their watches.
+    logs: Vec<OsString>,
+}
+
+impl ServiceTree {
+    /// Reads and watches all services.
+    ///
+    /// # Errors
+    /// Why the directory cannot be read or watched.
+    pub fn open(scan: &Path) -> Result<Self, String> {
+        let feed = Feed::new(scan).map_err(|error| {
+            let path = crate::escape::escape(&scan.to_string_lossy());
+            format!("unable to watch {path}: {}", crate::failure::reason(&error))
+        })?;
+        let scan = ScanDir::new(scan);
+        let mut tree = Self { scan, feed, services: Vec::new(), logs: Vec::new() };
+        tree.read_names(&mut Vec::new())?;
+        Ok(tree)
+    }
+
+    /// What is known of the services, in the order of their names.
+    pub fn services(&self) -> impl Iterator<Item = &View> {
+        self.services.iter().map(|service| &service.view)
+    }
+
+    /// Whether the kernel has refused a watch (fs.inotify.max_user_watches): changes are missing then.
+    #[must_use]
+    pub const fn is_incomplete(&self) -> bool {
+        self.feed.is_full()
+    }
+
+    /// Follows the logs of these services in place of those before.
+    pub fn follow_logs(&mut self, names: &BTreeSet<OsString>) {
+        self.logs = names.iter().cloned().collect();
+        let mut dirs: Vec<(usize, PathBuf)> = Vec::new();
+        for (number, name) in self.logs.iter().enumerate() {
+            let target = find_target(&self.scan, name);
+            let found = target.and_then(|it| it.dir.log_dirs().ok()).unwrap_or_default();
+            dirs.extend(found.into_iter().map(|dir| (number, dir)));
+        }
+        self.feed.watch_logs(&dirs);
+    }
+
+    /// Reads what the descriptor reports. It never waits.
+    ///
+    /// # Errors
+    /// Why the directory cannot be read any more.
+    pub fn take_changes(&mut self) -> Result<Vec<TreeChange>, String> {
+        let mut changes = Vec::new();
+        let mut has_names = false;
+        let mut unread = BTreeSet::new();
+        for event in self.feed.read() {
+            match event {
+                Event::Name(name) => {
+                    // It may be another directory now.
+                    if let Ok(at) = self.find(&name) {
+                        self.feed.forget(at);
+                        unread.insert(at);
+                    }
+                    has_names = true;
+                }
+                Event::Service(at) => {
+                    unread.insert(at);
+                }
+                Event::Log(number) => {
+                    let name = self.logs.get(number);
+                    changes.extend(name.cloned().map(TreeChange::Log));
+                }
+                Event::Lost => {
+                    unread.extend(0..self.services.len());
+                    has_names = true;
+                }
+            }
+        }
+        for at in unread {
+            changes.extend(self.read(at).map(TreeChange::Service));
+        }
+        if has_names {
+            self.read_names(&mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    fn find(&self, name: &OsStr) -> Result<usize, usize> {
+        self.services.binary_search_by(|it| it.view.target.name.as_os_str().cmp(name))
+    }
+
+    /// Reads which services there are, and those that are new.
+    fn read_names(&mut self, changes: &mut Vec<TreeChange>) -> Result<(), String> {
+        // The watch comes before the look, so that no change is missed.
+        let watched = self.feed.watch_names(self.scan.path());
+        let targets = all(&self.scan).map_err(|failure| failure.message)?;
+        watched.map_err(|error| format!("unable to watch the scan directory: {error}"))?;
+        let before = std::mem::take(&mut self.services);
+        let mut known: HashMap<OsString, (usize, KnownService)> = before
+            .into_iter()
+            .enumerate()
+            .map(|(at, it)| (it.view.target.name.clone(), (at, it)))
+            .collect();
+        let mut places = Vec::with_capacity(targets.len());
+        for target in targets {
+            let before = known.remove(&target.name);
+            let before = before.filter(|(_, it)| it.view.target.kind == target.kind);
+            places.push(before.as_ref().map(|(at, _)| *at));
+            self.services.push(before.map_or_else(
+                || {
+                    let found = Found::Unknown("not read yet".to_owned());
+                    KnownService { view: View { target, found }, is_read: false }
+                },
+                |(_, service)| service,
+            ));
+        }
+        self.feed.rearrange(&places);
+        let mut gone: Vec<OsString> = known.into_keys().collect();
+        gone.sort_unstable();
+        changes.extend(gone.into_iter().map(TreeChange::Removed));
+        for at in 0..self.services.len() {
+            if self.services.get(at).is_some_and(|service| !service.is_read) {
+                changes.extend(self.read(at).map(TreeChange::Service));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads and watches a service. Returns it if it differs from what was known.
+    fn read(&mut self, at: usize) -> Option<View> {
+        let service = self.services.get_mut(at)?;
+        let target = service.view.target.clone();
+        let has_none = |it: &Found| matches!(it, Found::Starting | Found::Unsupervised(_));
+        let found = if target.kind == EntryKind::Service {
+            let is_down = service.is_read && has_none(&service.view.found);
+            self.feed.watch(at, &target, is_down);
+            let mut found = View::read(&target).found;
+            let is_now_down = has_none(&found);
+            if is_now_down != is_down {
+                self.feed.watch(at, &target, is_now_down);
+                found = View::read(&target).found;
+            }
+            found
+        } else {
+            View::read(&target).found
+        };
+        let is_new = !std::mem::replace(&mut service.is_read, true);
+        if !is_new && service.view.found == found {
+            return None;
+        }
+        service.view.found = found;
+        Some(service.view.clone())
+    }
+}
+
+impl AsFd for ServiceTree {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.feed.as_fd()
+    }
+}

@@ -1,0 +1,171 @@
+//! Pages as HTML. Text from outside gets in only through [`text`].
+
+use crate::request_path::encode;
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::path::Path;
+use svctl::View;
+
+/// The page, with places for its title and its content.
+const PAGE: &str = include_str!("page/index.html");
+
+/// The services that a page without JavaScript shows, without `?all`.
+const MOST_ROWS: usize = 300;
+
+/// A text in HTML, between tags or in a quoted attribute. Control characters are shown as escapes.
+pub(crate) fn text(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in crate::failure::printable(text).chars() {
+        match character {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            '\'' => escaped.push_str("&#39;"),
+            other => escaped.push(other),
+        }
+    }
+    escaped
+}
+
+fn page(dir: &Path, title: &str, kind: &str, control: bool, main: &str) -> String {
+    // The content comes last: what it contains is not looked at again.
+    PAGE.replace("{title}", &text(title))
+        .replace("{kind}", kind)
+        .replace("{dir}", &text(&dir.to_string_lossy()))
+        .replace("{control}", if control { "on" } else { "off" })
+        .replacen("{main}", main, 1)
+}
+
+/// The page of all services.
+pub(crate) fn list_page(
+    dir: &Path,
+    views: &Result<Vec<View>, String>,
+    is_all: bool,
+    control: bool,
+) -> String {
+    let mut main = String::new();
+    let title = match views {
+        Ok(views) => {
+            write_list(&mut main, views, is_all);
+            summary(views)
+        }
+        Err(why) => {
+            let _ = write!(main, "<p class=\"summary bad\" id=\"summary\">{}</p>", text(why));
+            "no services".to_owned()
+        }
+    };
+    page(dir, &title, "list", control, &main)
+}
+
+/// The state of all services in one line.
+fn summary(views: &[View]) -> String {
+    let failing = views.iter().filter(|view| view.is_failing()).count();
+    let plural = |number: usize| if number == 1 { "" } else { "s" };
+    match (views.len(), failing) {
+        (0, _) => "No services".to_owned(),
+        (all, 0) => format!("No problems in {all} service{}", plural(all)),
+        (all, bad) => format!("{bad} problem{} in {all} service{}", plural(bad), plural(all)),
+    }
+}
+
+fn write_list(main: &mut String, views: &[View], is_all: bool) {
+    let is_bad = views.iter().any(View::is_failing);
+    let class = if is_bad { "summary bad" } else { "summary good" };
+    let _ = write!(main, "<p class=\"{class}\" id=\"summary\">{}</p>", text(&summary(views)));
+    if views.is_empty() {
+        main.push_str("<p class=\"empty\">The scan directory has no services yet.</p>");
+        return;
+    }
+    let mut sorted: Vec<&View> = views.iter().collect();
+    sorted.sort_by_key(|view| !view.is_failing());
+    let most = if is_all { usize::MAX } else { MOST_ROWS };
+    main.push_str("<ul class=\"services\" id=\"plain\">");
+    for view in sorted.iter().take(most) {
+        let word = view.word();
+        let _ = write!(
+            main,
+            "<li class=\"row {word}{}\"><span class=\"state\"><span class=\"symbol\" aria-hidden=\"true\">{}</span> {word}</span> \
+             <a class=\"name\" href=\"/service/{}\">{}</a> <span class=\"age\">{}</span> <span class=\"note\">{}</span></li>",
+            if view.is_failing() { " failing" } else { "" },
+            view.symbol(),
+            encode(view.name()),
+            text(&view.name().to_string_lossy()),
+            text(&view.age()),
+            text(&view.note()),
+        );
+    }
+    main.push_str("</ul>");
+    if let Some(left) = sorted.len().checked_sub(most).filter(|left| *left > 0) {
+        let _ = write!(main, "<p id=\"more\"><a href=\"/?all\">{left} more services</a></p>");
+    }
+}
+
+/// The page of one service.
+pub(crate) fn service_page(
+    dir: &Path,
+    object: &Value,
+    findings: &[Value],
+    log: Option<&Value>,
+    control: bool,
+) -> String {
+    let string = |key: &str| object[key].as_str().unwrap_or_default();
+    let list = |key: &str| object[key].as_array().cloned().unwrap_or_default();
+    let (name, word) = (string("name"), string("state"));
+    let failing = if object["failing"] == true { " failing" } else { "" };
+    let mut main = format!(
+        "<nav><a href=\"/\">All services</a></nav><section class=\"service {word}{failing}\" id=\"service\" data-id=\"{}\"><h1>{}</h1>\
+         <p class=\"head\"><span class=\"state\">{word}</span> {}</p>",
+        text(string("id")),
+        text(name),
+        text(string("note")),
+    );
+    main.push_str("<h2>Why</h2>");
+    for line in list("why").iter().filter_map(Value::as_str).filter(|line| !line.is_empty()) {
+        let _ = write!(main, "<p>{}</p>", text(line));
+    }
+    main.push_str("<h2>Details</h2><dl>");
+    for key in ["pid", "since", "wanted", "failures", "next_start", "message", "path", "memory"] {
+        let value = match &object[key] {
+            Value::Null => continue,
+            Value::String(value) => value.clone(),
+            other => other.to_string(),
+        };
+        let _ = write!(main, "<dt>{}</dt><dd>{}</dd>", key.replace('_', " "), text(&value));
+    }
+    main.push_str("</dl><h2>Findings</h2>");
+    if findings.is_empty() {
+        main.push_str("<p>None.</p>");
+    }
+    for finding in findings {
+        let field = |key: &str| text(finding[key].as_str().unwrap_or_default());
+        let _ = write!(
+            main,
+            "<div class=\"finding {}\"><p><strong>{}</strong> ({})</p><p>{}</p><pre>{}</pre></div>",
+            field("severity"),
+            field("id"),
+            field("severity"),
+            field("evidence"),
+            field("remedy"),
+        );
+    }
+    main.push_str("<h2>Log</h2><pre class=\"log\">");
+    for line in log.and_then(|log| log["lines"].as_array()).into_iter().flatten() {
+        let field = |key: &str| text(line[key].as_str().unwrap_or_default());
+        let _ = writeln!(main, "{} {}", field("time"), field("message"));
+    }
+    main.push_str("</pre></section>");
+    page(dir, &format!("{name}: {word}"), "service", control, &main)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_never_markup() {
+        assert_eq!(text("<script>'\"&\u{1b}[0m"), "&lt;script&gt;&#39;&quot;&amp;\\u{1b}[0m");
+        let page = page(Path::new("/{main}"), "{main}", "list", false, "{title}<b>");
+        assert!(page.contains("{title}<b>"));
+    }
+}

@@ -356,6 +356,14 @@ fn a_whole_installation_is_removed_without_a_trace() {
 }
 
 #[test]
+fn an_installation_makes_a_missing_destdir() {
+    let tree = tree();
+    let output = install_all(&tree, &["-n"]);
+    assert_eq!((output.code, output.err()), (Some(0), String::new()), "{output}");
+    assert_eq!(tree.mode("destination/opt/p/bin/svctl"), 0o755);
+}
+
+#[test]
 fn what_has_changed_since_is_not_removed() {
     let tree = tree();
     tree.mkdir("destination");

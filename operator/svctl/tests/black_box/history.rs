@@ -66,8 +66,10 @@ fn a_command_of_svc_is_shown_without_a_client() {
 #[test]
 fn the_json_has_every_value() {
     let services = one_service();
+    let pid = services.tree.wait_up("s/web");
     services.run(&["signal", "HUP", "web"]);
-    services.wait_state("web", "up");
+    // Without a process, a stop has no end.
+    services.tree.wait_restart("s/web", pid);
     services.run(&["down", "web"]);
     let json = services.json(&["history", "--json", "web"]);
     let changes = json["services"][0]["changes"].as_array().unwrap();

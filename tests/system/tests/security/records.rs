@@ -130,6 +130,7 @@ fn a_service_is_adopted_although_others_may_write_its_state_directory() {
     }
     let first = tree.supervise("a");
     let pid = tree.wait_up("a");
+    tree.wait_lines("a/started", 1);
     first.kill();
     let second = tree.supervise("a");
     assert_eq!(tree.wait_up("a"), pid);

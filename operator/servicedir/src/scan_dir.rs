@@ -15,6 +15,10 @@ use std::time::{Duration, Instant};
 /// How long /proc/locks is read.
 const LOCKS_TIME: Duration = Duration::from_millis(100);
 
+/// How often /proc/locks is read until it has the lock. The kernel gives a page of it at once, and goes on
+/// by the number of the entry: if another lock before it ends between two pages, an entry is left out.
+const LOCKS_READINGS: usize = 3;
+
 /// A scan directory.
 ///
 /// ```no_run
@@ -111,14 +115,13 @@ impl ScanDir {
         let stat = fstat(open(&self.path, flags, Mode::empty())?)?;
         let (device, inode) = (stat.st_dev, stat.st_ino);
         let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
-        let locks = read_locks()?;
-        // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a line with -> is a waiting process.
-        let holder = locks.lines().find_map(|line| {
-            let mut words = line.split_ascii_whitespace().skip(1);
-            let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
-            (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok())?
-        });
-        Ok(holder.filter(|pid| is_svscan(*pid, &stat)))
+        let until = Instant::now() + LOCKS_TIME;
+        for _ in 0..LOCKS_READINGS {
+            if let Some(holder) = holder_in(&read_locks(until)?, &wanted) {
+                return Ok(Some(holder).filter(|pid| is_svscan(*pid, &stat)));
+            }
+        }
+        Ok(None)
     }
 
     /// Tells the svscan of the scan directory to stop everything in order and to exit with this code,
@@ -133,17 +136,29 @@ impl ScanDir {
     }
 }
 
+/// The process that took the lock of flock(2) on a file, given as in /proc/locks.
+fn holder_in(locks: &str, wanted: &str) -> Option<NonZeroU32> {
+    // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a line with -> is a waiting process.
+    locks.lines().find_map(|line| {
+        let mut words = line.split_ascii_whitespace().skip(1);
+        let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
+        (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok())?
+    })
+}
+
 /// The text of /proc/locks, or its beginning: any user can make it long, and reading it takes the square
 /// of its length.
-fn read_locks() -> io::Result<String> {
+fn read_locks(until: Instant) -> io::Result<String> {
     let mut file = fs::File::open("/proc/locks")?;
     let mut text = Vec::new();
     let mut room = [0; 16 * 1024];
-    let begin = Instant::now();
-    while begin.elapsed() < LOCKS_TIME {
+    loop {
         match file.read(&mut room)? {
             0 => break,
             count => text.extend_from_slice(room.get(..count).unwrap_or_default()),
+        }
+        if until < Instant::now() {
+            break;
         }
     }
     Ok(String::from_utf8_lossy(&text).into_owned())

@@ -14,6 +14,7 @@ use daemontools_core::Pid;
 use daemontools_core::text::decimal::Decimal;
 use daemontools_core::text::errno;
 use daemontools_core::text::proc_locks;
+use daemontools_core::time::Instant;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{
     AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll, proc_fd, process,
@@ -31,8 +32,15 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// How long to read /proc/locks. Any user can make it long, and reading it takes the square of that.
 const TABLE_LIMIT: Duration = Duration::from_millis(100);
 
+/// How often to read /proc/locks until it has the lock. The kernel gives a page of it at once, and goes on
+/// by the number of the entry: if another lock before it ends between two pages, an entry is left out.
+const TABLE_READINGS: usize = 3;
+
 /// How long to look for a holder in the open files of all processes. Any user can open many.
 const SEARCH_LIMIT: Duration = Duration::from_secs(1);
+
+/// A process with more open files than that is searched after all others.
+const MANY_FILES: u64 = 256;
 
 /// How often to look for the svscan of a scan directory. It leaves the directory for a moment at each
 /// start of a supervise.
@@ -75,24 +83,30 @@ fn take_within(file: BorrowedFd<'_>, patience: Duration) -> Result<()> {
 /// out. The same if there are too many locks to read.
 fn taker_of(file: BorrowedFd<'_>) -> Option<Pid> {
     let (major, minor, inode) = lock::identity(file)?;
-    let text = read_proc_locks().unwrap_or_default();
-    let same_inode = proc_locks::holders(&text).filter(|&(it, ..)| it == inode);
-    let same_inode: Vec<_> = same_inode.map(|(_, device, pid)| (device, pid)).collect();
-    if let Some(&(_, pid)) = same_inode.iter().find(|&&(device, _)| device == (major, minor)) {
-        return Some(pid);
-    }
-    // On btrfs and overlayfs stat gives each file another device than /proc/locks. Both devices have
-    // major number 0.
-    let maybe = same_inode.iter().filter(|&&((other, _), _)| major == 0 && other == 0);
-    let mut maybe = maybe.map(|&(_, pid)| pid);
-    let holds = |pid: &Pid| proc_fd::lock_taker(*pid, file) == Ok(Some(*pid));
-    maybe.clone().find(holds).or_else(|| maybe.find(|&pid| has_ended(pid)))
+    let until = instant() + TABLE_LIMIT;
+    (0..TABLE_READINGS).find_map(|_| {
+        let text = read_proc_locks(until)?;
+        let same_inode = proc_locks::holders(&text).filter(|&(it, ..)| it == inode);
+        let same_inode: Vec<_> = same_inode.map(|(_, device, pid)| (device, pid)).collect();
+        if let Some(&(_, pid)) = same_inode.iter().find(|&&(device, _)| device == (major, minor)) {
+            return Some(pid);
+        }
+        // On btrfs and overlayfs stat gives each file another device than /proc/locks. Both devices
+        // have major number 0.
+        let maybe = same_inode.iter().filter(|&&((other, _), _)| major == 0 && other == 0);
+        let mut maybe = maybe.map(|&(_, pid)| pid);
+        maybe.clone().find(|&pid| is_taker(pid, file)).or_else(|| maybe.find(|&pid| has_ended(pid)))
+    })
+}
+
+/// Whether a living process took the lock and still holds it.
+fn is_taker(pid: Pid, file: BorrowedFd<'_>) -> bool {
+    proc_fd::lock_taker(pid, file) == Ok(Some(pid))
 }
 
 /// The text of /proc/locks, or its beginning if there is very much of it.
-fn read_proc_locks() -> Option<Vec<u8>> {
+fn read_proc_locks(until: Instant) -> Option<Vec<u8>> {
     let table = fs::open_read(fs::HERE, c"/proc/locks").ok()?;
-    let until = instant() + TABLE_LIMIT;
     let mut text = Vec::new();
     let mut part = [0; 4096];
     while let Ok(n @ 1..) = fd::read(table.as_fd(), &mut part) {
@@ -120,14 +134,23 @@ enum AnyHolder {
 fn any_holder(file: BorrowedFd<'_>) -> AnyHolder {
     let until = instant() + SEARCH_LIMIT;
     let mut found = AnyHolder::Outside;
-    standing::each_process(|pid| {
-        if pid != process::id() && proc_fd::holds_lock(pid, file) == Ok(true) {
-            found = AnyHolder::Process(pid);
-        } else if until < instant() {
-            found = AnyHolder::NotFoundInTime;
+    // The processes with many open files come last: they may take all the time.
+    for many in [false, true] {
+        standing::each_process(|pid| {
+            if until < instant() {
+                found = AnyHolder::NotFoundInTime;
+            } else if pid != process::id()
+                && (proc_fd::count_of(pid).unwrap_or(0) > MANY_FILES) == many
+                && proc_fd::holds_lock(pid, file) == Ok(true)
+            {
+                found = AnyHolder::Process(pid);
+            }
+            matches!(found, AnyHolder::Outside)
+        });
+        if !matches!(found, AnyHolder::Outside) {
+            break;
         }
-        matches!(found, AnyHolder::Outside)
-    });
+    }
     found
 }
 
@@ -138,8 +161,7 @@ pub(crate) fn open_holder(file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
     };
     let handle = Handle::open(pid).ok()??;
     // Asked after the handle is open: then the handle is that of the holder.
-    let holds = proc_fd::lock_taker(pid, file) == Ok(Some(pid));
-    (holds && !handle.has_ended()).then_some((pid, handle))
+    (is_taker(pid, file) && !handle.has_ended()).then_some((pid, handle))
 }
 
 /// The svscan that has locked this scan directory, with a handle.
@@ -161,8 +183,8 @@ fn shown_holder(file: BorrowedFd<'_>) -> Option<Pid> {
     }
     let pid = taker_of(file)?;
     // Of a process that has ended or hides its files, the number in /proc/locks is all that is known.
-    let is_taker = proc_fd::lock_taker(pid, file).map_or(true, |taker| taker == Some(pid));
-    is_taker.then_some(pid)
+    let may_be_taker = proc_fd::lock_taker(pid, file).map_or(true, |taker| taker == Some(pid));
+    may_be_taker.then_some(pid)
 }
 
 /// Whether no process has the lock. If so, the caller has it until it closes the file.
@@ -221,42 +243,46 @@ pub(crate) fn lock_scan_dir(
     if is_free(dir.as_fd()) {
         return Ok(Some(dir));
     }
-    let holder = match taker_of(dir.as_fd()) {
-        Some(pid) => match proc_fd::lock_taker(pid, dir.as_fd()) {
-            // The lock of a program that its caller chose is the caller's.
-            Ok(Some(taker)) if taker == pid => {
-                if !is_foreign(pid) && !standing::has_taken(pid, dir.as_fd()) {
-                    say_ignored(program, shown, pid, "it is none of svscan's");
-                    return Ok(Some(dir));
-                }
-                Some(pid)
-            }
-            // It cannot be examined, and is perhaps a svscan.
-            Err(_) if !has_ended(pid) && !is_foreign(pid) => return Err(refused()),
-            // It has ended: another process has inherited the lock.
-            _ => match any_holder(dir.as_fd()) {
-                AnyHolder::Process(pid) if is_foreign(pid) => Some(pid),
-                _ => None,
-            },
-        },
-        None => match any_holder(dir.as_fd()) {
-            AnyHolder::Outside => return Err(refused()),
-            AnyHolder::Process(pid) => Some(pid).filter(|pid| is_foreign(*pid)),
-            // An svscan of this namespace would have been found above.
-            AnyHolder::NotFoundInTime => {
-                let what = [b"ignoring the lock on ", shown];
-                diag::warning_because(program, &what, "its holder is not found in time");
-                None
-            }
-        },
-    };
-    if let Some(pid) = holder {
-        if !is_foreign(pid) {
+    let taker = taker_of(dir.as_fd());
+    let holder = match taker {
+        Some(pid) if is_taker(pid, dir.as_fd()) => pid,
+        // It cannot be examined, and is perhaps a svscan.
+        Some(pid)
+            if proc_fd::lock_taker(pid, dir.as_fd()).is_err()
+                && !has_ended(pid)
+                && !is_foreign(pid) =>
+        {
             return Err(refused());
         }
-        say_ignored(program, shown, pid, "it is another user's");
+        // It has ended, and another process has inherited the lock; or it is not known.
+        _ => match any_holder(dir.as_fd()) {
+            AnyHolder::Process(pid) => living_taker(pid, dir.as_fd()).unwrap_or(pid),
+            AnyHolder::Outside if taker.is_none() => return Err(refused()),
+            // An svscan of this namespace would have been found above.
+            AnyHolder::NotFoundInTime if taker.is_none() => {
+                let what = [b"ignoring the lock on ", shown];
+                diag::warning_because(program, &what, "its holder is not found in time");
+                return Ok(Some(dir));
+            }
+            AnyHolder::Outside | AnyHolder::NotFoundInTime => return Ok(Some(dir)),
+        },
+    };
+    if is_foreign(holder) {
+        say_ignored(program, shown, holder, "it is another user's");
+    } else if is_taker(holder, dir.as_fd()) {
+        // The lock of a program that its caller chose is the caller's.
+        if standing::has_taken(holder, dir.as_fd()) {
+            return Err(refused());
+        }
+        say_ignored(program, shown, holder, "it is none of svscan's");
     }
     Ok(Some(dir))
+}
+
+/// The process that took the lock which this process holds, if it still holds it too.
+fn living_taker(holder: Pid, file: BorrowedFd<'_>) -> Option<Pid> {
+    let taker = proc_fd::lock_taker(holder, file).ok()??;
+    is_taker(taker, file).then_some(taker)
 }
 
 /// Prints that the lock of a process does not count.

@@ -35,6 +35,23 @@ open(my $out, '>', "$ENV{OUT}/ready.$$");
 sleep 1000;
 "#;
 
+/// Locks ranges of many files. The kernel adds each to the beginning of its table, so that the earlier
+/// locks come last there.
+const MANY_RANGES: &str = r#"use Fcntl;
+my @files;
+for (1 .. 200) {
+    open(my $file, '+>', "ranges") or die $!;
+    unlink "ranges";
+    push @files, $file;
+    for my $n (1 .. 500) {
+        my $range = pack("s s x![q] q q i x4", F_WRLCK, 0, 2 * $n, 1, 0);
+        fcntl($file, F_SETLK, $range) or die $!;
+    }
+}
+open(my $out, '>', "ranges.ready");
+sleep 1000;
+"#;
+
 /// Locks a file as soon as that is possible.
 const LOCK_WHEN_FREE: &str = r#"use Fcntl ':flock';
 open(my $file, '<', $ARGV[0]) or die $!;
@@ -203,10 +220,31 @@ exec "sleep", "1000";
 
 #[test]
 fn a_program_that_inherits_a_lock_is_no_svscan() {
-    let tree = tree();
+    inherited_lock_of_scan_dir(&tree(), |_| None);
+}
+
+#[test]
+fn a_program_that_inherits_a_lock_is_no_svscan_behind_more_locks_than_can_be_read() {
+    inherited_lock_of_scan_dir(&tree(), |tree| {
+        // The kernel has a table for each processor, and shows that of the first one first.
+        let cpus = fs::read_to_string("/proc/self/status").expect("our own status");
+        let cpus = cpus.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:\t"));
+        let first = cpus.and_then(|list| list.split(['-', ',']).next()).expect("a processor");
+        let args = ["-c", first, "perl", "-e", MANY_RANGES];
+        let flood = tree.cmd("taskset").args(args).start();
+        wait_until("the ranges are locked", DEADLINE, || tree.exists("ranges.ready"));
+        Some(flood)
+    });
+}
+
+/// A program of our user holds the lock of the scan directory, which its caller took. svscan runs
+/// nevertheless, and its clients find it.
+#[track_caller]
+fn inherited_lock_of_scan_dir(tree: &Tree, prepare: impl FnOnce(&Tree) -> Option<Process>) {
     tree.idle_service("s/a");
     let foe = tree.cmd("perl").args(["-e", LOCK_AND_EXEC, "s", "."]).start();
     process::wait_asleep(foe.pid(), "sleep");
+    let _others = prepare(tree);
     let svscan = tree.cmd("svscan").arg("s").start();
     tree.wait_up("s/a");
     let line = format!(

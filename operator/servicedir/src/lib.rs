@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod command;
+mod counters;
 mod detail;
 mod events;
 mod history;
@@ -17,6 +18,7 @@ mod status;
 mod wait;
 
 pub use command::{Command, Signal};
+pub use counters::{Counters, DeathCause};
 pub use detail::Detail;
 pub use events::Events;
 pub use history::{Cause, Change};

@@ -1,13 +1,19 @@
 //! The processes of the system as /proc shows them, and what those of one service use.
 
+use rustix::fs::{CWD, Dir, Mode, OFlags, open, openat};
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::iter::Sum;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// The unit of times in /proc, in milliseconds: `USER_HZ` is 100 on every supported processor.
 const TICK: u64 = 10;
+
+/// More than the length of a file `stat`: 52 fields and a name.
+const STAT_LEN: usize = 2048;
 
 /// A process, from `/proc/PID/stat` (proc(5)).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,8 +41,16 @@ impl Process {
     /// The process with this id; `None` if it has ended.
     #[must_use]
     pub fn read(pid: u32) -> Option<Self> {
-        let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
-        parse(&String::from_utf8_lossy(&stat), rustix::param::page_size() as u64)
+        Self::read_in(CWD, &format!("/proc/{pid}/stat"))
+    }
+
+    /// Reads a file `stat`.
+    fn read_in(dir: impl AsFd, path: &str) -> Option<Self> {
+        let file = openat(dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let mut room = [0; STAT_LEN];
+        let count = rustix::io::read(file, &mut room).ok()?;
+        let stat = String::from_utf8_lossy(room.get(..count)?);
+        parse(&stat, rustix::param::page_size() as u64)
     }
 }
 
@@ -76,12 +90,18 @@ impl ProcessTable {
     /// The errors of reading /proc.
     pub fn read() -> io::Result<Self> {
         let mut table = Self::default();
-        for entry in fs::read_dir("/proc")? {
-            let name = entry?.file_name();
-            let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let proc = open("/proc", flags, Mode::empty())?;
+        let mut path = String::new();
+        for entry in Dir::read_from(&proc)? {
+            let entry = entry?;
+            let Some(pid) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok())
+            else {
                 continue;
             };
-            if let Some(process) = Process::read(pid) {
+            path.clear();
+            let _ = write!(path, "{pid}/stat");
+            if let Some(process) = Process::read_in(&proc, &path) {
                 table.children.entry(process.parent).or_default().push(pid);
                 table.all.insert(pid, process);
             }
@@ -174,7 +194,10 @@ fn children_of(pid: u32) -> Vec<u32> {
 fn parse(text: &str, page: u64) -> Option<Process> {
     // Field 2 is the program's name in parentheses. It may contain parentheses and spaces.
     let (begin, end) = (text.find('(')?, text.rfind(')')?);
-    let fields: Vec<&str> = text.get(end + 1..)?.split_ascii_whitespace().collect();
+    let mut fields = [""; 22];
+    for (place, field) in fields.iter_mut().zip(text.get(end + 1..)?.split_ascii_whitespace()) {
+        *place = field;
+    }
     // The first field after the name is field 3.
     let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
     let small = |field: usize| number(field).and_then(|number| u32::try_from(number).ok());

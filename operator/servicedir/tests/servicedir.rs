@@ -1,7 +1,9 @@
 //! The library with a real supervise: ours, or the original's if the harness chooses it.
 
 use harness::{Fifo, Status, Tree, wait_until};
-use servicedir::{Cause, Command, End, Phase, Reason, Requester, ServiceDir, Signal, Want};
+use servicedir::{
+    Cause, Command, DeathCause, End, Phase, Reason, Requester, ServiceDir, Signal, Want,
+};
 use std::ffi::CString;
 use std::io::ErrorKind;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -240,6 +242,24 @@ fn the_history_tells_what_happened_and_who_asked() {
     assert!(found[2..].iter().all(|change| change.requester.is_none()));
     let age = SystemTime::now().duration_since(found[1].at).unwrap();
     assert!(age < SOON, "{age:?}");
+}
+
+#[test]
+fn starts_and_deaths_are_counted() {
+    let tree = Tree::new();
+    tree.idle_service("a");
+    let service = ServiceDir::new(tree.path("a"));
+    assert_eq!(service.counters().unwrap(), None);
+    let supervise = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    harness::process::signal(pid, harness::Signal::KILL);
+    tree.wait_restart("a", pid);
+    let counters = || service.counters().unwrap().filter(|found| found.starts == 2);
+    let found = harness::wait_for("two starts are counted", Duration::from_secs(30), counters);
+    assert_eq!(found.deaths_by(DeathCause::Signal), 1);
+    assert_eq!(found.deaths.iter().sum::<u32>(), 1);
+    supervise.signal(harness::Signal::TERM);
+    supervise.wait();
 }
 
 #[test]

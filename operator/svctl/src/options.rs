@@ -109,4 +109,16 @@ pub(crate) const CURSOR: Opt = valued(
     "FILE",
     "begin where the last run with this file ended; or the text of such a file",
 );
+pub(crate) const TEXTFILE: Opt = valued(
+    "textfile",
+    "FILE",
+    "replace FILE in one step instead of printing; for node_exporter it ends with .prom",
+);
+pub(crate) const COMPAT: Opt = valued(
+    "compat",
+    "COLLECTOR",
+    "the series of node_exporter for runit or for supervisord, for dashboards that exist",
+);
+pub(crate) const OPENMETRICS: Opt =
+    flag("openmetrics", "the format OpenMetrics instead of the text format of Prometheus");
 pub(crate) const NO_PAGER: Opt = flag("no-pager", "do not start a pager on a terminal");

@@ -548,6 +548,34 @@ pub(crate) static VERBS: &[Verb] = &[
         ..PLAIN
     },
     Verb {
+        name: "metrics",
+        operands: "[NAME...]",
+        summary: "print metrics of services for Prometheus",
+        options: &[&opt::TEXTFILE, &opt::COMPAT, &opt::OPENMETRICS],
+        about: "Each service has the label service. A byte of its name that is not UTF-8 or that a terminal may obey is \
+                shown as \\x and two digits, and a backslash as two. up, ready, wanted_up, paused and failed are 0 or 1; \
+                a service without a supervise is not up. A service that this user may not look at has no series and is \
+                counted in daemontools_services_denied. supervise counts starts_total and deaths_total{cause} in \
+                supervise/history, so that they survive its death, an upgrade and a reboot; they begin at 0 again \
+                when that file is removed, and the original's supervise does not count. Ends that the end of the \
+                machine caused are not counted. The cause is exit, signal, stop (a command or a lost dependency), \
+                unhealthy (watchdog, health check or readiness timeout) or unknown (no supervise saw the end). \
+                memory_bytes, cpu_seconds_total and processes are of the process and its descendants. \
+                cpu_seconds_total begins at 0 with each process, and falls when a descendant ends whose parent \
+                does not wait for it. --compat runit and --compat supervisord print the deprecated series node_service_ and \
+                node_supervisord_ of node_exporter instead. The files in examples/monitoring use the metrics.",
+        examples: &[
+            ("svctl metrics", "all metrics, as text"),
+            (
+                "svctl metrics --textfile /var/lib/prometheus/node-exporter/services.prom",
+                "for the textfile collector of node_exporter, from cron",
+            ),
+            ("svctl metrics --compat supervisord", "what --collector.supervisord showed before"),
+        ],
+        run: verbs::metrics::run,
+        ..PLAIN
+    },
+    Verb {
         name: "completions",
         operands: "SHELL",
         operand: Operand::Word(&["bash", "fish", "zsh"]),

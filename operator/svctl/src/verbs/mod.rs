@@ -19,6 +19,7 @@ pub(crate) mod links;
 pub(crate) mod list;
 pub(crate) mod log_tail;
 pub(crate) mod logs;
+pub(crate) mod metrics;
 pub(crate) mod needs;
 pub(crate) mod new;
 pub(crate) mod readiness;

@@ -14,6 +14,7 @@ mod import;
 mod import_files;
 mod links;
 mod logs;
+mod metrics;
 mod reading;
 mod starting;
 mod takeover;

@@ -139,7 +139,7 @@ pub(crate) static VERBS: &[Verb] = &[
                 the files, show who wrote them. A line without a stamp has the time of the line before, or else \
                 that of its file, which is marked with ~. TIME is YYYY-MM-DD HH:MM:SS in local time, RFC 3339, HH:MM, today, \
                 yesterday, now, a TAI64N label, or a duration ago such as 5m or -5m. The lines of a directory stay in \
-                their order. In files above 1 MiB, TIME is found by binary search, so that lines there have to be in \
+                their order, and a line that a logger has split over two files is one line. In files above 1 MiB, TIME is found by binary search, so that lines there have to be in \
                 the order of their stamps. PATTERN is matched against the message behind the stamp, and \
                 in a line that is longer than the buffer (4 KiB to 256 KiB) against its beginning. With -o, short has local \
                 times and a line for each day, iso has dates, tai has the lines of the files, cat has the messages, and \
@@ -147,6 +147,8 @@ pub(crate) static VERBS: &[Verb] = &[
                 directory that cannot be read is named, the rest is shown, and the exit code is 111. With -f it goes on \
                 across the rotations of loggers and with services that are added, until Ctrl-C or until its reader ends. With \
                 --cursor it begins behind the cursor, and writes the file at most once a second and at its end. \
+                It finds its place again in a file that a processor has written anew, by the text before the \
+                place. Otherwise a warning says what may be missing, and the exit code is 111. \
                 With --host the svctl of each machine sends its lines, and with -f a line waits 0.3 seconds for \
                 earlier ones of other machines.",
         examples: &[

@@ -1,9 +1,13 @@
 //! `--cursor`: where to go on later. A line of text has the place in each directory.
 //!
-//! `c1`, and for each directory `;`, a hash of its path, `:`, the inode of the file, `:`, the bytes of it
-//! that were read, `:`, and the moment of the last line, in hexadecimal.
+//! `c1`, and for each directory `;`, a hash of its path and the place: the inode of the file, the bytes of
+//! it that were read, the moment of the last line, a hash of the text before, the label of the files before,
+//! and 1 if one without a label is between. They are hexadecimal with `:` between; the last three are empty
+//! if they are not known.
 
-use super::directory_reader::{DirectoryReader, LinePlace, ReadTo};
+use super::cursor_place::CursorPlace;
+use super::directory_reader::{DirectoryReader, LinePlace};
+use super::read_place::{FilesBefore, ReadTo, hash};
 use super::stamp::Moment;
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
@@ -22,14 +26,6 @@ const VERSION: &str = "c1";
 
 /// The most that is read of a file: the places of more than 15,000 directories.
 const LARGEST: u64 = 1024 * 1024;
-
-/// A place in a directory.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct CursorPlace {
-    inode: u64,
-    offset: u64,
-    moment: Moment,
-}
 
 /// The places in the directories, by the hashes of their paths.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,11 +73,27 @@ impl Cursor {
             }
             parts
                 .map(|part| {
-                    let mut numbers = part.split(':').map(|it| u64::from_str_radix(it, 16));
-                    let mut next = || numbers.next()?.ok();
-                    let (directory, inode, offset, moment) = (next()?, next()?, next()?, next()?);
-                    let moment = Moment(moment.cast_signed());
-                    Some((directory, CursorPlace { inode, offset, moment }))
+                    let numbers = part.split(':').map(|number| match number {
+                        "" => Some(None),
+                        number => u64::from_str_radix(number, 16).ok().map(Some),
+                    });
+                    let numbers: Option<Vec<Option<u64>>> = numbers.collect();
+                    let &[directory, inode, offset, moment, text, label, unnamed] = &numbers?[..]
+                    else {
+                        return None;
+                    };
+                    let as_moment = |number: u64| Moment(number.cast_signed());
+                    let place = CursorPlace {
+                        inode: inode?,
+                        offset: offset?,
+                        moment: as_moment(moment?),
+                        text,
+                        behind: label.zip(unnamed).map(|(label, unnamed)| FilesBefore {
+                            label: as_moment(label),
+                            has_unnamed: unnamed != 0,
+                        }),
+                    };
+                    Some((directory?, place))
                 })
                 .collect()
         };
@@ -93,9 +105,17 @@ impl Cursor {
     /// The cursor as text.
     pub(crate) fn text(&self) -> String {
         self.places.iter().fold(VERSION.to_owned(), |mut text, (directory, place)| {
-            let CursorPlace { inode, offset, moment } = place;
+            let CursorPlace { inode, offset, moment, text: before, behind } = place;
             let moment = moment.0.cast_unsigned();
             let _ = write!(text, ";{directory:x}:{inode:x}:{offset:x}:{moment:x}");
+            let label = behind.map(|behind| behind.label.0.cast_unsigned());
+            let unnamed = behind.map(|behind| u64::from(behind.has_unnamed));
+            for number in [*before, label, unnamed] {
+                text.push(':');
+                if let Some(number) = number {
+                    let _ = write!(text, "{number:x}");
+                }
+            }
             text
         })
     }
@@ -116,33 +136,21 @@ impl Cursor {
 
     /// Remembers where the next line of a directory is.
     pub(crate) fn set(&mut self, directory: &Path, read_to: ReadTo) {
-        let ReadTo { file: (_, inode), offset, moment } = read_to;
-        let place = self.places.entry(hash(directory));
-        // Without a line in this run, the last one is that of the run before.
-        let place = place.or_insert(CursorPlace { inode, offset, moment: Moment::MIN });
-        let moment = moment.unwrap_or(place.moment);
-        *place = CursorPlace { inode, offset, moment };
+        let directory = path_hash(directory);
+        let place = CursorPlace::of(read_to, self.places.get(&directory).copied());
+        self.places.insert(directory, place);
     }
 
     /// Lets a reader go on. Without the file, lines later than the last one follow; the result says
-    /// so.
+    /// what may be missing.
     pub(crate) fn apply(&self, reader: &mut DirectoryReader) -> Option<String> {
-        let path = reader.directory.path().to_owned();
-        let place = self.places.get(&hash(&path))?;
-        let files = &reader.directory.files;
-        let is_it = |index: &usize| {
-            let id = files.get(*index).and_then(|file| reader.directory.id_of(&file.name));
-            id.is_some_and(|(_, inode)| inode == place.inode)
-        };
-        if let Some(file) = (0..files.len()).rev().find(is_it)
-            && reader.is_line_end(file, place.offset, place.moment)
-        {
+        let place = self.places.get(&path_hash(reader.directory.path()))?;
+        if let Some(file) = place.find(reader) {
             reader.start_at(LinePlace { file, offset: place.offset, skip: 0 });
             return None;
         }
         reader.only_behind(place.moment);
-        let path = escape(&path.to_string_lossy());
-        Some(format!("{path}: the file of the cursor is gone; lines with later stamps follow"))
+        Some(place.missing_words(reader))
     }
 }
 
@@ -184,12 +192,10 @@ fn create_new(place: &GuardedPlace, name: &OsStr) -> io::Result<File> {
     Ok(File::from(made?))
 }
 
-/// FNV-1a of the path without links.
-fn hash(directory: &Path) -> u64 {
+/// The hash of the path without links.
+fn path_hash(directory: &Path) -> u64 {
     let path = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
-    path.as_os_str().as_bytes().iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    hash(path.as_os_str().as_bytes())
 }
 
 #[cfg(test)]
@@ -200,11 +206,22 @@ mod tests {
     fn a_cursor_is_read_back() {
         let mut cursor = Cursor::default();
         assert_eq!(Cursor::parse(&cursor.text()).unwrap(), cursor);
-        for (path, moment) in [("/a", None), ("/b", Some(Moment(5)))] {
-            cursor.set(Path::new(path), ReadTo { file: (1, 2), offset: 3, moment });
+        for (path, moment, text) in [("/a", None, None), ("/b", Some(Moment(5)), Some(6))] {
+            let behind = text.map(|_| FilesBefore { label: Moment::MIN, has_unnamed: true });
+            let read_to = ReadTo { file: (1, 2), offset: 3, moment, text, behind };
+            cursor.set(Path::new(path), read_to);
         }
         assert_eq!(Cursor::parse(&format!("{}\n", cursor.text())).unwrap(), cursor);
-        for wrong in ["", "c2", "c1;", "c1;1:2:3", "c1;x:1:1:1", "@400000000000000a00000000"] {
+        for wrong in [
+            "",
+            "c2",
+            "c1;",
+            "c1;1:2:3",
+            "c1;1:1:1:1",
+            "c1;x:1:1:1:::",
+            "c1;1:1:1::::",
+            "@400000000000000a00000000",
+        ] {
             assert_eq!(Cursor::parse(wrong).unwrap_err().code, USAGE, "{wrong}");
         }
     }

@@ -5,6 +5,7 @@
 //! | `@LABEL.CODE` | finished at the moment of the label: `s`, `u`, or the code of the action `w` |
 //! | `@LABEL.t` | what svlogd's processor has written so far of the file `@LABEL.u` |
 //! | `previous` | full; it waits for the processor or for its final name |
+//! | `processed` | what the processor makes of `previous`; it takes its place when it is complete |
 //! | `current` | receives new lines |
 //!
 //! Another user can write to a log directory: links are not followed, and only regular files are
@@ -34,6 +35,9 @@ const TAIL: u64 = 4096;
 /// How many finished files show by their times which labels they have.
 const WITNESSES: usize = 4;
 
+/// The owner may execute a file that its logger has completed.
+const COMPLETE: u32 = 0o100;
+
 /// The program that writes a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LogWriter {
@@ -62,7 +66,7 @@ impl LogWriter {
 pub(crate) enum FileRole {
     /// `@LABEL.CODE`.
     Finished(Moment),
-    /// `previous`.
+    /// `previous`, or `processed` in its place.
     Previous,
     /// `current`.
     Current,
@@ -73,6 +77,35 @@ pub(crate) enum FileRole {
 pub(crate) struct LogFile {
     pub(crate) name: OsString,
     pub(crate) role: FileRole,
+}
+
+/// A file without a final name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct UnnamedFile {
+    id: FileId,
+    /// It has no final name yet.
+    is_only_name: bool,
+    is_complete: bool,
+}
+
+/// The files without a final name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct UnnamedFiles {
+    current: Option<UnnamedFile>,
+    previous: Option<UnnamedFile>,
+    processed: Option<UnnamedFile>,
+}
+
+impl UnnamedFiles {
+    /// The file before `current` if it has no final name. The logger removes `previous` before it gives the
+    /// complete `processed` a final name.
+    fn oldest(&self) -> Option<(&'static str, FileId)> {
+        let (name, file) = match (self.previous, self.processed) {
+            (Some(previous), _) => ("previous", previous),
+            (None, processed) => ("processed", processed.filter(|file| file.is_complete)?),
+        };
+        file.is_only_name.then_some((name, file.id))
+    }
 }
 
 /// A file whatever its name: device and inode.
@@ -89,6 +122,8 @@ pub(crate) struct LogDirectory {
     pub(crate) files: Vec<LogFile>,
     /// `current`, which stays open: the logger may rename it.
     current: Option<File>,
+    /// The file of [`FileRole::Previous`], which the logger may remove.
+    previous: Option<File>,
     /// How many names are read.
     most_names: usize,
     /// Whether there were more names.
@@ -122,6 +157,7 @@ impl LogDirectory {
             tai: tai.unwrap_or_default(),
             files: Vec::new(),
             current: None,
+            previous: None,
             most_names,
             has_more_names: false,
         };
@@ -158,27 +194,56 @@ impl LogDirectory {
     /// Lists the files again.
     pub(crate) fn list(&mut self) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
+            let before = self.unnamed_files();
             self.current = self.open_regular(OsStr::new("current"))?;
+            let previous = before.oldest();
+            self.previous = match previous {
+                Some((name, _)) => self.open_regular(OsStr::new(name))?,
+                None => None,
+            };
             (self.files, self.has_more_names) = self.read_names()?;
-            for (name, role) in [("previous", FileRole::Previous), ("current", FileRole::Current)] {
-                if self.is_regular(OsStr::new(name)) {
-                    self.files.push(LogFile { name: name.into(), role });
-                }
+            if let (Some((name, _)), Some(_)) = (previous, &self.previous) {
+                self.files.push(LogFile { name: name.into(), role: FileRole::Previous });
             }
-            let held = self.current.as_ref().and_then(|file| file_id(file).ok());
-            if held == self.id_of(OsStr::new("current")) {
+            if self.current.is_some() {
+                self.files.push(LogFile { name: "current".into(), role: FileRole::Current });
+            }
+            let held = |file: &Option<File>| file.as_ref().and_then(|file| file_id(file).ok());
+            if held(&self.current) == before.current.map(|found| found.id)
+                && held(&self.previous) == previous.map(|(_, id)| id)
+                && before == self.unnamed_files()
+            {
                 return Ok(());
             }
-            // The logger has renamed the file that is held: the list may lack it.
+            // The logger has renamed a file: the list may lack it, or have it twice.
         }
         Ok(())
     }
 
-    /// Opens a file; `None` if it is gone or not a regular file. `current` is the one that was there
-    /// when the files were listed.
+    /// What the names lead to that a logger gives to files without a final name.
+    fn unnamed_files(&self) -> UnnamedFiles {
+        let find = |name: &str| {
+            let found = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
+            is_regular(found.st_mode).then_some(UnnamedFile {
+                id: (found.st_dev, found.st_ino),
+                is_only_name: found.st_nlink == 1,
+                is_complete: found.st_mode & COMPLETE != 0,
+            })
+        };
+        UnnamedFiles {
+            current: find("current").map(|found| UnnamedFile { is_complete: false, ..found }),
+            previous: find("previous"),
+            processed: find("processed"),
+        }
+    }
+
+    /// Opens a file; `None` if it is gone or not a regular file. `current` and `previous` are those that
+    /// were there when the files were listed.
     pub(crate) fn open_file(&self, file: &LogFile) -> io::Result<Option<File>> {
-        match (file.role, &self.current) {
-            (FileRole::Current, Some(current)) => current.try_clone().map(Some),
+        match (file.role, &self.current, &self.previous) {
+            (FileRole::Current, Some(current), _) | (FileRole::Previous, _, Some(current)) => {
+                current.try_clone().map(Some)
+            }
             _ => self.open_regular(&file.name),
         }
     }
@@ -369,6 +434,13 @@ pub(crate) fn split_name(name: &[u8]) -> Option<(Tai64n, &[u8])> {
     let label = Tai64n::from_label(name)?;
     let code = name.get(DIGITS + 1..)?.strip_prefix(b".")?;
     (!code.is_empty()).then_some((label, code))
+}
+
+/// Whether a file may end within a line that the next file continues. A logger that was killed has
+/// ended `@LABEL.u` with its last line, and has not completed the file.
+pub(crate) fn may_be_continued(name: &OsStr, file: &File) -> io::Result<bool> {
+    let is_unprocessed = split_name(name.as_bytes()).is_some_and(|(_, code)| code == b"u");
+    Ok(!is_unprocessed || fstat(file)?.st_mode & COMPLETE != 0)
 }
 
 /// Leaves one file of each label that svlogd's processor reads, writes or has written.

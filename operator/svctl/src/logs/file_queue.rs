@@ -1,10 +1,12 @@
 //! The files of a followed directory that are still to be read, the oldest first.
 
 use super::compression::Compression;
-use super::directory::{FileId, LogDirectory, file_id, split_name};
+use super::directory::{FileId, LogDirectory, file_id, may_be_continued, split_name};
+use super::directory_reader::BegunLine;
 use super::follow_event::{FollowEvent, MissingLines};
 use super::line_assembly::{LineAssembly, LinePiece};
 use super::read_budget::ReadBudget;
+use super::read_place::hash_before;
 use crate::interrupt::is_end_requested;
 use daemontools_core::time::tai::Tai64n;
 use std::collections::VecDeque;
@@ -12,16 +14,13 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::os::unix::fs::FileExt as _;
 
 /// How many finished files are held open until it is their turn: the logger may remove them.
 const MOST_HELD: usize = 8;
 
 /// How much is read of one directory before the others have their turn.
 const TURN: usize = 256 * 1024;
-
-/// The owner may execute a file that its logger has completed.
-const COMPLETE: u32 = 0o100;
 
 /// A file of the queue.
 struct QueuedFile {
@@ -38,6 +37,17 @@ struct QueuedFile {
     is_behind_gap: bool,
 }
 
+/// A place in a followed directory.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FollowedPlace {
+    pub(crate) file: FileId,
+    pub(crate) offset: u64,
+    /// The hash of the text before, if it is known.
+    pub(crate) text: Option<u64>,
+    /// The file is `current`.
+    pub(crate) is_live: bool,
+}
+
 /// The queue.
 #[derive(Default)]
 pub(crate) struct FileQueue {
@@ -45,11 +55,22 @@ pub(crate) struct FileQueue {
     /// The last file is `current`.
     is_live: bool,
     lines: LineAssembly,
+    /// Where the line without an end begins, if that is in a file before those of the queue.
+    begun_at: Option<(FileId, u64)>,
 }
 
 impl FileQueue {
     pub(crate) fn len(&self) -> usize {
         self.files.len()
+    }
+
+    /// A queue whose first file continues a line.
+    pub(crate) fn behind(begun: BegunLine) -> Self {
+        Self {
+            lines: LineAssembly::of_begun(begun.text),
+            begun_at: Some((begun.file, begun.offset)),
+            ..Self::default()
+        }
     }
 
     /// Appends a finished file.
@@ -77,13 +98,19 @@ impl FileQueue {
     }
 
     /// The file that is being read, and where its next line begins.
-    pub(crate) fn place(&self, directory: &LogDirectory) -> Option<(FileId, u64)> {
+    pub(crate) fn place(&self, directory: &LogDirectory) -> Option<FollowedPlace> {
+        if let Some((file, offset)) = self.begun_at {
+            return Some(FollowedPlace { file, offset, text: None, is_live: false });
+        }
         let first = self.files.front()?;
-        let id = match &first.file {
-            Some(file) => file_id(file).ok()?,
-            None => directory.id_of(&first.name)?,
-        };
-        Some((id, first.offset.saturating_sub(self.lines.begun() as u64)))
+        let offset = first.offset.saturating_sub(self.lines.begun_length());
+        let plain = first.file.as_ref().filter(|_| first.text.is_none());
+        Some(FollowedPlace {
+            file: first.id(directory)?,
+            offset,
+            text: plain.and_then(|file| hash_before(file, offset).ok()?),
+            is_live: self.is_live && self.files.len() == 1,
+        })
     }
 
     /// Takes note of the final name of the file that was `current`.
@@ -91,7 +118,7 @@ impl FileQueue {
         if let Some(live) = self.files.back_mut().filter(|_| self.is_live)
             && let Some(file) = &live.file
         {
-            live.is_interrupted = is_interrupted(name, file)?;
+            live.is_interrupted = !may_be_continued(name, file)?;
         }
         Ok(())
     }
@@ -134,13 +161,20 @@ impl FileQueue {
             left = left.saturating_sub(count);
             if count > 0 {
                 let block = room.get(..count).unwrap_or_default();
+                let grown = self.lines.begun_length() + block.len() as u64;
                 self.lines.add(block, &mut |piece| sink(event(piece)));
+                if self.lines.begun_length() != grown {
+                    self.begun_at = None;
+                }
             } else if is_end_requested() {
                 // The rest of the file is there, and was not read.
                 return Ok(false);
             } else if !is_last {
                 if first.is_interrupted {
-                    self.lines.end(&mut |piece| sink(event(piece)));
+                    self.end_line(sink);
+                } else if self.begun_at.is_none() && self.lines.begun_length() > 0 {
+                    let begun = first.offset.saturating_sub(self.lines.begun_length());
+                    self.begun_at = first.id(directory).map(|id| (id, begun));
                 }
                 self.files.pop_front();
             } else if first.is_truncated()? {
@@ -156,6 +190,7 @@ impl FileQueue {
     /// Passes on the begin of a last line that gets no end any more.
     pub(crate) fn end_line(&mut self, sink: &mut impl FnMut(FollowEvent<'_>)) {
         self.lines.end(&mut |piece| sink(event(piece)));
+        self.begun_at = None;
     }
 
     /// Opens the first file that still exists. Returns whether there is one.
@@ -207,6 +242,13 @@ impl QueuedFile {
         Self { name, file, offset, text, is_interrupted: false, is_behind_gap: false }
     }
 
+    fn id(&self, directory: &LogDirectory) -> Option<FileId> {
+        match &self.file {
+            Some(file) => file_id(file).ok(),
+            None => directory.id_of(&self.name),
+        }
+    }
+
     /// Reads on; returns 0 at the present end.
     fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         let count = match (&mut self.text, &self.file) {
@@ -238,7 +280,7 @@ impl QueuedFile {
             self.name = name;
         }
         if let Some(file) = &found {
-            self.is_interrupted = is_interrupted(&self.name, file)?;
+            self.is_interrupted = !may_be_continued(&self.name, file)?;
             let compression = Compression::of(file)?;
             let text = compression
                 .map(|compression| compression.read(file.try_clone()?, &ReadBudget::unlimited()));
@@ -257,13 +299,6 @@ fn other_name(directory: &LogDirectory, name: &OsStr) -> io::Result<Option<OsStr
         split_name(other.as_bytes()).is_some_and(|(same, code)| same == label && code != b"t")
     });
     Ok(other)
-}
-
-/// Whether the logger was killed before it has completed this file. A file that a logger completes
-/// may end within a line, which the next file continues.
-fn is_interrupted(name: &OsStr, file: &File) -> io::Result<bool> {
-    let is_unprocessed = split_name(name.as_bytes()).is_some_and(|(_, code)| code == b"u");
-    Ok(is_unprocessed && file.metadata()?.mode() & COMPLETE == 0)
 }
 
 const fn event(piece: LinePiece<'_>) -> FollowEvent<'_> {

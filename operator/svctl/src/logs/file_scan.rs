@@ -3,7 +3,7 @@
 use super::compression::Compression;
 use super::directory::written;
 use super::filter::LineFilter;
-use super::line_reader::{Extent, LineReader};
+use super::line_reader::{Extent, LineReader, LineStart};
 use super::search::stamp_before;
 use super::stamp::{Moment, StampReader, Stamped};
 use rustix::fs::fstat;
@@ -47,6 +47,29 @@ pub(crate) struct OpenFile {
     pub(crate) finished: Option<Moment>,
     /// Whether a line without its end is left out: the logger still writes it.
     pub(crate) hides_unfinished: bool,
+    /// Whether the next file continues a line without its end.
+    pub(crate) is_continued: bool,
+}
+
+/// A line that was left out because it has no end yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnfinishedLine {
+    /// Where it begins in the file.
+    offset: u64,
+    /// What there is of it, in the reader's buffer.
+    pub(crate) range: Range<usize>,
+    /// Whether it begins in a file before.
+    pub(crate) is_joined: bool,
+}
+
+impl OpenFile {
+    /// The moment that no line of the file is later than.
+    fn bound(&self) -> io::Result<Moment> {
+        Ok(match self.finished {
+            Some(moment) => moment,
+            None => written(&fstat(&self.file)?),
+        })
+    }
 }
 
 /// Reads the files of a directory, one after the other.
@@ -58,9 +81,12 @@ pub(crate) struct FileScan {
     look_back: Option<(File, u64)>,
     carried: Carried,
     bound: Moment,
+    /// The bound of the file that was joined, behind the line that continues there.
+    next_bound: Option<Moment>,
     hides_unfinished: bool,
-    /// Where a line begins that was left out.
-    unfinished_at: Option<u64>,
+    /// A line that was left out.
+    unfinished: Option<UnfinishedLine>,
+    line_begin: Option<u64>,
     /// The moment of the last line that was read, of this file or of one before.
     last: Option<Moment>,
 }
@@ -74,8 +100,10 @@ impl FileScan {
             look_back: None,
             carried: Carried::Unknown,
             bound: Moment::MAX,
+            next_bound: None,
             hides_unfinished: false,
-            unfinished_at: None,
+            unfinished: None,
+            line_begin: None,
             last: None,
         }
     }
@@ -95,7 +123,17 @@ impl FileScan {
 
     /// Where the next line begins.
     pub(crate) fn offset(&self) -> u64 {
-        self.unfinished_at.unwrap_or(self.lines.offset())
+        self.unfinished.as_ref().map_or_else(|| self.lines.offset(), |line| line.offset)
+    }
+
+    /// The line that was left out, if any.
+    pub(crate) const fn unfinished(&self) -> Option<&UnfinishedLine> {
+        self.unfinished.as_ref()
+    }
+
+    /// Where the last line begins that was read; `None` if that is in a file before.
+    pub(crate) const fn line_begin(&self) -> Option<u64> {
+        self.line_begin
     }
 
     /// Forgets the file and the lines before.
@@ -108,30 +146,56 @@ impl FileScan {
     pub(crate) fn begin(&mut self, open: OpenFile) -> io::Result<()> {
         self.carried = Carried::Unknown;
         self.hides_unfinished = open.hides_unfinished;
-        self.unfinished_at = None;
-        self.bound = match open.finished {
-            Some(moment) => moment,
-            None => written(&fstat(&open.file)?),
-        };
+        self.unfinished = None;
+        self.next_bound = None;
+        self.bound = open.bound()?;
         self.look_back = None;
         if open.compression.is_none() && open.from > 0 {
             self.look_back = Some((open.file.try_clone()?, open.from));
         }
-        self.lines.begin(open.file, open.compression, open.from, open.limit)
+        self.lines.begin(open.file, open.compression, open.from, open.limit, open.is_continued)
     }
 
-    /// The next line that the filter accepts.
+    /// Lets the line that was cut continue in the next file, from its beginning on.
+    pub(crate) fn join(&mut self, open: OpenFile) -> io::Result<()> {
+        self.next_bound = Some(open.bound()?);
+        self.hides_unfinished = open.hides_unfinished;
+        if !self.lines.has_begun_line() {
+            self.pass_to_joined();
+        }
+        self.lines.join(open.file, open.compression, open.limit, open.is_continued)
+    }
+
+    /// Ends the line that was cut: no file continues it. The logger may do so later if the file is the
+    /// last one.
+    pub(crate) const fn end_line(&mut self, is_last: bool) {
+        self.hides_unfinished &= is_last;
+        self.lines.end_line();
+    }
+
+    /// The lines from now on begin in the file that was joined.
+    fn pass_to_joined(&mut self) {
+        if let Some(bound) = self.next_bound.take() {
+            self.bound = bound;
+            self.carried = Carried::Unknown;
+            self.look_back = None;
+        }
+    }
+
+    /// The next line that the filter accepts; `None` at the end of the file, or if the line is cut.
     pub(crate) fn next_match(&mut self) -> io::Result<Option<LineHead>> {
         while let Some(line) = self.lines.next_line()? {
+            let LineStart { range, offset, is_joined, .. } = line;
             if line.extent == Extent::Unfinished && self.hides_unfinished {
-                self.unfinished_at = Some(line.offset);
+                self.unfinished = Some(UnfinishedLine { offset, range, is_joined });
                 return Ok(None);
             }
-            let bytes = self.lines.bytes(line.range.clone());
+            self.line_begin = (!is_joined).then_some(offset);
+            let bytes = self.lines.bytes(range.clone());
             let mut head = LineHead {
                 moment: Moment::MAX,
                 is_bound: false,
-                line: line.range.clone(),
+                line: range,
                 label_length: 0,
                 message_at: 0,
                 extent: line.extent,
@@ -144,6 +208,9 @@ impl FileScan {
                     head.message_at = bytes.len() - message.len();
                 }
                 None => (head.moment, head.is_bound) = self.moment_without_stamp()?,
+            }
+            if is_joined {
+                self.pass_to_joined();
             }
             self.last = Some(head.moment);
             let message = self.lines.bytes(head.line.start + head.message_at..head.line.end);

@@ -2,11 +2,13 @@
 //!
 //! The caller waits until the descriptor is readable. There is no timer: an idle log costs nothing.
 
-use super::directory::{FileId, LogDirectory};
+use super::directory::LogDirectory;
+use super::directory_reader::BegunLine;
 use super::directory_watch::{DirectoryWatch, WatchedChange};
 use super::follow_event::{FollowEvent, MissingLines};
 use super::followed_directory::FollowedDirectory;
-use super::stamp::Tai;
+use super::read_place::ReadTo;
+use super::stamp::{Moment, Tai};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
@@ -30,8 +32,9 @@ pub(crate) enum FollowFrom {
     Beginning,
     /// With the next line.
     Now,
-    /// Behind all files that the directory has listed, and this many bytes of its `current`.
-    Behind(Box<LogDirectory>, u64),
+    /// Behind all files that the directory has listed, and this many bytes of its `current`. They may
+    /// continue a line.
+    Behind(Box<LogDirectory>, u64, Option<BegunLine>),
 }
 
 /// Whether [`LogFollower::read`] has passed on everything.
@@ -93,8 +96,8 @@ impl LogFollower {
         // Before the first look, so that no change is missed.
         self.watch.watch(id, path, None)?;
         let open = match from {
-            FollowFrom::Behind(directory, offset) => {
-                Ok(FollowedDirectory::behind(*directory, offset)?)
+            FollowFrom::Behind(directory, offset, begun) => {
+                Ok(FollowedDirectory::behind(*directory, offset, begun)?)
             }
             FollowFrom::Beginning => {
                 LogDirectory::open(path, tai, None).map(FollowedDirectory::from_beginning)
@@ -130,9 +133,10 @@ impl LogFollower {
         Some(self.followed.get(&id)?.open.as_ref()?.directory())
     }
 
-    /// The file of a directory that is being read, and where its next line begins.
-    pub(crate) fn place(&self, id: usize) -> Option<(FileId, u64)> {
-        self.followed.get(&id)?.open.as_ref()?.place()
+    /// The file of a directory that is being read, and where its next line begins. `moment` is that of the
+    /// last line.
+    pub(crate) fn place(&self, id: usize, moment: Option<Moment>) -> Option<ReadTo> {
+        self.followed.get(&id)?.open.as_ref()?.place(moment)
     }
 
     /// Passes on what has happened. Each directory has its turn before one has a second one.

@@ -310,7 +310,7 @@ fn following_continues_behind_a_list() {
     tree.write(finished(3, "s"), "4\n");
     tree.write("log/previous", "5\n");
     tree.write("log/current", "6\n");
-    let mut told = Told::of(&tree, FollowFrom::Behind(Box::new(directory), 2));
+    let mut told = Told::of(&tree, FollowFrom::Behind(Box::new(directory), 2, None));
     assert_eq!(told.take(), ["2", "3", "4", "5", "6"]);
 }
 

@@ -6,11 +6,16 @@
 //! by its inode. If a processor has replaced it, its label is the next one to appear.
 
 use super::compression::Compression;
-use super::directory::{FileId, FileRole, LogDirectory, LogFile, file_id, split_name};
-use super::file_queue::FileQueue;
+use super::directory::{
+    FileId, FileRole, LogDirectory, LogFile, file_id, may_be_continued, split_name,
+};
+use super::directory_reader::BegunLine;
+use super::file_queue::{FileQueue, FollowedPlace};
 use super::follow_event::FollowEvent;
 use super::known_labels::KnownLabels;
 use super::read_budget::ReadBudget;
+use super::read_place::{FilesBefore, ReadTo};
+use super::stamp::Moment;
 use daemontools_core::time::tai::Tai64n;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -72,10 +77,16 @@ pub(crate) struct FollowedDirectory {
 }
 
 impl FollowedDirectory {
-    /// Follows a directory behind its listed files and the first bytes of `current`.
-    pub(crate) fn behind(mut directory: LogDirectory, offset: u64) -> io::Result<Self> {
+    /// Follows a directory behind its listed files and the first bytes of `current`, which may continue a
+    /// line.
+    pub(crate) fn behind(
+        mut directory: LogDirectory,
+        offset: u64,
+        begun: Option<BegunLine>,
+    ) -> io::Result<Self> {
         let current = directory.take_current();
         let mut followed = Self::of(directory);
+        followed.queue = begun.map(FileQueue::behind).unwrap_or_default();
         for label in followed.directory.files.iter().filter_map(label_of) {
             followed.known.insert(label);
         }
@@ -101,8 +112,9 @@ impl FollowedDirectory {
 
     /// Follows a directory from its present end: from the line that is being written now, if any.
     pub(crate) fn from_now(directory: LogDirectory) -> io::Result<Self> {
-        let end = directory.current().map(end_of_lines).transpose()?;
-        Self::behind(directory, end.unwrap_or(0))
+        let end = directory.current().map(end_of_lines).transpose()?.unwrap_or(0);
+        let begun = if end == 0 { begun_line(&directory)? } else { None };
+        Self::behind(directory, end, begun)
     }
 
     fn of(directory: LogDirectory) -> Self {
@@ -123,9 +135,19 @@ impl FollowedDirectory {
         &self.directory
     }
 
-    /// The file that is being read, and where its next line begins.
-    pub(crate) fn place(&self) -> Option<(FileId, u64)> {
-        self.queue.place(&self.directory)
+    /// The file that is being read, and where its next line begins. `moment` is that of the last line.
+    pub(crate) fn place(&self, moment: Option<Moment>) -> Option<ReadTo> {
+        let FollowedPlace { file, offset, text, is_live } = self.queue.place(&self.directory)?;
+        // A new name may be that of the file that has none yet.
+        let behind = (is_live && !self.names_changed).then(|| FilesBefore {
+            label: self
+                .known
+                .newest()
+                .and_then(|label| self.directory.tai.moment(label))
+                .unwrap_or(Moment::MIN),
+            has_unnamed: self.in_flight,
+        });
+        Some(ReadTo { file, offset, moment, text, behind })
     }
 
     /// Takes note of an event of the directory.
@@ -352,6 +374,22 @@ struct Unread {
 
 fn label_of(file: &LogFile) -> Option<Tai64n> {
     split_name(file.name.as_bytes()).map(|(label, _)| label)
+}
+
+/// The line that `current` continues from its first byte on. The beginning of a long one, or one in a
+/// compressed file, is not looked for.
+fn begun_line(directory: &LogDirectory) -> io::Result<Option<BegunLine>> {
+    let mut files = directory.files.iter().rev().filter(|file| file.role != FileRole::Current);
+    let Some(last) = files.next() else { return Ok(None) };
+    let Some(file) = directory.open_file(last)? else { return Ok(None) };
+    if !may_be_continued(&last.name, &file)? || Compression::of(&file)?.is_some() {
+        return Ok(None);
+    }
+    let offset = end_of_lines(&file)?;
+    let mut text = vec![0; LONGEST_BEGUN];
+    let count = file.read_at(&mut text, offset)?;
+    text.truncate(count);
+    Ok((!text.is_empty()).then_some(BegunLine { text, file: file_id(&file)?, offset }))
 }
 
 /// Where the line begins that has no end yet.

@@ -28,6 +28,11 @@ impl KnownLabels {
         true
     }
 
+    /// The newest label.
+    pub(crate) fn newest(&self) -> Option<Tai64n> {
+        self.newest.last().copied()
+    }
+
     pub(crate) fn contains(&self, label: Tai64n) -> bool {
         self.older >= Some(label) || self.newest.contains(&label)
     }

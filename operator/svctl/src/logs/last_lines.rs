@@ -3,7 +3,7 @@
 
 use super::compression::Compression;
 use super::directory::FileRole;
-use super::directory_reader::{DirectoryReader, LinePlace};
+use super::directory_reader::{CountedLines, DirectoryReader, LinePlace};
 use super::read_budget::ReadBudget;
 use super::search::{SEARCHED_SIZE, lower_bound, upper_bound};
 use super::stamp::Moment;
@@ -27,18 +27,25 @@ pub(crate) fn start_with_last(reader: &mut DirectoryReader, wanted: usize) -> us
     for index in (first.file..end).rev() {
         let from = if index == first.file { first.offset } else { 0 };
         let found = last_of_file(reader, index, from, missing);
-        if let Ok((count, offset)) = found
-            && let Some(skip) = count.checked_sub(missing)
+        let (mut counted, offset) = found
+            .as_ref()
+            .map_or_else(|_| (CountedLines::default(), 0), |(counted, offset)| (*counted, *offset));
+        // The rest of a line counts where the line begins. How the file before ends matters only if that
+        // line is wanted: the file may be compressed.
+        if counted.has_first && counted.lines <= missing && reader.begins_with_rest(index) {
+            counted.lines -= 1;
+        }
+        if found.is_ok()
+            && let Some(skip) = counted.lines.checked_sub(missing)
         {
             reader.start_at(LinePlace { file: index, offset, skip });
             return wanted;
         }
-        let count = found.as_ref().map_or(0, |(count, _)| *count);
-        missing -= count;
+        missing -= counted.lines;
         if reader.budget().is_spent() {
             // What comes before was not found.
-            let begin = found.ok().filter(|_| count > 0).map(|(_, offset)| (index, offset));
-            let (file, offset) = begin.unwrap_or((index + 1, 0));
+            let is_found = found.is_ok() && counted.lines > 0;
+            let (file, offset) = if is_found { (index, offset) } else { (index + 1, 0) };
             reader.start_at(LinePlace { file, offset, skip: 0 });
             return wanted - missing;
         }
@@ -48,18 +55,21 @@ pub(crate) fn start_with_last(reader: &mut DirectoryReader, wanted: usize) -> us
     wanted - missing
 }
 
-/// Counts the last lines of a file from a place on, until there are enough. Returns how many there
-/// are, and where the first of them begins. Lines that the budget has cut do not count.
+/// Counts the last lines of a file from a place on, until there are enough. Returns them, and where the
+/// first of them begins. Lines that the budget has cut do not count.
 fn last_of_file(
     reader: &mut DirectoryReader,
     index: usize,
     from: u64,
     wanted: usize,
-) -> io::Result<(usize, u64)> {
-    let Some(log_file) = reader.directory.files.get(index).cloned() else { return Ok((0, from)) };
-    let Some(file) = reader.directory.open_file(&log_file)? else { return Ok((0, from)) };
+) -> io::Result<(CountedLines, u64)> {
+    let mut found = CountedLines::default();
+    let Some(log_file) = reader.directory.files.get(index).cloned() else {
+        return Ok((found, from));
+    };
+    let Some(file) = reader.directory.open_file(&log_file)? else { return Ok((found, from)) };
     if log_file.role != FileRole::Current && Compression::of(&file)?.is_some() {
-        return Ok((count(reader, index, from, u64::MAX)?.unwrap_or(0), from));
+        return Ok((reader.count(index, from, u64::MAX)?.unwrap_or_default(), from));
     }
     let size = file.metadata()?.len();
     let (mut from, mut limit) = (from, u64::MAX);
@@ -73,14 +83,14 @@ fn last_of_file(
             limit = upper_bound(&file, size, stamps, |moment| moment > until)?;
         }
     }
-    let mut found = 0;
     let mut block = BLOCK;
     loop {
         let end = limit.min(size);
         let begin = block_begin(&file, from, end, block, reader.budget())?;
-        let Some(counted) = count(reader, index, begin, limit)? else { return Ok((found, limit)) };
-        found += counted;
-        if found >= wanted || begin <= from {
+        let Some(counted) = reader.count(index, begin, limit)? else { return Ok((found, limit)) };
+        found.lines += counted.lines;
+        found.has_first = counted.has_first;
+        if found.lines >= wanted || begin <= from {
             return Ok((found, begin));
         }
         limit = begin;
@@ -110,23 +120,6 @@ fn block_begin(
         to = at;
         distance = distance.saturating_mul(2);
     }
-}
-
-/// The accepted lines that begin in a part of a file; `None` if the budget ended the count.
-fn count(
-    reader: &mut DirectoryReader,
-    index: usize,
-    from: u64,
-    limit: u64,
-) -> io::Result<Option<usize>> {
-    if !reader.open_at(index, from, Some(limit))? {
-        return Ok(Some(0));
-    }
-    let mut found = 0;
-    while reader.scan.next_match()?.is_some() {
-        found += 1;
-    }
-    Ok((!reader.budget().is_spent()).then_some(found))
 }
 
 /// The first line that begins at `from` or later, and before `to`.

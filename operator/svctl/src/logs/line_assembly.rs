@@ -16,11 +16,16 @@ pub(crate) enum LinePiece<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct LineAssembly {
     begun: Vec<u8>,
-    /// Parts of the line were passed on.
-    is_long: bool,
+    /// How much of the line was passed on in parts.
+    passed: u64,
 }
 
 impl LineAssembly {
+    /// Begins with a part of a line, which the blocks continue.
+    pub(crate) const fn of_begun(begun: Vec<u8>) -> Self {
+        Self { begun, passed: 0 }
+    }
+
     /// Passes on the lines that end in a block.
     pub(crate) fn add(&mut self, block: &[u8], sink: &mut impl FnMut(LinePiece<'_>)) {
         let mut rest = block;
@@ -28,7 +33,7 @@ impl LineAssembly {
             let (line, behind) = rest.split_at(at);
             rest = behind.get(1..).unwrap_or_default();
             if self.begun.is_empty() {
-                self.is_long = false;
+                self.passed = 0;
                 sink(LinePiece::Line(line));
             } else {
                 self.keep(line, sink);
@@ -42,26 +47,26 @@ impl LineAssembly {
 
     /// Passes on a begun line, which gets no end any more.
     pub(crate) fn end(&mut self, sink: &mut impl FnMut(LinePiece<'_>)) {
-        if !self.begun.is_empty() || self.is_long {
+        if self.begun_length() > 0 {
             sink(LinePiece::Line(&self.begun));
         }
         // A single long line does not occupy its memory for ever.
         self.begun = Vec::new();
-        self.is_long = false;
+        self.passed = 0;
     }
 
-    /// The bytes of the line that has no end yet, as far as they were not passed on.
-    pub(crate) const fn begun(&self) -> usize {
-        self.begun.len()
+    /// The bytes of the line that has no end yet.
+    pub(crate) const fn begun_length(&self) -> u64 {
+        self.passed + self.begun.len() as u64
     }
 
     fn keep(&mut self, mut bytes: &[u8], sink: &mut impl FnMut(LinePiece<'_>)) {
         while self.begun.len() + bytes.len() > LONGEST_LINE {
-            let (now, later) = bytes.split_at(LONGEST_LINE - self.begun.len());
+            let (now, later) = bytes.split_at(LONGEST_LINE.saturating_sub(self.begun.len()));
             self.begun.extend_from_slice(now);
             sink(LinePiece::Part(&self.begun));
+            self.passed += self.begun.len() as u64;
             self.begun.clear();
-            self.is_long = true;
             bytes = later;
         }
         self.begun.extend_from_slice(bytes);

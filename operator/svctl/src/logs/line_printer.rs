@@ -125,13 +125,15 @@ impl LinePrinter {
         head: &LineHead,
         out: &mut LogOutput,
     ) -> io::Result<()> {
-        let lines = &mut reader.scan.lines;
-        self.begin_line(index, head, lines.bytes(head.line.clone()), &mut out.buffer);
+        let line = reader.scan.lines.bytes(head.line.clone());
+        self.begin_line(index, head, line, &mut out.buffer);
         if head.extent == Extent::Long {
             loop {
                 out.flush_if_large()?;
-                match lines.next_piece() {
-                    Ok(Some(piece)) => self.piece(lines.bytes(piece), &mut out.buffer),
+                match reader.next_piece() {
+                    Ok(Some(piece)) => {
+                        self.piece(reader.scan.lines.bytes(piece), &mut out.buffer);
+                    }
                     Ok(None) => break,
                     Err(error) => {
                         reader.note(&error);

@@ -10,7 +10,7 @@ fn file(tree: &Tree, text: &[u8]) -> File {
 fn lines(text: &[u8], from: u64, limit: u64) -> Vec<(u64, Vec<u8>, Extent)> {
     let tree = Tree::new();
     let mut reader = LineReader::new(64);
-    reader.begin(file(&tree, text), None, from, limit).unwrap();
+    reader.begin(file(&tree, text), None, from, limit, false).unwrap();
     let mut found = Vec::new();
     while let Some(line) = reader.next_line().unwrap() {
         let mut bytes = reader.bytes(line.range).to_vec();
@@ -55,7 +55,7 @@ fn a_long_line_is_skipped() {
     let tree = Tree::new();
     let text = [&[b'x'; 1000][..], b"\nnext\n"].concat();
     let mut reader = LineReader::new(64);
-    reader.begin(file(&tree, &text), None, 0, u64::MAX).unwrap();
+    reader.begin(file(&tree, &text), None, 0, u64::MAX, false).unwrap();
     assert_eq!(reader.next_line().unwrap().unwrap().extent, Extent::Long);
     let next = reader.next_line().unwrap().unwrap();
     assert_eq!((reader.bytes(next.range), next.offset), (&b"next"[..], 1001));

@@ -7,6 +7,7 @@
 
 mod compression;
 pub(crate) mod cursor;
+mod cursor_place;
 pub(crate) mod directory;
 pub(crate) mod directory_reader;
 mod directory_watch;
@@ -30,6 +31,7 @@ pub(crate) mod log_output;
 pub(crate) mod log_source;
 pub(crate) mod merge;
 pub(crate) mod read_budget;
+mod read_place;
 mod required_text;
 mod search;
 pub(crate) mod source_watch;

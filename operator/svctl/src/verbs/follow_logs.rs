@@ -5,7 +5,7 @@ use crate::escape::escape;
 use crate::failure::{CANNOT, DONE, Failure, reason, warn};
 use crate::interrupt::{Interrupt, is_end_requested};
 use crate::logs::cursor::{Cursor, CursorFile};
-use crate::logs::directory_reader::{DirectoryReader, ReadTo};
+use crate::logs::directory_reader::DirectoryReader;
 use crate::logs::filter::LineFilter;
 use crate::logs::follow::{FollowFrom, FollowProgress, LogFollower};
 use crate::logs::follow_event::{FollowEvent, MissingLines};
@@ -89,8 +89,9 @@ impl<'a> LogSession<'a> {
     pub(crate) fn follow_reader(&mut self, name: LineName, reader: DirectoryReader) {
         let tai = reader.directory.tai;
         let path = reader.directory.path().to_owned();
-        let (directory, offset) = reader.into_followed();
-        self.follow(name, &path, FollowFrom::Behind(Box::new(directory), offset), Some(tai));
+        let (directory, offset, begun) = reader.into_followed();
+        let from = FollowFrom::Behind(Box::new(directory), offset, begun);
+        self.follow(name, &path, from, Some(tai));
     }
 
     /// Follows a directory from its next line on.
@@ -209,9 +210,8 @@ impl<'a> LogSession<'a> {
             else {
                 continue;
             };
-            if let Some((file, offset)) = self.follower.place(id) {
-                let moment = self.lines.last(index);
-                followed.cursor.set(path, ReadTo { file, offset, moment });
+            if let Some(read_to) = self.follower.place(id, self.lines.last(index)) {
+                followed.cursor.set(path, read_to);
             }
         }
         followed.written = Instant::now();

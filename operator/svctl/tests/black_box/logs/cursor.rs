@@ -46,24 +46,6 @@ fn the_next_run_goes_on() {
 }
 
 #[test]
-fn lines_later_than_the_cursor_follow_if_its_file_is_gone() {
-    let tree = Tree::new();
-    tree.mkdir("d");
-    append(&tree, &numbered(0..5));
-    assert_eq!(numbers(&tree, &["--cursor", "c"]), [0, 1, 2, 3, 4]);
-    // A processor wrote the file anew, and the old one is removed after that.
-    append(&tree, &numbered(5..7));
-    tree.write(format!("d/{}.s", label(7)), tree.text("d/current"));
-    tree.remove("d/current");
-    append(&tree, &numbered(7..9));
-    let output = logs(&tree, &["--log-dir", "d", "-o", "cat", "--cursor", "c"]).run();
-    assert_eq!(output.out(), "5\n6\n7\n8\n", "{output}");
-    let message =
-        "svctl: warning: d: the file of the cursor is gone; lines with later stamps follow\n";
-    assert_eq!((output.code, output.err()), (Some(111), message.to_owned()));
-}
-
-#[test]
 fn a_cursor_that_is_no_small_file_is_refused() {
     let tree = Tree::new();
     tree.mkdir("d");

@@ -6,6 +6,7 @@ use harness::random::Random;
 use harness::{DEADLINE, Process, Signal, Tree, requires, wait_until};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Write as _, pipe};
+use std::os::unix::fs::MetadataExt as _;
 
 /// The seconds by which the labels of s6 are ahead.
 const LEAP_SECONDS: i128 = 27;
@@ -74,6 +75,7 @@ struct Writing<'t> {
     name: String,
     logger: Logger,
     command: String,
+    has_long_lines: bool,
     input: PipeReader,
     output: PipeWriter,
     process: Process,
@@ -84,7 +86,9 @@ impl<'t> Writing<'t> {
         let known: Vec<Logger> = LOGGERS.into_iter().filter(|it| requires(it.program)).collect();
         let logger = random.choose(&known);
         let name = format!("d{number}");
-        let files = random.between(3, 40);
+        // Where the logger removes files, the first one may begin within a line, whose moment is unknown.
+        let is_kept = random.once_in(2);
+        let files = if is_kept { 1000 } else { random.between(3, 40) };
         let processor = if random.once_in(3) { "!gzip" } else { "" };
         let Logger { program, stamp, .. } = logger;
         let command = if program == "svlogd" {
@@ -96,7 +100,9 @@ impl<'t> Writing<'t> {
         let (input, output) = pipe().expect("a pipe");
         rustix::io::ioctl_fionbio(&output, true).expect("a pipe that does not block");
         let process = Self::process(tree, &command, &input);
-        Self { tree, name, logger, command, input, output, process }
+        // svlogd ends such a line itself, and goes on without a stamp.
+        let has_long_lines = is_kept && program != "svlogd";
+        Self { tree, name, logger, command, has_long_lines, input, output, process }
     }
 
     fn process(tree: &Tree, command: &str, input: &PipeReader) -> Process {
@@ -123,7 +129,12 @@ impl<'t> Writing<'t> {
     fn write(&mut self, random: &mut Random) {
         let mut text = Vec::new();
         for _ in 0..random.between(1, 60) {
-            let length = if random.once_in(10) { 1200 } else { 60 };
+            // A line longer than a file is split over several.
+            let length = match random.below(40) {
+                0 if self.has_long_lines => 10_000,
+                1..5 => 1200,
+                _ => 60,
+            };
             let length = random.below(length);
             // No message begins like a stamp.
             text.extend(b"m");
@@ -143,7 +154,7 @@ impl<'t> Writing<'t> {
 
     /// Ends the logger, which has then written all.
     fn finish(self) -> (String, Logger) {
-        let Self { tree, name, logger, command, input, output, mut process } = self;
+        let Self { tree, name, logger, command, input, output, mut process, .. } = self;
         drop(output);
         loop {
             let output = process.wait();
@@ -166,7 +177,15 @@ struct Line {
     stamp: usize,
 }
 
-/// All lines of a directory: every file decompressed, in the order of the names.
+/// Whether a logger was killed before it has completed a file: the next file does not continue its last
+/// line.
+fn is_interrupted(tree: &Tree, path: &str) -> bool {
+    let mode = std::fs::metadata(tree.path(path)).expect("a log file").mode();
+    path.ends_with(".u") && mode & 0o100 == 0
+}
+
+/// All lines of a directory: every file decompressed, in the order of the names. A line that is split over
+/// several files is one line.
 fn naive_lines(tree: &Tree, directory: &str, logger: Logger) -> Vec<Line> {
     let mut files: BTreeMap<String, String> = BTreeMap::new();
     for name in harness::finished_files(tree, directory) {
@@ -180,8 +199,13 @@ fn naive_lines(tree: &Tree, directory: &str, logger: Logger) -> Vec<Line> {
     let names: Vec<String> = names.filter(|it| tree.exists(format!("{directory}/{it}"))).collect();
     let mut lines = Vec::new();
     let mut last = None;
-    for name in names {
-        let text = tree.cmd("zcat").arg("-f").arg(name).cwd(directory).run().stdout;
+    let mut begun = Vec::new();
+    for (at, name) in names.iter().enumerate() {
+        let mut text = begun;
+        text.extend(tree.cmd("zcat").arg("-f").arg(name).cwd(directory).run().stdout);
+        let whole = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        let is_end = at + 1 == names.len() || is_interrupted(tree, &format!("{directory}/{name}"));
+        begun = if is_end { Vec::new() } else { text.split_off(whole) };
         for text in text.split_inclusive(|byte| *byte == b'\n') {
             let text = text.strip_suffix(b"\n").unwrap_or(text).to_vec();
             let stamp = (logger.moment)(&String::from_utf8_lossy(&text));

@@ -2,6 +2,7 @@
 
 mod compressed;
 mod cursor;
+mod cursor_files;
 mod equality;
 mod follow;
 mod forms;
@@ -11,6 +12,7 @@ mod order;
 mod period;
 mod rotations;
 mod services;
+mod splits;
 
 use harness::{Cmd, Output, Tree};
 

@@ -1,12 +1,10 @@
 //! The processes of the system as /proc shows them, and what those of one service use.
 
-use rustix::fs::{CWD, Dir, Mode, OFlags, open, openat};
+use rustix::fs::{Mode, OFlags, open};
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::iter::Sum;
-use std::os::fd::AsFd;
 use std::time::Duration;
 
 /// The unit of times in /proc, in milliseconds: `USER_HZ` is 100 on every supported processor.
@@ -41,12 +39,8 @@ impl Process {
     /// The process with this id; `None` if it has ended.
     #[must_use]
     pub fn read(pid: u32) -> Option<Self> {
-        Self::read_in(CWD, &format!("/proc/{pid}/stat"))
-    }
-
-    /// Reads a file `stat`.
-    fn read_in(dir: impl AsFd, path: &str) -> Option<Self> {
-        let file = openat(dir, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+        let path = format!("/proc/{pid}/stat");
+        let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let mut room = [0; STAT_LEN];
         let count = rustix::io::read(file, &mut room).ok()?;
         let stat = String::from_utf8_lossy(room.get(..count)?);
@@ -83,33 +77,40 @@ pub struct ProcessTable {
     children: HashMap<u32, Vec<u32>>,
 }
 
+impl FromIterator<Process> for ProcessTable {
+    fn from_iter<I: IntoIterator<Item = Process>>(processes: I) -> Self {
+        let mut table = Self::default();
+        for process in processes {
+            table.children.entry(process.parent).or_default().push(process.pid);
+            table.all.insert(process.pid, process);
+        }
+        for children in table.children.values_mut() {
+            children.sort_unstable();
+        }
+        table
+    }
+}
+
 impl ProcessTable {
     /// Reads /proc. Processes that end meanwhile are left out.
     ///
     /// # Errors
     /// The errors of reading /proc.
     pub fn read() -> io::Result<Self> {
-        let mut table = Self::default();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let proc = open("/proc", flags, Mode::empty())?;
-        let mut path = String::new();
-        for entry in Dir::read_from(&proc)? {
-            let entry = entry?;
-            let Some(pid) = entry.file_name().to_str().ok().and_then(|name| name.parse().ok())
-            else {
-                continue;
-            };
-            path.clear();
-            let _ = write!(path, "{pid}/stat");
-            if let Some(process) = Process::read_in(&proc, &path) {
-                table.children.entry(process.parent).or_default().push(pid);
-                table.all.insert(pid, process);
-            }
+        Ok(Self::pids()?.into_iter().filter_map(Process::read).collect())
+    }
+
+    /// The ids of all processes, for a caller that reads them in several threads.
+    ///
+    /// # Errors
+    /// The errors of reading /proc.
+    pub fn pids() -> io::Result<Vec<u32>> {
+        let mut pids = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            pids.extend(name.to_str().and_then(|name| name.parse::<u32>().ok()));
         }
-        for children in table.children.values_mut() {
-            children.sort_unstable();
-        }
-        Ok(table)
+        Ok(pids)
     }
 
     /// Reads only these processes and their descendants. A kernel that does not list the children of a

@@ -3,7 +3,7 @@
 use super::facts::{LogFacts, ScanFacts, ServiceFacts, SupervisedFacts, Supervision};
 use crate::selection::Target;
 use crate::view::{Found, View};
-use servicedir::{EntryKind, Phase, ProcessTable, ScanDir, ServiceDir, Snapshot};
+use servicedir::{EntryKind, Phase, Process, ProcessTable, ScanDir, ServiceDir, Snapshot};
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -34,25 +34,51 @@ pub(crate) enum Scope {
 pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanFacts {
     let is_wanted = |target: &&Target| target.kind != EntryKind::NotADirectory;
     let targets: Vec<&Target> = targets.iter().filter(is_wanted).collect();
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let part = targets.len().div_ceil(threads).max(SERVICES_PER_THREAD);
-    let read = |part: &[&Target]| part.iter().map(|it| facts_of(it, scope)).collect::<Vec<_>>();
-    let (first, others) = targets.split_at(targets.len().min(part));
-    let (mut services, table) = thread::scope(|threads| {
-        let others: Vec<_> =
-            others.chunks(part).map(|part| threads.spawn(move || read(part))).collect();
-        let table = (scope == Scope::All).then(|| ProcessTable::read().unwrap_or_default());
-        let mut services = read(first);
-        services.extend(others.into_iter().flat_map(|it| it.join().unwrap_or_default()));
-        (services, table)
-    });
+    let pids =
+        if scope == Scope::All { ProcessTable::pids().unwrap_or_default() } else { Vec::new() };
+    let (mut services, processes) = in_threads(&targets, &pids, scope);
+    let table: ProcessTable = processes.into_iter().collect();
     for service in &mut services {
-        if let (Supervision::Supervised(facts), Some(table)) = (&mut service.supervision, &table) {
+        if let Supervision::Supervised(facts) = &mut service.supervision {
             let pid = facts.pid.filter(|pid| table.get(pid.get()).is_some());
             facts.usage = pid.map(|pid| table.usage(pid.get()));
         }
     }
     ScanFacts { scanner_up: matches!(scan.svscan(), Ok(Some(_))), services }
+}
+
+/// Reads services and processes, each thread an equal part of both.
+fn in_threads(
+    targets: &[&Target],
+    pids: &[u32],
+    scope: Scope,
+) -> (Vec<ServiceFacts>, Vec<Process>) {
+    let most = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
+    let count = targets.len().div_ceil(SERVICES_PER_THREAD).clamp(1, most);
+    let part = |all: usize| all.div_ceil(count).max(1);
+    let mut targets = targets.chunks(part(targets.len()));
+    let mut pids = pids.chunks(part(pids.len()));
+    let read = |targets: &[&Target], pids: &[u32]| {
+        let services: Vec<_> = targets.iter().map(|target| facts_of(target, scope)).collect();
+        (services, pids.iter().filter_map(|pid| Process::read(*pid)).collect::<Vec<_>>())
+    };
+    let mut next = || (targets.next().unwrap_or_default(), pids.next().unwrap_or_default());
+    thread::scope(|threads| {
+        let (own_targets, own_pids) = next();
+        let others: Vec<_> = (1..count)
+            .map(|_| {
+                let (targets, pids) = next();
+                threads.spawn(move || read(targets, pids))
+            })
+            .collect();
+        let (mut services, mut processes) = read(own_targets, own_pids);
+        for other in others {
+            let (more_services, more_processes) = other.join().unwrap_or_default();
+            services.extend(more_services);
+            processes.extend(more_processes);
+        }
+        (services, processes)
+    })
 }
 
 fn facts_of(target: &Target, scope: Scope) -> ServiceFacts {

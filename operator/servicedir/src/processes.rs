@@ -46,6 +46,13 @@ impl Process {
         let stat = String::from_utf8_lossy(room.get(..count)?);
         parse(&stat, rustix::param::page_size() as u64)
     }
+
+    /// The ids of the children of a process, in their order; empty if it has ended, and for a kernel that
+    /// does not list them.
+    #[must_use]
+    pub fn child_ids(pid: u32) -> Vec<u32> {
+        children_of(pid)
+    }
 }
 
 /// What processes use together.
@@ -251,6 +258,7 @@ mod tests {
         let me = std::process::id();
         let table = ProcessTable::of_trees([me]).unwrap();
         let found: Vec<u32> = table.children(me).map(|process| process.pid).collect();
+        let listed = Process::child_ids(me);
         let others = table.iter().filter(|it| it.pid != me && it.parent != me).count();
         child.kill().unwrap();
         child.wait().unwrap();
@@ -258,6 +266,7 @@ mod tests {
         // Without lists of children, the whole table is read.
         if fs::exists("/proc/thread-self/children").unwrap() {
             assert_eq!(others, 0);
+            assert!(listed.contains(&child.id()), "{listed:?}");
         }
         assert_eq!(ProcessTable::of_trees([0]).unwrap().tree(0), Vec::<&Process>::new());
     }

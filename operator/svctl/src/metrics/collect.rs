@@ -5,6 +5,7 @@ use crate::selection::Target;
 use crate::view::{Found, View};
 use servicedir::{EntryKind, Phase, Process, ProcessTable, ScanDir, ServiceDir, Snapshot};
 use std::fs;
+use std::num::NonZeroU32;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::thread;
@@ -34,8 +35,8 @@ pub(crate) enum Scope {
 pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanFacts {
     let is_wanted = |target: &&Target| target.kind != EntryKind::NotADirectory;
     let targets: Vec<&Target> = targets.iter().filter(is_wanted).collect();
-    let pids =
-        if scope == Scope::All { ProcessTable::pids().unwrap_or_default() } else { Vec::new() };
+    let scanner = scan.svscan().ok().flatten();
+    let pids = if scope == Scope::All { pids_of_services(scanner) } else { Vec::new() };
     let (mut services, processes) = in_threads(&targets, &pids, scope);
     let table: ProcessTable = processes.into_iter().collect();
     for service in &mut services {
@@ -44,7 +45,15 @@ pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanF
             facts.usage = pid.map(|pid| table.usage(pid.get()));
         }
     }
-    ScanFacts { scanner_up: matches!(scan.svscan(), Ok(Some(_))), services }
+    ScanFacts { scanner_up: scanner.is_some(), services }
+}
+
+/// The processes that can belong to services: all but the supervisors, which are half of them.
+fn pids_of_services(scanner: Option<NonZeroU32>) -> Vec<u32> {
+    let mut pids = ProcessTable::pids().unwrap_or_default();
+    let supervisors = scanner.map(|pid| Process::child_ids(pid.get())).unwrap_or_default();
+    pids.retain(|pid| supervisors.binary_search(pid).is_err());
+    pids
 }
 
 /// Reads services and processes, each thread an equal part of both.

@@ -224,7 +224,11 @@ fn readers(
     if is_here("lnav") {
         let files = (0..SERVICES).map(|n| format!(" service{n}.log")).collect::<String>();
         let all = words(&format!("lnav -n{files}"));
-        readers.push(Reader { name: "`lnav`", all, last: None, is_one_process: true });
+        // It has no option for the last lines: its SQL gets them.
+        let query = ";SELECT log_raw_text FROM all_logs ORDER BY log_line DESC LIMIT 50";
+        let asks = ["-c", query, "-c", ":write-raw-to -"].map(ToOwned::to_owned);
+        let last = Some([&all[..], &asks].concat());
+        readers.push(Reader { name: "`lnav`", all, last, is_one_process: true });
     } else {
         notes.push("not here: lnav (Debian's package lnav)".to_owned());
     }

@@ -191,11 +191,35 @@ impl ServiceDir {
     /// # Errors
     /// As for [`ServiceDir::status`].
     pub fn snapshot(&self) -> io::Result<Option<Snapshot>> {
-        self.is_supervised()?.then(|| self.read_snapshot()).transpose()
+        self.snapshot_with_end(|_| true)
+    }
+
+    /// Like [`ServiceDir::snapshot`]. Without a detail that tells how `run` last ended, that is in a file
+    /// of its own, which is read only if `is_wanted` accepts the rest.
+    ///
+    /// # Errors
+    /// As for [`ServiceDir::status`].
+    pub fn snapshot_with_end(
+        &self,
+        is_wanted: impl FnOnce(&Snapshot) -> bool,
+    ) -> io::Result<Option<Snapshot>> {
+        if !self.is_supervised()? {
+            return Ok(None);
+        }
+        let mut snapshot = self.snapshot_without_end()?;
+        if snapshot.last_end.is_none() && is_wanted(&snapshot) {
+            snapshot.last_end = self.last_end();
+        }
+        Ok(Some(snapshot))
     }
 
     /// Like [`ServiceDir::snapshot`], for a directory with a supervise.
     pub(crate) fn read_snapshot(&self) -> io::Result<Snapshot> {
+        let snapshot = self.snapshot_without_end()?;
+        Ok(Snapshot { last_end: snapshot.last_end.or_else(|| self.last_end()), ..snapshot })
+    }
+
+    fn snapshot_without_end(&self) -> io::Result<Snapshot> {
         // supervise writes the state first, so it is not older than the status.
         let record = self.record()?;
         let text = match self.read("state") {
@@ -211,7 +235,7 @@ impl ServiceDir {
             state: Condition::of(&record, &found).into(),
             is_ready: record.is_up() && found.is_ready(),
             detail,
-            last_end: run_end.or_else(|| self.last_end()),
+            last_end: run_end,
         })
     }
 

@@ -145,8 +145,10 @@ pub(crate) fn json_line(object: &Value) {
     line(&escaped_json(object));
 }
 
+/// Prints a text with one write, as far as the system takes it.
+///
 /// Programs get the text as it is. A terminal obeys some characters, so none of another user passes.
-fn print(text: &str) {
+pub(crate) fn print(text: &str) {
     use std::io::Write as _;
     let mut out = io::stdout();
     let text = if out.is_terminal() { guarded(text) } else { text.into() };

@@ -47,8 +47,17 @@ pub(crate) enum Found {
 
 impl View {
     pub(crate) fn read(target: &Target) -> Self {
+        Self::read_with(target.clone(), |_| true)
+    }
+
+    /// Reads what the note needs: how it last ended only if the note says so.
+    pub(crate) fn read_for_note(target: Target) -> Self {
+        Self::read_with(target, |snapshot| has_trouble(snapshot) || is_started_lately(snapshot))
+    }
+
+    fn read_with(target: Target, is_end_wanted: impl FnOnce(&Snapshot) -> bool) -> Self {
         let found = match &target.kind {
-            EntryKind::Service => of_service(target),
+            EntryKind::Service => of_service(&target, is_end_wanted),
             EntryKind::NotADirectory => Found::Unsupervised("not a directory".to_owned()),
             EntryKind::DanglingLink(to) => {
                 let to = escape(&to.to_string_lossy());
@@ -56,7 +65,7 @@ impl View {
             }
             kind => Found::Unknown(format!("unable to look at it: {kind:?}")),
         };
-        Self { target: target.clone(), found }
+        Self { target, found }
     }
 
     /// Its name in the scan directory.
@@ -142,10 +151,9 @@ impl View {
                 notes.push(format!("waiting for {}", escape(&name.to_string_lossy())));
             }
         }
-        let has_trouble = !snapshot.state.is_usable() && snapshot.state != State::Down;
-        let is_recent = age(snapshot.status.since) < RECENT;
+        let has_trouble = has_trouble(snapshot);
         match snapshot.last_end {
-            Some(end) if snapshot.status.pid.is_some() && is_fault(end) && is_recent => {
+            Some(end) if is_fault(end) && is_started_lately(snapshot) => {
                 notes.push(format!("started after {}", end_words(end)));
             }
             Some(end) if has_trouble && snapshot.status.pid.is_none() => notes.push(end_words(end)),
@@ -253,8 +261,18 @@ pub(crate) fn colour_of(state: &str) -> Colour {
     }
 }
 
-fn of_service(target: &Target) -> Found {
-    match target.dir.snapshot() {
+/// Whether it neither serves nor is down.
+fn has_trouble(snapshot: &Snapshot) -> bool {
+    !snapshot.state.is_usable() && snapshot.state != State::Down
+}
+
+/// Whether its process is so new that the end of the one before is worth a note.
+fn is_started_lately(snapshot: &Snapshot) -> bool {
+    snapshot.status.pid.is_some() && age(snapshot.status.since) < RECENT
+}
+
+fn of_service(target: &Target, is_end_wanted: impl FnOnce(&Snapshot) -> bool) -> Found {
+    match target.dir.snapshot_with_end(is_end_wanted) {
         Ok(Some(snapshot)) => Found::Supervised(Box::new(snapshot)),
         Ok(None) => unsupervised(target),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {

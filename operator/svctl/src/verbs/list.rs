@@ -4,13 +4,14 @@ use crate::command_line::Arguments;
 use crate::failure::{DONE, Failure};
 use crate::hosts;
 use crate::options::{DOWN, FAILED, HOST, JSON, LONG};
-use crate::output::{Colour, json_line, line, lines, pad};
+use crate::output::{Colour, json_line, line, lines, pad, print};
 use crate::selection::{named_or_all, scan_dir};
 use crate::times::age;
 use crate::usage::{usage_members, usage_words};
 use crate::view::{DENIED, Found, RIGHTS, SCHEMA, View};
 use serde_json::{Value, json};
 use servicedir::ProcessTable;
+use std::fmt::Write as _;
 use unicode_width::UnicodeWidthStr as _;
 
 /// The length of a list that gets a line with the number of services in each state.
@@ -26,18 +27,21 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         (!arguments.has(&FAILED) || view.is_failing())
             && (!arguments.has(&DOWN) || !view.state().is_some_and(servicedir::State::is_usable))
     };
-    let views: Vec<View> = targets.iter().map(View::read).filter(is_wanted).collect();
     let table = arguments.has(&LONG).then(|| ProcessTable::read().unwrap_or_default());
     if arguments.has(&JSON) {
+        let views: Vec<View> = targets.iter().map(View::read).filter(is_wanted).collect();
         let services: Vec<Value> = views.iter().map(|view| object(view, table.as_ref())).collect();
         json_line(&json!({"schema": SCHEMA, "services": services}));
         return Ok(DONE);
     }
+    let is_none = targets.is_empty();
+    let views = targets.into_iter().map(View::read_for_note).filter(is_wanted);
     if arguments.output.terminal {
+        let views: Vec<View> = views.collect();
         show(arguments, &views, table.as_ref());
         if views.is_empty() {
             let path = crate::output::escape(&scan.path().to_string_lossy());
-            let is_all = arguments.operands.is_empty() && targets.is_empty();
+            let is_all = arguments.operands.is_empty() && is_none;
             line(&if is_all {
                 format!("no service in {path} (svctl help new)")
             } else {
@@ -45,8 +49,11 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             });
         }
     } else {
-        let rows: Vec<String> = views.iter().map(|view| columns(view, table.as_ref())).collect();
-        lines(&rows);
+        let mut text = String::new();
+        for view in views {
+            push_columns(&view, table.as_ref(), &mut text);
+        }
+        print(&text);
     }
     Ok(DONE)
 }
@@ -60,30 +67,31 @@ fn object(view: &View, table: Option<&ProcessTable>) -> Value {
     Value::Object(object)
 }
 
-/// The columns for programs: name, state, seconds, process, note; with `-l` memory in bytes, processor
+/// Appends the columns for programs: name, state, seconds, process, note; with `-l` memory in bytes, processor
 /// time in milliseconds and the number of processes before the note.
-fn columns(view: &View, table: Option<&ProcessTable>) -> String {
+fn push_columns(view: &View, table: Option<&ProcessTable>, text: &mut String) {
     let snapshot = view.snapshot();
-    let seconds = snapshot.map(|it| age(it.status.since).as_secs().to_string());
     let pid = snapshot.and_then(|it| it.status.pid);
-    let mut cells = vec![
-        view.target.shown(),
-        view.word().to_owned(),
-        seconds.unwrap_or_default(),
-        pid.map_or_else(String::new, |pid| pid.to_string()),
-    ];
+    text.push_str(&view.target.shown());
+    text.push('\t');
+    text.push_str(view.word());
+    let mut push = |number: Option<u64>| {
+        text.push('\t');
+        if let Some(number) = number {
+            let _ = write!(text, "{number}");
+        }
+    };
+    push(snapshot.map(|it| age(it.status.since).as_secs()));
+    push(pid.map(|pid| pid.get().into()));
     if let Some(table) = table {
         let usage = pid.map(|pid| table.usage(pid.get()));
-        cells.extend(usage.map_or_else(
-            || vec![String::new(); 3],
-            |usage| {
-                let milliseconds = usage.processor.as_millis().to_string();
-                vec![usage.memory.to_string(), milliseconds, usage.processes.to_string()]
-            },
-        ));
+        push(usage.map(|usage| usage.memory));
+        push(usage.map(|usage| u64::try_from(usage.processor.as_millis()).unwrap_or(u64::MAX)));
+        push(usage.map(|usage| usage.processes as u64));
     }
-    cells.push(view.note());
-    cells.join("\t")
+    text.push('\t');
+    text.push_str(&view.note());
+    text.push('\n');
 }
 
 fn show(arguments: &Arguments, views: &[View], table: Option<&ProcessTable>) {

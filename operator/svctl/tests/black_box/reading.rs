@@ -1,7 +1,7 @@
 //! list, status, tree, graph, env, is-up: what they show, and their exit codes.
 
 use crate::Services;
-use harness::process;
+use harness::{process, strace_works};
 use serde_json::{Value, json};
 
 #[test]
@@ -188,4 +188,33 @@ fn a_change_that_the_process_does_not_have_yet_is_shown() {
     }
     assert_eq!(services.run(&["restart", "web"]).code, Some(0));
     assert!(!services.run(&["status", "web"]).out().contains("was changed"));
+}
+
+#[test]
+fn a_list_opens_three_files_of_a_service() {
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+        tree.idle_service("s/cron");
+        tree.write("s/cron/down", "");
+    });
+    if !strace_works(&services.tree) {
+        return;
+    }
+    services.wait_state("web", "up");
+    services.wait_state("cron", "down");
+    // A process that was started lately is shown with the end of the one before.
+    let old = std::fs::read(services.tree.path("s/web/supervise/status")).unwrap();
+    let status = [&[0x40, 0, 0, 0, 0x60, 0, 0, 0, 0, 0, 0, 0][..], &old[12..]].concat();
+    services.tree.write("s/web/supervise/status", status);
+    let strace = ["strace", "-qq", "-o", "calls", "-e", "trace=open,openat,openat2"];
+    let output = services.svctl().arg("list").under(strace).run();
+    assert_eq!(output.out().lines().count(), 2, "{output}");
+    let calls = services.tree.text("calls");
+    for name in ["web", "cron"] {
+        let directory = format!("s/{name}/supervise/");
+        let files = calls.lines().filter_map(|call| call.split(&directory).nth(1));
+        let files: Vec<_> = files.filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(files, ["ok", "status", "state"], "{calls}");
+    }
+    assert!(!calls.contains("\"/proc/1"), "{calls}");
 }

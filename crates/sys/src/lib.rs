@@ -9,6 +9,9 @@
 //! * **libc** (`--features libc`, and every other architecture): the same functions on a static
 //!   libc.
 //!
+//! The feature `simulated` is for the tests in `simulator/` only: the raw flavour, whose system calls go
+//! to a kernel in memory.
+//!
 //! Most calls come from `rustix`; `kernel` has the few that it does not offer.
 //!
 //! The programs have one thread. This crate keeps process-wide state (the arguments, the heap, the
@@ -32,7 +35,7 @@ pub mod ids;
 mod kernel;
 pub mod limit;
 pub mod lock;
-#[cfg(not(libc_flavour))]
+#[cfg(not(any(libc_flavour, feature = "simulated")))]
 mod mem;
 pub mod net;
 pub mod notify;

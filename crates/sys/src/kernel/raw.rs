@@ -2,17 +2,23 @@
 
 use super::types::{ControlBuffer, QueuedSignal, RawSigset, Received};
 use crate::{BorrowedFd, Errno, OwnedFd, Result, fd};
+#[cfg(not(feature = "simulated"))]
 use core::arch::asm;
 use core::ffi::{c_char, c_int};
 use core::ptr::null_mut;
 use linux_raw_sys::{general as nr, net};
 use rustix::fd::FromRawFd as _;
 
+#[cfg(feature = "simulated")]
+use super::simulated::syscall;
+#[cfg(feature = "simulated")]
+pub(crate) use super::simulated::vfork;
+
 /// Performs system call `n` on x86_64; returns a value or a negated error number.
 ///
 /// # Safety
 /// The arguments must be those that the call demands; the kernel reads and writes through pointers.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(feature = "simulated")))]
 #[inline(always)]
 unsafe fn syscall(n: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let ret: isize;
@@ -31,7 +37,7 @@ unsafe fn syscall(n: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> i
 ///
 /// # Safety
 /// The arguments must be those that the call demands; the kernel reads and writes through pointers.
-#[cfg(target_arch = "aarch64")]
+#[cfg(all(target_arch = "aarch64", not(feature = "simulated")))]
 #[inline(always)]
 unsafe fn syscall(n: u32, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     let ret: isize;
@@ -285,6 +291,7 @@ pub(crate) fn keep_descriptors_below(first: c_int) -> Result<()> {
 /// `stack_top` must be the end, aligned to 16, of memory that is large enough for `entry` and that
 /// no other code uses meanwhile. `entry` must accept `argument`, must not return and must not
 /// unwind.
+#[cfg(not(feature = "simulated"))]
 pub(crate) unsafe fn vfork(
     stack_top: *mut u8,
     entry: unsafe extern "C" fn(*mut u8) -> !,

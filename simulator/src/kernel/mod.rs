@@ -1,0 +1,112 @@
+//! A Linux kernel in memory, as far as the simulated programs use it.
+//!
+//! It performs one system call at a time, for the process that the scheduler chooses. What it does not
+//! know fails with ENOSYS and is listed in [`Kernel::unknown`].
+
+mod calls;
+mod descriptors;
+mod files;
+mod open;
+mod pipes;
+mod poll;
+mod processes;
+mod signals;
+mod stat;
+mod transfer;
+mod tree;
+
+pub use files::{Content, Inode};
+pub use pipes::Pipe;
+pub(crate) use processes::Next;
+pub use processes::{Ended, Proc};
+pub use tree::InodeNumber;
+
+use machine::Program;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An error number.
+pub type Errno = u32;
+
+/// The result of a call that can fail.
+pub type Result<T> = std::result::Result<T, Errno>;
+
+/// The number of a process.
+pub type Pid = i32;
+
+/// The key of an open file.
+pub(crate) type FileKey = usize;
+
+/// What a call does to its process.
+pub(crate) enum Outcome {
+    /// It returns this value.
+    Return(usize),
+    /// It waits.
+    Wait,
+    /// The process has ended, or runs another program.
+    Gone,
+}
+
+/// The kernel.
+pub struct Kernel {
+    pub(crate) inodes: BTreeMap<InodeNumber, Inode>,
+    pub(crate) open_files: BTreeMap<FileKey, open::OpenFile>,
+    pub(crate) processes: BTreeMap<Pid, Proc>,
+    /// Programs by their path.
+    pub(crate) programs: BTreeMap<Vec<u8>, Program>,
+    /// The monotonic clock in nanoseconds.
+    pub(crate) now: u64,
+    /// The wall clock is ahead of the monotonic one by this.
+    pub(crate) wall: u64,
+    /// Changes with everything that can end a wait.
+    pub(crate) generation: u64,
+    next_inode: InodeNumber,
+    next_file: FileKey,
+    next_pid: Pid,
+    /// Calls that the kernel does not know, by number.
+    pub unknown: BTreeSet<usize>,
+    /// The program of a process has panicked.
+    pub panicked: bool,
+}
+
+impl Kernel {
+    /// A kernel with an empty file system that has `/dev/null` and the files of `/proc` that the
+    /// programs read.
+    #[must_use]
+    pub fn new(programs: &[(&str, Program)]) -> Self {
+        let mut kernel = Self {
+            inodes: BTreeMap::new(),
+            open_files: BTreeMap::new(),
+            processes: BTreeMap::new(),
+            programs: BTreeMap::new(),
+            now: 1_000_000_000,
+            wall: 1_700_000_000_000_000_000,
+            generation: 1,
+            next_inode: tree::ROOT,
+            next_file: 1,
+            next_pid: 2,
+            unknown: BTreeSet::new(),
+            panicked: false,
+        };
+        kernel.make_root();
+        kernel.make_file(
+            "/proc/sys/kernel/random/boot_id",
+            b"00000000-0000-4000-8000-000000000001\n",
+        );
+        kernel.make_device("/dev/null");
+        for (path, program) in programs {
+            kernel.make_file(path, b"");
+            kernel.programs.insert(path.as_bytes().to_vec(), *program);
+        }
+        kernel
+    }
+
+    /// The time of the wall clock in nanoseconds.
+    #[must_use]
+    pub const fn wall_time(&self) -> u64 {
+        self.now + self.wall
+    }
+
+    pub(crate) const fn changed(&mut self) {
+        self.generation += 1;
+    }
+}

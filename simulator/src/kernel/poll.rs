@@ -1,0 +1,103 @@
+//! poll, and time.
+
+use super::files::Content;
+use super::{Kernel, Outcome, Pid, Result};
+use linux_raw_sys::errno::{EFAULT, EINVAL};
+use linux_raw_sys::general::{
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT,
+};
+use machine::{copy_in, copy_out, read_word};
+
+impl Kernel {
+    /// What poll(2) tells about a descriptor.
+    fn events(&self, pid: Pid, fd: i32, asked: u32) -> u32 {
+        let Ok((_, file)) = self.open_file(pid, fd.unsigned_abs() as usize) else {
+            return POLLNVAL;
+        };
+        let always = POLLERR | POLLHUP;
+        let now = match &self.inodes[&file.inode].content {
+            Content::Pipe(pipe) => {
+                let mut now = 0;
+                if file.reads() {
+                    now |= if pipe.bytes.is_empty() { 0 } else { POLLIN };
+                    now |= if pipe.writers == 0 { POLLHUP } else { 0 };
+                }
+                if file.writes() {
+                    // The real one has room when a page is free.
+                    now |= if pipe.room() >= 4096 { POLLOUT } else { 0 };
+                    now |= if pipe.readers == 0 { POLLERR | POLLOUT } else { 0 };
+                }
+                now
+            }
+            Content::Signals(set) => {
+                if self.processes[&pid].pending & set != 0 {
+                    POLLIN
+                } else {
+                    0
+                }
+            }
+            _ => POLLIN | POLLOUT,
+        };
+        now & (asked | always)
+    }
+
+    pub(crate) fn poll(
+        &mut self,
+        pid: Pid,
+        fds: usize,
+        count: usize,
+        timeout: usize,
+    ) -> Result<Outcome> {
+        let array = copy_in(fds, 8 * count).ok_or(EFAULT)?;
+        let mut answer = array.clone();
+        let mut ready = 0;
+        for entry in answer.chunks_exact_mut(8) {
+            let fd = i32::from_ne_bytes(entry[..4].try_into().expect("4 bytes"));
+            let asked = u16::from_ne_bytes([entry[4], entry[5]]);
+            let events = if fd < 0 { 0 } else { self.events(pid, fd, u32::from(asked)) };
+            ready += usize::from(events != 0);
+            entry[6..8].copy_from_slice(&u16::try_from(events).unwrap_or(0).to_ne_bytes());
+        }
+        let deadline = match (self.processes[&pid].deadline, timeout) {
+            (known @ Some(_), _) => known,
+            (None, 0) => None,
+            (None, at) => {
+                let seconds = read_word(at).ok_or(EFAULT)? as u64;
+                let rest = read_word(at + 8).ok_or(EFAULT)? as u64;
+                let length = seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+                Some(self.now.saturating_add(length))
+            }
+        };
+        if ready == 0 && deadline.is_none_or(|deadline| deadline > self.now) {
+            self.processes.get_mut(&pid).expect("the caller's process").deadline = deadline;
+            return Ok(Outcome::Wait);
+        }
+        if !copy_out(fds, &answer) {
+            return Err(EFAULT);
+        }
+        Ok(Outcome::Return(ready))
+    }
+
+    pub(crate) fn clock(&self, id: usize, address: usize) -> Result<usize> {
+        let time = match u32::try_from(id) {
+            Ok(CLOCK_REALTIME) => self.wall_time(),
+            Ok(CLOCK_MONOTONIC | CLOCK_BOOTTIME) => self.now,
+            _ => return Err(EINVAL),
+        };
+        let [seconds, rest] = [time / 1_000_000_000, time % 1_000_000_000].map(u64::to_ne_bytes);
+        if copy_out(address, &[seconds, rest].concat()) { Ok(0) } else { Err(EFAULT) }
+    }
+
+    /// The next moment at which a wait ends by itself.
+    pub(crate) fn next_deadline(&self) -> Option<u64> {
+        self.processes.values().filter_map(|process| process.deadline).min()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&mut self, nanoseconds: u64) {
+        self.now += nanoseconds;
+        if self.next_deadline().is_some_and(|due| due <= self.now) {
+            self.changed();
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! Signals.
+
+use super::{Kernel, Outcome, Pid, Result};
+use linux_raw_sys::errno::{EAGAIN, EFAULT, EINVAL, ESRCH};
+use linux_raw_sys::general::{
+    SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGCHLD, SIGCONT, SIGKILL, SIGURG, SIGWINCH,
+};
+use machine::{copy_in, copy_out};
+
+/// The bit of a signal in a set.
+pub(crate) const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
+/// Signals without effect by default.
+const HARMLESS: u64 = bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH);
+
+/// The length of `struct signalfd_siginfo`.
+const RECORD: usize = 128;
+
+impl Kernel {
+    /// Makes a signal pending, or ends the process.
+    pub(crate) fn signal(&mut self, pid: Pid, signal: u32) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        if process.ended.is_some() {
+            return;
+        }
+        process.pending |= bit(signal);
+        self.changed();
+        self.deliver(pid);
+    }
+
+    /// Performs the default actions of pending signals that are not blocked.
+    pub(crate) fn deliver(&mut self, pid: Pid) {
+        let Some(process) = self.processes.get_mut(&pid) else { return };
+        let open = process.pending & !(process.blocked & !bit(SIGKILL));
+        let ignored = open & (process.ignored | HARMLESS) & !bit(SIGKILL);
+        process.pending &= !ignored;
+        let fatal = open & !ignored;
+        if fatal != 0 {
+            self.end(pid, super::Ended::Killed(fatal.trailing_zeros() + 1));
+        }
+    }
+
+    pub(crate) fn kill(&mut self, to: Pid, signal: usize) -> Result<usize> {
+        let signal = u32::try_from(signal).map_err(|_| EINVAL)?;
+        if to <= 0 || signal > 64 {
+            return Err(EINVAL);
+        }
+        if !self.processes.contains_key(&to) {
+            return Err(ESRCH);
+        }
+        if signal > 0 {
+            self.signal(to, signal);
+        }
+        Ok(0)
+    }
+
+    pub(crate) fn set_mask(
+        &mut self,
+        pid: Pid,
+        how: usize,
+        new: usize,
+        old: usize,
+    ) -> Result<usize> {
+        let process = self.processes.get_mut(&pid).ok_or(ESRCH)?;
+        let before = process.blocked;
+        if new != 0 {
+            let set = copy_in(new, 8).ok_or(EFAULT)?;
+            let set = u64::from_ne_bytes(set.try_into().map_err(|_| EINVAL)?);
+            process.blocked = match u32::try_from(how) {
+                Ok(SIG_BLOCK) => before | set,
+                Ok(SIG_UNBLOCK) => before & !set,
+                Ok(SIG_SETMASK) => set,
+                _ => return Err(EINVAL),
+            };
+        }
+        if old != 0 && !copy_out(old, &before.to_ne_bytes()) {
+            return Err(EFAULT);
+        }
+        self.deliver(pid);
+        Ok(0)
+    }
+
+    /// `struct sigaction` of the kernel: handler, flags, restorer, mask.
+    pub(crate) fn set_action(
+        &mut self,
+        pid: Pid,
+        signal: usize,
+        new: usize,
+        old: usize,
+    ) -> Result<usize> {
+        let signal = u32::try_from(signal).ok().filter(|it| (1..=64).contains(it)).ok_or(EINVAL)?;
+        let process = self.processes.get_mut(&pid).ok_or(ESRCH)?;
+        let was_ignored = u64::from(process.ignored & bit(signal) != 0);
+        if new != 0 {
+            match machine::read_word(new).ok_or(EFAULT)? {
+                0 => process.ignored &= !bit(signal),
+                1 => process.ignored |= bit(signal),
+                // The programs have no handlers.
+                _ => return Err(EINVAL),
+            }
+        }
+        if old != 0 && !copy_out(old, &[was_ignored, 0, 0, 0].map(u64::to_ne_bytes).concat()) {
+            return Err(EFAULT);
+        }
+        self.deliver(pid);
+        Ok(0)
+    }
+
+    pub(crate) fn read_signals(
+        &mut self,
+        pid: Pid,
+        set: u64,
+        buffer: usize,
+        length: usize,
+        waits: bool,
+    ) -> Result<Outcome> {
+        if length < RECORD {
+            return Err(EINVAL);
+        }
+        let process = self.processes.get_mut(&pid).ok_or(ESRCH)?;
+        let mut bytes = Vec::new();
+        while process.pending & set != 0 && bytes.len() + RECORD <= length {
+            let signal = (process.pending & set).trailing_zeros() + 1;
+            process.pending &= !bit(signal);
+            bytes.extend(signal.to_ne_bytes());
+            bytes.resize(bytes.len() + RECORD - 4, 0);
+        }
+        match bytes.is_empty() {
+            true if waits => Ok(Outcome::Wait),
+            true => Err(EAGAIN),
+            false if copy_out(buffer, &bytes) => Ok(Outcome::Return(bytes.len())),
+            false => Err(EFAULT),
+        }
+    }
+}

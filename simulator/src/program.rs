@@ -1,0 +1,26 @@
+//! The programs, as the machine starts them: with the product's own entry.
+
+#![expect(unsafe_code, reason = "the entry takes the kernel's initial stack pointer")]
+
+use crate::scripted;
+use daemontools_sys::start::from_stack;
+use machine::Program;
+
+unsafe fn tools(stack: *const usize) -> ! {
+    // SAFETY: the caller passes the initial stack pointer, once.
+    unsafe { from_stack(stack, daemontools_tools::main) }
+}
+
+unsafe fn writer(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, scripted::writer) }
+}
+
+unsafe fn shell(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, scripted::shell) }
+}
+
+/// The programs by their paths.
+pub const ALL: [(&str, Program); 3] =
+    [("/bin/multilog", tools), ("/bin/writer", writer), ("/bin/sh", shell)];

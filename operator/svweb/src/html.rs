@@ -29,6 +29,7 @@ pub(crate) fn text(text: &str) -> String {
 }
 
 fn page(dir: &Path, title: &str, kind: &str, control: bool, main: &str) -> String {
+    let dir = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
     // The content comes last: what it contains is not looked at again.
     PAGE.replace("{title}", &text(title))
         .replace("{kind}", kind)
@@ -114,7 +115,7 @@ pub(crate) fn service_page(
     let (name, word) = (string("name"), string("state"));
     let failing = if object["failing"] == true { " failing" } else { "" };
     let mut main = format!(
-        "<nav><a href=\"/\">All services</a></nav><section class=\"service {word}{failing}\" id=\"service\" data-id=\"{}\"><h1>{}</h1>\
+        "<nav><a href=\"/\">← All services</a></nav><section class=\"service {word}{failing}\" id=\"service\" data-id=\"{}\"><h1>{}</h1>\
          <p class=\"head\"><span class=\"state\">{word}</span> {}</p>",
         text(string("id")),
         text(name),

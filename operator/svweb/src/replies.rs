@@ -54,21 +54,34 @@ pub(crate) fn api(status: u16, value: &serde_json::Value) -> Reply {
 
 /// An error: text for a page, JSON for the API.
 pub(crate) fn error(status: u16, is_api: bool, why: &str) -> Reply {
+    error_for(
+        status,
+        is_api,
+        why,
+        "Basic realm=\"svweb: any name, and the token\", charset=\"UTF-8\"",
+    )
+}
+
+/// An error; with the status 401 it names the scheme in which the token has to be sent. A browser asks
+/// its user for a token in the scheme Basic.
+pub(crate) fn error_for(status: u16, is_api: bool, why: &str, scheme: &'static str) -> Reply {
     let mut response = if is_api {
         api(status, &json!({"schema": 1, "error": why}))
     } else {
         reply(status, TEXT, format!("{why}\n"))
     };
     if status == 401 {
-        let asks = HeaderValue::from_static(
-            "Basic realm=\"svweb: any name, and the token\", charset=\"UTF-8\"",
-        );
-        response.headers_mut().insert(WWW_AUTHENTICATE, asks);
+        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
     }
     if status == 503 {
         response.headers_mut().insert("retry-after", HeaderValue::from_static("5"));
     }
     response
+}
+
+/// The answer to a request that has waited for others for too long.
+pub(crate) fn busy(is_api: bool) -> Reply {
+    error(503, is_api, "too many requests at once")
 }
 
 /// Ends the connection behind a response: what follows on it may be part of a request that was refused.

@@ -6,9 +6,10 @@ use crate::event_stream::{EventStream, ReplyBody};
 use crate::failure::say;
 use crate::html;
 use crate::options::Options;
-use crate::replies::{HTML, JSON, Reply, TEXT, api, asset, closing, error, reply, with_body};
+use crate::replies::{
+    HTML, JSON, Reply, TEXT, api, asset, busy, closing, error, error_for, reply, with_body,
+};
 use crate::request_path::{Route, query_value};
-use crate::server::busy;
 use crate::token::{Token, reload_trouble};
 use crate::watched_tree::WatchedTree;
 use http_body_util::{BodyExt as _, Limited};
@@ -186,6 +187,7 @@ impl Site {
             Some(Ok(number)) if (1..=MOST_LINES).contains(&number) => number,
             Some(_) => return error(400, true, "lines is not a number from 1 to 2000"),
         };
+        self.tree.note_log_read(&name);
         let dir = self.options.dir.clone();
         let page = self.beside(move || log_lines(&dir, &name, since.as_deref(), lines)).await;
         match page {
@@ -262,7 +264,7 @@ impl Site {
         if let Err(Refusal(status, why)) = checked {
             let name = name.to_string_lossy();
             say(&format!("warning: {action} of {name} refused for {client}: {why}"));
-            return closing(error(status, true, why));
+            return closing(error_for(status, true, why, "Bearer realm=\"svweb\""));
         }
         let body = timeout(PATIENCE, Limited::new(body, MOST_BODY).collect()).await;
         let Ok(Ok(body)) = body else {

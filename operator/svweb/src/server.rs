@@ -5,7 +5,6 @@ use crate::event_stream::ReplyBody;
 use crate::failure::{reason, say};
 use crate::guarded_stream::{GuardedStream, STALL, Socket};
 use crate::listeners::Listener;
-use crate::replies;
 use crate::routes::Site;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -16,6 +15,7 @@ use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::convert::Infallible;
 use std::io;
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +55,7 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
     match listener {
         Listener::Tcp(listener) => {
             let listener = TcpListener::from_std(listener)?;
+            say(&format!("serving on http://{}/", listener.local_addr()?));
             spawn_local(async move {
                 loop {
                     let permit = Arc::clone(&free).acquire_owned().await;
@@ -80,6 +81,9 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
         }
         Listener::Unix(listener) => {
             let listener = UnixListener::from_std(listener)?;
+            let address = listener.local_addr()?;
+            let path = address.as_pathname().unwrap_or_else(|| Path::new("a Unix socket"));
+            say(&format!("serving on {}", path.display()));
             spawn_local(async move {
                 loop {
                     let permit = Arc::clone(&free).acquire_owned().await;
@@ -132,9 +136,4 @@ async fn connection<P>(socket: Socket, client: Client, site: Rc<Site>, permit: P
     // A client that ends in the middle is its own affair.
     drop(served);
     drop(permit);
-}
-
-/// A reply for a request that waits for others for too long.
-pub(crate) fn busy(is_api: bool) -> replies::Reply {
-    replies::error(503, is_api, "too many requests at once")
 }

@@ -8,8 +8,9 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
@@ -44,6 +45,8 @@ struct OpenTree {
     objects: BTreeMap<OsString, String>,
     /// The list of all objects, until one changes.
     list: Option<Bytes>,
+    /// Device and inode of the directory.
+    id: (u64, u64),
 }
 
 /// The scan directory and the events of it.
@@ -75,8 +78,15 @@ impl WatchedTree {
     fn ensure_open(self: &Rc<Self>) -> Result<(), String> {
         self.last_use.set(Instant::now());
         self.start_timer();
-        if self.open.borrow().is_some() {
+        let known = self.open.borrow().as_ref().map(|open| open.id);
+        // Another directory can have the path by now.
+        let id = self.dir.metadata().ok().map(|found| (found.dev(), found.ino()));
+        if known.is_some() && known == id {
             return Ok(());
+        }
+        if known.is_some() {
+            self.close();
+            self.ring.borrow_mut().wake();
         }
         let tree = ServiceTree::open(&self.dir)?;
         if tree.is_incomplete() {
@@ -92,7 +102,8 @@ impl WatchedTree {
             changes.map_err(|error| format!("unable to watch the scan directory: {error}"))?;
         let tree = Rc::new(RefCell::new(tree));
         let watcher = spawn_local(watch(Rc::downgrade(self), Rc::clone(&tree), changes));
-        *self.open.borrow_mut() = Some(OpenTree { tree, watcher, objects, list: None });
+        *self.open.borrow_mut() =
+            Some(OpenTree { tree, watcher, objects, list: None, id: id.unwrap_or_default() });
         self.ring.borrow_mut().restart();
         self.follow_logs();
         Ok(())
@@ -204,6 +215,13 @@ impl WatchedTree {
         }
         self.last_use.set(Instant::now());
         self.start_timer();
+    }
+
+    /// A client has read a log: if others follow it, its directory may be known only now.
+    pub(crate) fn note_log_read(&self, name: &OsStr) {
+        if self.ring.borrow().followed().contains(name) {
+            self.follow_logs();
+        }
     }
 
     fn follow_logs(&self) {

@@ -7,8 +7,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The crates whose files this looks at, from the top of the checkout.
-const CRATES: [&str; 5] =
-    ["crates/sys", "crates/core", "crates/tools", "operator/servicedir", "operator/svctl"];
+const CRATES: [&str; 6] = [
+    "crates/sys",
+    "crates/core",
+    "crates/tools",
+    "operator/servicedir",
+    "operator/svctl",
+    "operator/svweb",
+];
 
 /// The most lines of a file of a program, tests of their own aside.
 const MOST_LINES: usize = 700;

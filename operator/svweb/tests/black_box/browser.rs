@@ -1,0 +1,220 @@
+//! The page in a real browser.
+
+use crate::driver::Browser;
+use crate::{Site, TOKEN, svweb};
+use harness::{Signal, Tree};
+
+/// A log line that must stay text.
+const SCRIPT: &str = "<script>document.title=\"taken\"</script>";
+
+/// A directory with one service of each kind.
+fn mixed(tree: &Tree) {
+    for name in ["api", "cache", "db", "queue"] {
+        tree.idle_service(format!("s/{name}"));
+    }
+    tree.service(
+        "s/web",
+        &format!("#!/bin/sh\nexec 2>&1\necho '{SCRIPT}'\necho listening\nexec cat ../../in\n"),
+    );
+    tree.service("s/web/log", "#!/bin/sh\nexec multilog t ./main\n");
+    tree.fifo("in", 0o600);
+    tree.service("s/mailer", "#!/bin/sh\nexit 78\n");
+    tree.write("s/mailer/restart-limit", "2 in 60s\n");
+    tree.idle_service("s/cron");
+    tree.write("s/cron/down", "");
+    tree.idle_service("s/<img src=x onerror=alert(1)>");
+    tree.symlink("/nowhere", "s/old");
+}
+
+impl Site {
+    fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+#[test]
+fn a_change_appears_without_a_reload() {
+    let site = Site::start(&[], mixed);
+    site.wait_state("mailer", "failed");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1200, 800);
+    browser.open(&site.url("/"));
+    browser.wait("window.stays = document.getElementById('list')");
+    browser.wait_text("2 problems");
+    assert!(
+        browser
+            .run("return document.querySelector('.problems').innerText")
+            .to_string()
+            .contains("mailer")
+    );
+    site.tree.svc("-d", "s/db");
+    browser.wait("[...document.querySelectorAll('#list li')].some((it) => it.className.includes('down') && it.innerText.includes('db'))");
+    site.tree.idle_service("late");
+    site.tree.symlink("../late", "s/late");
+    browser.wait_text("late");
+    site.tree.remove("s/late");
+    browser.wait("!document.body.innerText.includes('late')");
+    browser.wait("window.stays === document.getElementById('list')");
+    // Search, filter, and no match.
+    browser.run("const box = document.querySelector('input'); box.value = 'CACH'; box.dispatchEvent(new Event('input'))");
+    browser.wait("document.querySelectorAll('#list li').length === 1");
+    browser.run("const box = document.querySelector('input'); box.value = 'zzz'; box.dispatchEvent(new Event('input'))");
+    browser.wait_text("No service matches.");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn names_and_log_lines_stay_text() {
+    let site = Site::start(&[], mixed);
+    site.wait_state("web", "up");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.open(&site.url("/"));
+    browser.wait_text("<img src=x onerror=alert(1)>");
+    browser.run("[...document.querySelectorAll('#list a')].find((it) => it.innerText.startsWith('<img')).click()");
+    browser.wait("document.querySelector('h1')?.innerText === '<img src=x onerror=alert(1)>'");
+    browser.open(&site.url("/service/web"));
+    browser.wait_text(SCRIPT);
+    // The log goes on without a reload.
+    browser.wait("document.querySelector('#link').innerText === 'live'");
+    let mut number = 0;
+    harness::wait_until("a new line", harness::DEADLINE, || {
+        // The first line can come before the log is followed.
+        number += 1;
+        site.tree.write("in", format!("line <b>{number}</b>\n"));
+        browser.text().contains("line <b>")
+    });
+    assert_eq!(
+        browser.run("return document.querySelectorAll('main img, main b, main script').length"),
+        0
+    );
+    assert_ne!(browser.run("return document.title"), "taken");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_page_comes_back_after_svweb_was_killed() {
+    let mut site = Site::start(&[], mixed);
+    site.wait_state("web", "up");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.open(&site.url("/"));
+    browser.wait("document.querySelector('#link').innerText === 'live'");
+    site.web.take().expect("svweb").kill();
+    browser.wait_text("no contact");
+    site.tree.svc("-d", "s/db");
+    site.tree.wait_down("s/db");
+    let address = site.address.to_string();
+    site.web = Some(svweb(&site.tree, &["--listen", &address]).start());
+    browser.wait("document.querySelector('#link').innerText === 'live'");
+    browser.wait("[...document.querySelectorAll('#list li')].some((it) => it.className.includes('down') && it.innerText.includes('db'))");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn no_width_needs_a_horizontal_scroll() {
+    let site = Site::start(&[], |tree| {
+        mixed(tree);
+        tree.idle_service(format!("s/{}", "long-name-without-end-".repeat(9)));
+    });
+    site.wait_state("mailer", "failed");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    for path in ["/", "/service/web", "/service/mailer"] {
+        browser.open(&site.url(path));
+        browser.wait("document.querySelector('#link').innerText === 'live'");
+        browser.wait("document.querySelector('#list li, .log div')");
+        for (width, height) in [(360, 740), (1200, 800)] {
+            browser.resize(width, height);
+            let widths = browser.run("return [document.documentElement.scrollWidth, innerWidth]");
+            assert!(widths[0].as_u64() <= widths[1].as_u64(), "{path}: {widths}");
+            for scheme in ["light", "dark"] {
+                browser.scheme(scheme);
+                let page = path.rsplit('/').next().filter(|it| !it.is_empty()).unwrap_or("list");
+                browser.picture(&format!("{page}-{width}-{scheme}"));
+            }
+        }
+    }
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn control_asks_for_the_token_and_says_why_not() {
+    let site = Site::controlled();
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.open(&site.url("/service/web"));
+    browser.wait("document.querySelector('.actions button')");
+    let press = |name: &str| {
+        browser.run(&format!("[...document.querySelectorAll('.actions button')].find((it) => it.innerText === '{name}').click()"));
+        browser.wait("document.querySelector('dialog[open] #token') === document.activeElement");
+    };
+    let enter = |token: &str| {
+        browser.run(&format!("document.querySelector('#token').value = '{token}'; document.querySelector('dialog .main').click()"));
+    };
+    press("down");
+    browser.picture("confirm-1200-light");
+    enter("wrong-token-0123456789");
+    browser.wait_text("the token is missing or wrong");
+    assert_eq!(site.get("/api/v1/services/web").json()["state"], "up");
+    enter(TOKEN);
+    browser.wait("!document.querySelector('dialog')");
+    browser.wait("document.querySelector('.head').innerText.includes('down')");
+    site.wait_state("web", "down");
+    // The token is known now, and is nowhere but in the memory of this page.
+    press("up");
+    browser.run("document.querySelector('dialog .main').click()");
+    browser.wait("document.querySelector('.head').innerText.includes('up')");
+    assert_eq!(
+        browser.run("return [localStorage.length, sessionStorage.length, document.cookie]"),
+        serde_json::json!([0, 0, ""])
+    );
+    assert_eq!(browser.complaints(), [""; 0]);
+    site.web().signal(Signal::TERM);
+}
+
+#[test]
+fn every_number_of_services_has_a_page() {
+    let site = Site::start(&[], |_| {});
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1200, 800);
+    browser.open(&site.url("/"));
+    browser.wait_text("The scan directory has no services yet");
+    browser.picture("empty-1200-light");
+    // svscan makes a supervisor for each directory: these are links that lead nowhere.
+    for number in 0..10_000 {
+        let link = site.tree.path("s").join(format!("service-{number:05}"));
+        std::os::unix::fs::symlink("/nowhere", link).expect("a link");
+    }
+    browser.wait("document.querySelector('.counts')?.innerText.startsWith('10,000 services')");
+    browser.run("scrollTo(0, document.body.scrollHeight)");
+    browser.wait_text("service-09999");
+    let rows = browser.run("return document.querySelectorAll('#list li').length");
+    assert!(rows.as_u64().is_some_and(|rows| rows < 100), "{rows}");
+    browser.picture("10000-1200-light");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn the_page_works_with_the_keyboard_and_on_paper() {
+    let site = Site::start(&[], mixed);
+    site.wait_state("web", "up");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1200, 800);
+    browser.open(&site.url("/"));
+    browser.wait("document.querySelector('#list li')");
+    browser.key("/", "/");
+    browser.wait("document.activeElement.type === 'search'");
+    browser.key("Escape", "");
+    browser.wait("document.activeElement.type !== 'search'");
+    // Every element that can be used has a name, and a list row is reached by Tab.
+    let nameless = "[...document.querySelectorAll('a, button, input, select')].filter((it) => \
+         !it.innerText && !it.getAttribute('aria-label') && !it.labels?.length).length";
+    assert_eq!(browser.run(&format!("return {nameless}")), 0);
+    browser.run("document.querySelector('#list a').focus()");
+    // The list is drawn again each second: the focus stays.
+    let first = browser.run("return document.activeElement.innerText");
+    browser.run("window.drawn = document.querySelector('#list li'); ");
+    browser.wait("window.drawn !== document.querySelector('#list li')");
+    assert_eq!(browser.run("return document.activeElement.innerText"), first);
+    browser.media("print");
+    browser.picture("list-print");
+    browser.wait("getComputedStyle(document.querySelector('.bar')).display === 'none'");
+    assert_eq!(browser.complaints(), [""; 0]);
+}

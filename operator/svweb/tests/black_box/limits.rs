@@ -1,0 +1,87 @@
+//! Clients that send too much, too slowly, or never read.
+
+use crate::Site;
+use crate::client::{Events, connect, exchange};
+use harness::{DEADLINE, process, wait_until};
+use std::io::{Read as _, Write as _};
+use std::time::{Duration, Instant};
+
+fn site() -> Site {
+    let site = Site::start(&[], |tree| {
+        tree.idle_service("s/web");
+    });
+    site.wait_state("web", "up");
+    site
+}
+
+#[test]
+fn a_header_or_a_path_without_end_is_refused() {
+    let site = site();
+    let line = "x".repeat(100_000);
+    let many: String = (0..1000).map(|number| format!("H{number}: x\r\n")).collect();
+    for request in [
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {line}\r\n\r\n"),
+        format!("GET /{line} HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+        format!("GET / HTTP/1.1\r\nHost: localhost\r\n{many}\r\n"),
+        format!("{line}\r\n\r\n"),
+    ] {
+        if let Some(answer) = exchange(site.address, &request) {
+            assert!((400..500).contains(&answer.status), "{answer}");
+        }
+    }
+    assert_eq!(site.get("/healthz").status, 200);
+}
+
+#[test]
+fn a_client_that_sends_slowly_loses_its_connection() {
+    let site = site();
+    let begin = Instant::now();
+    let mut slow = connect(site.address);
+    slow.write_all(b"GET / HTTP/1.1\r\nHost: local").expect("a write");
+    let mut silent = connect(site.address);
+    let mut rest = Vec::new();
+    let _ = slow.read_to_end(&mut rest);
+    let _ = silent.read_to_end(&mut rest);
+    let passed = begin.elapsed();
+    assert!(passed >= Duration::from_secs(5) && passed < DEADLINE, "{passed:?}");
+    // A body that does not come.
+    assert_eq!(site.get("/healthz").status, 200);
+}
+
+#[test]
+fn many_connections_leave_the_others_served() {
+    let site = site();
+    let mut held = Vec::new();
+    for _ in 0..600 {
+        let mut stream = connect(site.address);
+        stream.write_all(b"GET / HTTP/1.1\r\n").expect("a write");
+        held.push(stream);
+    }
+    assert_eq!(site.get("/healthz").status, 200);
+    drop(held);
+    wait_until("the connections are closed", DEADLINE, || {
+        process::descriptors(site.web().pid()).len() < 40
+    });
+}
+
+#[test]
+fn a_client_that_never_reads_costs_no_memory() {
+    let site = site();
+    let mut mute: Vec<Events> =
+        (0..50).map(|_| Events::open(site.address, "/api/v1/events", &[])).collect();
+    let memory = || process::memory(site.web().pid(), "Private_Dirty");
+    let before = memory();
+    let mut reader = Events::open(site.address, "/api/v1/events", &[]);
+    for _ in 0..20 {
+        site.tree.svc("-d", "s/web");
+        site.tree.wait_down("s/web");
+        site.tree.svc("-u", "s/web");
+        site.tree.wait_up("s/web");
+    }
+    site.tree.svc("-d", "s/web");
+    reader.wait_state("web", "down");
+    let after = memory();
+    assert!(after < before + 8 * 1024, "{before} KiB, then {after} KiB");
+    // They can still read what they have missed.
+    mute.pop().expect("a client").wait_state("web", "down");
+}

@@ -20,7 +20,7 @@ mod interrupt;
 mod logs;
 #[cfg(test)]
 mod manual;
-mod metrics;
+pub mod metrics;
 mod options;
 mod output;
 mod requester;

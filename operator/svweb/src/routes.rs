@@ -14,7 +14,7 @@ use crate::token::{Token, reload_trouble};
 use crate::watched_tree::WatchedTree;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
-use hyper::header::{ALLOW, HeaderMap, HeaderValue};
+use hyper::header::{ACCEPT, ALLOW, HeaderMap, HeaderValue, VARY};
 use hyper::http::request::Parts;
 use hyper::{Method, Request};
 use serde_json::{Value, json};
@@ -22,8 +22,9 @@ use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::rc::Rc;
 use std::time::Duration;
+use svctl::metrics::{Form, scrape};
 use svctl::service_pages::{details, findings, log_lines};
-use svctl::service_tree::{read_service, read_services};
+use svctl::service_tree::read_service;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -243,13 +244,19 @@ impl Site {
         }
     }
 
-    /// The metrics.
-    async fn metrics(&self, _request: &Parts) -> Reply {
+    /// The metrics, in the format that the client asks for.
+    async fn metrics(&self, request: &Parts) -> Reply {
+        let accept = request.headers.get_all(ACCEPT).iter().filter_map(|it| it.to_str().ok());
+        let form = Form::from_accept(&accept.collect::<Vec<_>>().join(","));
         let dir = self.options.dir.clone();
-        match self.beside(move || read_services(&dir).map(|_| ())).await {
+        match self.beside(move || scrape(&dir, form)).await {
             None => busy(false),
             Some(Err(why)) => error(503, false, &why),
-            Some(Ok(())) => error(404, false, "there are no metrics in this version"),
+            Some(Ok(text)) => {
+                let mut response = reply(200, form.media_type(), text);
+                response.headers_mut().insert(VARY, HeaderValue::from_static("Accept"));
+                response
+            }
         }
     }
 

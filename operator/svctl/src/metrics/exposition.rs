@@ -5,11 +5,44 @@ use std::fmt::{Display, Write as _};
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// The text format of Prometheus.
     Prometheus,
     /// OpenMetrics.
     OpenMetrics,
+}
+
+impl Form {
+    /// The media type, for HTTP.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::Prometheus => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The format that a client asks for with the header `Accept` (RFC 9110, section 12.5.1): OpenMetrics if it
+    /// names it with at least the weight of plain text.
+    #[must_use]
+    pub fn from_accept(accept: &str) -> Self {
+        let weight = |wanted: &str| {
+            let ranges = accept.split(',').filter_map(|range| {
+                let mut parts = range.split(';').map(str::trim);
+                let is_it = parts.next()?.eq_ignore_ascii_case(wanted);
+                let weight = parts.find_map(|it| it.strip_prefix("q="));
+                let weight: f32 = weight.map_or(Some(1.0), |it| it.parse().ok())?;
+                is_it.then_some(weight)
+            });
+            ranges.fold(0.0, f32::max)
+        };
+        let openmetrics = weight("application/openmetrics-text");
+        if openmetrics > 0.0 && openmetrics >= weight("text/plain") {
+            Self::OpenMetrics
+        } else {
+            Self::Prometheus
+        }
+    }
 }
 
 /// The type of a family.
@@ -198,5 +231,26 @@ mod tests {
             "# HELP a_seconds Time.\n# TYPE a_seconds counter\n# UNIT a_seconds seconds\n\
              a_seconds_total{b=\"c\"} 1.050\n# HELP v Version.\n# TYPE v info\nv_info 1\n# EOF\n"
         );
+    }
+
+    #[test]
+    fn the_client_chooses_the_form() {
+        // Of Prometheus 2.42.
+        let prometheus = "application/openmetrics-text;version=1.0.0,\
+                          application/openmetrics-text;version=0.0.1;q=0.75,\
+                          text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        assert_eq!(Form::from_accept(prometheus), Form::OpenMetrics);
+        for accept in [
+            "",
+            "*/*",
+            "text/html",
+            "application/openmetrics-text;q=0",
+            "application/openmetrics-text; q=0.5, text/plain",
+            "application/openmetrics-text;q=x",
+        ] {
+            assert_eq!(Form::from_accept(accept), Form::Prometheus, "{accept}");
+        }
+        assert!(Form::OpenMetrics.media_type().starts_with("application/openmetrics-text;"));
+        assert!(Form::Prometheus.media_type().starts_with("text/plain;"));
     }
 }

@@ -7,6 +7,7 @@ mod driver;
 mod events;
 mod hostile;
 mod limits;
+mod metrics;
 mod reading;
 mod requests;
 mod starting;

@@ -1,11 +1,14 @@
 //! svscanboot is killed: svscan and the services go on, and the next svscanboot takes their messages over.
 
 use harness::{
-    Cmd, DEADLINE, Process, Signal, Tree, is_root, process, requires, wait_for, wait_until,
+    Cmd, DEADLINE, Output, Process, Signal, Tree, is_root, process, requires, wait_for, wait_until,
 };
 use std::ffi::OsStr;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 use system::{assert_exit_0, kill, tree};
 
@@ -171,6 +174,55 @@ fn a_svscan_with_a_svscanboot_is_left_alone() {
     command(&tree).run().is(111, "", line);
     tell(&tree, "undisturbed");
     tree.wait_text("log", " undisturbed\n");
+    assert_eq!(tree.wait_up("s/a"), service);
+    boot.signal(Signal::TERM);
+    assert_exit_0(boot);
+}
+
+/// Sets the flag when it goes out of scope.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// The kernel shows the list of all locks in parts. Locks that go between two parts move the others, so that
+/// a reader of the list misses some.
+#[test]
+fn a_svscanboot_is_found_while_other_locks_come_and_go() {
+    let tree = tree();
+    let (boot, svscan, service) = start(&tree);
+    tree.mkdir("locks");
+    let done = AtomicBool::new(false);
+    let outputs: Vec<Output> = thread::scope(|scope| {
+        // Each processor has a list of its own.
+        for part in 0..4 {
+            let (tree, done) = (&tree, &done);
+            scope.spawn(move || {
+                while !done.load(Ordering::Relaxed) {
+                    let files = (0..100).map(|n| {
+                        let path = tree.path(format!("locks/{part}.{n}"));
+                        let file = File::create(path).expect("create a file");
+                        file.lock().expect("lock a file");
+                        file
+                    });
+                    // Dropped together.
+                    drop(files.collect::<Vec<_>>());
+                }
+            });
+        }
+        // The threads also end if the test fails.
+        let _stop = Stop(&done);
+        let others: Vec<Process> = (0..8).map(|_| command(&tree).start()).collect();
+        others.into_iter().map(Process::wait).collect()
+    });
+    let line =
+        format!("svscanboot: fatal: unable to lock s: temporary failure (held by pid {svscan})\n");
+    for output in outputs {
+        output.is(111, "", &line);
+    }
     assert_eq!(tree.wait_up("s/a"), service);
     boot.signal(Signal::TERM);
     assert_exit_0(boot);

@@ -80,8 +80,8 @@ fn take_within(file: BorrowedFd<'_>, patience: Duration) -> Result<()> {
 /// The process that took the lock on a file, by /proc/locks.
 ///
 /// `None` if it is outside the PID namespace, or in one and was reaped: the kernel leaves such locks
-/// out. The same if there are too many locks to read.
-fn taker_of(file: BorrowedFd<'_>) -> Option<Pid> {
+/// out. The same if there are too many locks to read, or if locks before it go while they are read.
+pub(crate) fn taker_of(file: BorrowedFd<'_>) -> Option<Pid> {
     let (major, minor, inode) = lock::identity(file)?;
     let until = instant() + TABLE_LIMIT;
     (0..TABLE_READINGS).find_map(|_| {
@@ -152,16 +152,6 @@ fn any_holder(file: BorrowedFd<'_>) -> AnyHolder {
         }
     }
     found
-}
-
-/// The living process that took the lock and still holds it, with a handle.
-pub(crate) fn open_holder(file: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
-    let Some(pid) = taker_of(file) else {
-        return Standing::read().holder_here(file);
-    };
-    let handle = Handle::open(pid).ok()??;
-    // Asked after the handle is open: then the handle is that of the holder.
-    (is_taker(pid, file) && !handle.has_ended()).then_some((pid, handle))
 }
 
 /// The svscan that has locked this scan directory, with a handle.

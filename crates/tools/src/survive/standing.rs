@@ -116,6 +116,16 @@ pub(crate) fn is_here(pid: Pid) -> bool {
     directory_of(pid).is_some_and(|there| fs::cached_identity(fs::HERE, c".") == Ok(there))
 }
 
+/// Whether this holds for any process.
+pub(crate) fn any_process(is_it: impl Fn(Pid) -> bool) -> bool {
+    let mut found = false;
+    each_process(|pid| {
+        found = is_it(pid);
+        !found
+    });
+    found
+}
+
 /// Calls `each` for every process until it returns `false`.
 pub(crate) fn each_process(mut each: impl FnMut(Pid) -> bool) {
     let mut goes_on = true;

@@ -8,7 +8,7 @@ use daemontools_core::state_dir::condition::Condition;
 use daemontools_core::state_dir::detail::StateFile;
 use daemontools_core::state_dir::goal::{self, Observed, Progress, SentCommands, SupervisorState};
 use daemontools_core::state_dir::phase::Phase;
-use daemontools_core::state_dir::probe::{FifoLook, Probe, ProbeWrite, Verdict};
+use daemontools_core::state_dir::probe::{Probe, ProbeWrite, ProbedService};
 use daemontools_core::state_dir::status::StatusRecord;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
@@ -327,36 +327,45 @@ impl Job {
         let Some(control) = &self.control else {
             let runs = self.dir.is_supervised();
             return Some(match runs {
-                Ok(false) => self.absent(),
+                Ok(false) => SupervisorState::absent(has_record(&self.dir)),
                 Err(error) if error.kind() == io::ErrorKind::NotFound => SupervisorState::Exited,
                 _ => SupervisorState::Running,
             });
         };
-        let control = control.as_fd();
-        let look = if hung_up(control, Duration::ZERO) {
-            FifoLook::NoReader
-        } else if ioctl_fionread(control).is_ok_and(|bytes| bytes > 0) {
-            FifoLook::Unread
-        } else {
-            FifoLook::Empty
-        };
-        let mut verdict = self.probe.judge(look);
-        if verdict == Verdict::Send {
-            verdict = self.probe.note_write(match write(control, Probe::COMMAND) {
-                Ok(_) => ProbeWrite::Written,
-                Err(Errno::PIPE) => ProbeWrite::NoReader,
-                Err(_) => ProbeWrite::Full,
-            });
-        }
-        match verdict {
-            Verdict::Running => Some(SupervisorState::Running),
-            Verdict::Absent => Some(self.absent()),
-            Verdict::Unknown | Verdict::Send => None,
+        let probed = ProbedJob { dir: &self.dir, control: control.as_fd() };
+        self.probe.ask(&probed)
+    }
+}
+
+/// Whether there is a process record, or it cannot be looked for.
+fn has_record(dir: &ServiceDir) -> bool {
+    dir.state_file("process").try_exists().unwrap_or(true)
+}
+
+/// A service with its control FIFO.
+struct ProbedJob<'a> {
+    dir: &'a ServiceDir,
+    control: BorrowedFd<'a>,
+}
+
+impl ProbedService for ProbedJob<'_> {
+    fn has_no_reader(&self) -> bool {
+        hung_up(self.control, Duration::ZERO)
+    }
+
+    fn has_unread(&self) -> bool {
+        ioctl_fionread(self.control).is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn write(&self, command: &[u8]) -> ProbeWrite {
+        match write(self.control, command) {
+            Ok(_) => ProbeWrite::Written,
+            Err(Errno::PIPE) => ProbeWrite::NoReader,
+            Err(_) => ProbeWrite::Full,
         }
     }
 
-    /// Why no supervise runs.
-    fn absent(&self) -> SupervisorState {
-        SupervisorState::absent(self.dir.state_file("process").try_exists().unwrap_or(true))
+    fn has_record(&self) -> bool {
+        has_record(self.dir)
     }
 }

@@ -9,17 +9,6 @@
 use crate::state_dir::goal::SupervisorState;
 use core::time::Duration;
 
-/// What the control FIFO shows to the client, which holds it open for writing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FifoLook {
-    /// No process has it open for reading.
-    NoReader,
-    /// It holds bytes: commands of the client, or of other processes, which count as well.
-    Unread,
-    /// Everything was read.
-    Empty,
-}
-
 /// The result of the write of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeWrite {
@@ -31,17 +20,19 @@ pub enum ProbeWrite {
     Full,
 }
 
-/// What the client knows, and what it does next.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// A supervise runs, and its status is newer than the commands.
-    Running,
-    /// No supervise runs. [`SupervisorState::absent`] tells why.
-    Absent,
-    /// The status may be older than the commands: wait for the next event of the FIFO.
-    Unknown,
-    /// Write [`Probe::COMMAND`] without waiting, and pass the result to [`Probe::note_write`].
-    Send,
+/// The control FIFO of a service, which the client holds open for writing, and the files beside it.
+pub trait ProbedService {
+    /// Whether no process has the FIFO open for reading.
+    fn has_no_reader(&self) -> bool;
+
+    /// Whether the FIFO holds bytes: commands of the client, or of other processes, which count as well.
+    fn has_unread(&self) -> bool;
+
+    /// Writes to the FIFO without waiting.
+    fn write(&self, command: &[u8]) -> ProbeWrite;
+
+    /// Whether there is a process record, or it cannot be looked for.
+    fn has_record(&self) -> bool;
 }
 
 /// The probe of one service.
@@ -60,27 +51,26 @@ impl Probe {
     /// close, so the client waits for it.
     pub const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
-    /// Judges a look at the FIFO.
-    #[must_use]
-    pub const fn judge(self, look: FifoLook) -> Verdict {
-        match look {
-            FifoLook::NoReader => Verdict::Absent,
-            FifoLook::Unread => Verdict::Unknown,
-            FifoLook::Empty if self.sent => Verdict::Running,
-            FifoLook::Empty => Verdict::Send,
+    /// Whether a supervise publishes the status; `None` while the status may be older than the commands.
+    /// Then the next event of the FIFO is the time to ask again.
+    pub fn ask(&mut self, service: &impl ProbedService) -> Option<SupervisorState> {
+        if service.has_no_reader() {
+            return Some(SupervisorState::absent(service.has_record()));
         }
-    }
-
-    /// Notes the result of a write of the probe. The read of what was written is the next event.
-    #[must_use]
-    pub const fn note_write(&mut self, write: ProbeWrite) -> Verdict {
-        match write {
+        if service.has_unread() {
+            return None;
+        }
+        if self.sent {
+            return Some(SupervisorState::Running);
+        }
+        match service.write(Self::COMMAND) {
+            // The read of what was written is the next event.
             ProbeWrite::Written => {
                 self.sent = true;
-                Verdict::Unknown
+                None
             }
-            ProbeWrite::NoReader => Verdict::Absent,
-            ProbeWrite::Full => Verdict::Unknown,
+            ProbeWrite::NoReader => Some(SupervisorState::absent(service.has_record())),
+            ProbeWrite::Full => None,
         }
     }
 
@@ -102,41 +92,75 @@ impl SupervisorState {
 mod tests {
     use super::*;
 
+    /// A FIFO with or without a reader and unread bytes, and what becomes of a write.
+    #[derive(Clone, Copy)]
+    struct Fifo {
+        has_reader: bool,
+        has_unread: bool,
+        write: ProbeWrite,
+    }
+
+    const EMPTY: Fifo = Fifo { has_reader: true, has_unread: false, write: ProbeWrite::Written };
+    const UNREAD: Fifo = Fifo { has_unread: true, ..EMPTY };
+    const UNREAD_WITHOUT_READER: Fifo = Fifo { has_reader: false, ..UNREAD };
+    const FULL: Fifo = Fifo { write: ProbeWrite::Full, ..EMPTY };
+    const CLOSED_MEANWHILE: Fifo = Fifo { write: ProbeWrite::NoReader, ..EMPTY };
+
+    impl ProbedService for Fifo {
+        fn has_no_reader(&self) -> bool {
+            !self.has_reader
+        }
+
+        fn has_unread(&self) -> bool {
+            self.has_unread
+        }
+
+        fn write(&self, command: &[u8]) -> ProbeWrite {
+            assert_eq!(command, Probe::COMMAND);
+            assert!(self.has_reader && !self.has_unread);
+            self.write
+        }
+
+        fn has_record(&self) -> bool {
+            true
+        }
+    }
+
     #[test]
     fn a_status_counts_when_the_probe_was_read_after_the_commands() {
         let mut probe = Probe::default();
-        assert_eq!(probe.judge(FifoLook::Unread), Verdict::Unknown);
-        assert_eq!(probe.judge(FifoLook::Empty), Verdict::Send);
-        assert_eq!(probe.note_write(ProbeWrite::Written), Verdict::Unknown);
-        assert_eq!(probe.judge(FifoLook::Unread), Verdict::Unknown);
-        assert_eq!(probe.judge(FifoLook::Empty), Verdict::Running);
+        assert_eq!(probe.ask(&UNREAD), None);
+        assert_eq!(probe.ask(&EMPTY), None);
+        assert_eq!(probe.ask(&UNREAD), None);
+        assert_eq!(probe.ask(&EMPTY), Some(SupervisorState::Running));
     }
 
     #[test]
     fn a_probe_that_was_not_written_is_sent_again() {
         let mut probe = Probe::default();
-        assert_eq!(probe.note_write(ProbeWrite::Full), Verdict::Unknown);
-        assert_eq!(probe.judge(FifoLook::Empty), Verdict::Send);
-        assert_eq!(probe.note_write(ProbeWrite::NoReader), Verdict::Absent);
-        assert_eq!(probe.judge(FifoLook::Empty), Verdict::Send);
+        assert_eq!(probe.ask(&FULL), None);
+        assert_eq!(probe.ask(&CLOSED_MEANWHILE), Some(SupervisorState::Killed));
+        assert_eq!(probe.ask(&EMPTY), None);
+        assert_eq!(probe.ask(&EMPTY), Some(SupervisorState::Running));
     }
 
     #[test]
     fn the_next_supervise_gets_a_probe_of_its_own() {
         let mut probe = Probe::default();
-        assert_eq!(probe.note_write(ProbeWrite::Written), Verdict::Unknown);
+        assert_eq!(probe.ask(&EMPTY), None);
         probe.note_close();
-        assert_eq!(probe.judge(FifoLook::NoReader), Verdict::Absent);
-        assert_eq!(probe.judge(FifoLook::Empty), Verdict::Send);
+        assert_eq!(probe.ask(&UNREAD_WITHOUT_READER), Some(SupervisorState::Killed));
+        assert_eq!(probe.ask(&EMPTY), None);
+        assert_eq!(probe.ask(&EMPTY), Some(SupervisorState::Running));
     }
 
     #[test]
     fn a_probe_that_the_killed_supervise_left_unread_serves_the_next_one() {
         let mut probe = Probe::default();
-        assert_eq!(probe.note_write(ProbeWrite::Written), Verdict::Unknown);
-        assert_eq!(probe.judge(FifoLook::NoReader), Verdict::Absent);
-        assert_eq!(probe.judge(FifoLook::Unread), Verdict::Unknown);
-        assert_eq!(probe.judge(FifoLook::Empty), Verdict::Running);
+        assert_eq!(probe.ask(&EMPTY), None);
+        assert_eq!(probe.ask(&UNREAD_WITHOUT_READER), Some(SupervisorState::Killed));
+        assert_eq!(probe.ask(&UNREAD), None);
+        assert_eq!(probe.ask(&EMPTY), Some(SupervisorState::Running));
     }
 
     #[test]

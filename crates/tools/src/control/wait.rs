@@ -11,7 +11,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 use daemontools_core::state_dir::detail::{self, StateFile};
 use daemontools_core::state_dir::goal::{Goal, Observed, Progress, SentCommands, SupervisorState};
-use daemontools_core::state_dir::probe::{FifoLook, Probe, ProbeWrite, Verdict};
+use daemontools_core::state_dir::probe::{Probe, ProbeWrite, ProbedService};
 use daemontools_core::state_dir::status::StatusRecord;
 use daemontools_core::text::decimal::Decimal;
 use daemontools_core::time::Instant;
@@ -180,43 +180,13 @@ impl WaitedService {
 
     /// Updates the progress.
     fn look(&mut self, goal: Goal, sent: SentCommands) {
-        self.progress = match self.supervisor() {
+        let mut probe = self.probe;
+        let supervisor = probe.ask(self);
+        self.probe = probe;
+        self.progress = match supervisor {
             Some(supervisor) => self.compare(supervisor, goal, sent),
             None => Progress::Pending,
         };
-    }
-
-    /// Whether a supervise publishes the status; `None` while the status may be older than the
-    /// commands.
-    fn supervisor(&mut self) -> Option<SupervisorState> {
-        let control = self.control.as_fd();
-        let look = if poll::hung_up(control, Duration::ZERO) {
-            FifoLook::NoReader
-        } else if fd::unread(control).is_ok_and(|bytes| bytes > 0) {
-            FifoLook::Unread
-        } else {
-            FifoLook::Empty
-        };
-        let mut verdict = self.probe.judge(look);
-        if verdict == Verdict::Send {
-            let written =
-                fd::set_blocking(control, false).and_then(|()| fd::write(control, Probe::COMMAND));
-            verdict = self.probe.note_write(match written {
-                Ok(_) => ProbeWrite::Written,
-                Err(Errno::PIPE) => ProbeWrite::NoReader,
-                Err(_) => ProbeWrite::Full,
-            });
-        }
-        match verdict {
-            Verdict::Running => Some(SupervisorState::Running),
-            Verdict::Absent => Some(self.absent()),
-            Verdict::Unknown | Verdict::Send => None,
-        }
-    }
-
-    /// Why no supervise runs.
-    fn absent(&self) -> SupervisorState {
-        SupervisorState::absent(fs::exists(self.state.as_fd(), c"process") != Ok(false))
     }
 
     fn compare(&self, supervisor: SupervisorState, goal: Goal, sent: SentCommands) -> Progress {
@@ -244,5 +214,28 @@ impl WaitedService {
         };
         diag::say(&[b"svc: warning: ", self.dir, what.as_bytes(), reason.as_bytes()]);
         true
+    }
+}
+
+impl ProbedService for WaitedService {
+    fn has_no_reader(&self) -> bool {
+        poll::hung_up(self.control.as_fd(), Duration::ZERO)
+    }
+
+    fn has_unread(&self) -> bool {
+        fd::unread(self.control.as_fd()).is_ok_and(|bytes| bytes > 0)
+    }
+
+    fn write(&self, command: &[u8]) -> ProbeWrite {
+        let control = self.control.as_fd();
+        match fd::set_blocking(control, false).and_then(|()| fd::write(control, command)) {
+            Ok(_) => ProbeWrite::Written,
+            Err(Errno::PIPE) => ProbeWrite::NoReader,
+            Err(_) => ProbeWrite::Full,
+        }
+    }
+
+    fn has_record(&self) -> bool {
+        fs::exists(self.state.as_fd(), c"process") != Ok(false)
     }
 }

@@ -106,6 +106,10 @@ pub trait FileOperations {
     /// # Errors
     /// Those of open(2) and read(2) except ENOENT.
     fn read_mark(&mut self) -> Result<Option<(BatchMark, Vec<u8>)>, Self::Error>;
+    /// Whether the error is a lack of descriptors or memory, which ends by itself.
+    fn is_temporary(_error: &Self::Error) -> bool {
+        false
+    }
     /// Starts the processor on `previous`.
     ///
     /// # Errors
@@ -142,6 +146,8 @@ pub enum Operation {
     ReadDirectory,
     /// Starting the processor.
     StartProcessor,
+    /// Reading the batch mark.
+    ReadMark,
     /// Writing the batch mark.
     WriteMark,
 }

@@ -4,7 +4,7 @@ use super::current::Current;
 use crate::multilog::batch::Batch;
 use crate::multilog::batch_mark::{BatchMark, BatchStage, UnfinishedBatch};
 use crate::multilog::file_name::FileInfo;
-use crate::multilog::file_operations::FileOperations;
+use crate::multilog::file_operations::{FailedOperation, FileOperations, Operation};
 
 /// The writer of batch marks.
 #[derive(Clone, Debug)]
@@ -91,25 +91,32 @@ impl Marker {
     }
 
     /// Reads the mark of an earlier logger, and detaches it from `current`, which is about to be
-    /// replaced. An unreadable mark counts as no mark.
+    /// replaced. An unreadable mark counts as no mark, unless it will be readable again: the batch
+    /// would be written twice.
     pub(super) fn recover<F: FileOperations>(
         &mut self,
         files: &mut F,
         current: Option<FileInfo>,
-    ) -> Result<Option<UnfinishedBatch>, F::Error> {
-        let mark = files.read_mark().ok().flatten();
+    ) -> Result<Option<UnfinishedBatch>, FailedOperation<F::Error>> {
+        let mark = match files.read_mark() {
+            Err(error) if F::is_temporary(&error) => {
+                return Err(Operation::ReadMark.failed()(error));
+            }
+            read => read.ok().flatten(),
+        };
         let Some((mark, held)) = mark.filter(|(mark, _)| mark.stage != BatchStage::Done) else {
             return Ok(None);
         };
         if !mark.is_valid(self.pipe, current) {
             // The next logger will not see the `current` that voids the mark.
-            files.write_mark(&BatchMark { stage: BatchStage::Done, ..mark }, None)?;
+            let done = BatchMark { stage: BatchStage::Done, ..mark };
+            files.write_mark(&done, None).map_err(Operation::WriteMark.failed())?;
             return Ok(None);
         }
         let written = mark.written(current);
         let start = mark.start.max(current.map_or(0, |current| current.size));
         let mark = BatchMark { before: written, start, replaced: true, ..mark };
-        files.write_mark(&mark, None)?;
+        files.write_mark(&mark, None).map_err(Operation::WriteMark.failed())?;
         let BatchMark { batch, stage, before, held: length, .. } = mark;
         self.open = Some(OpenBatch { batch, stage, before, start: 0, held: length });
         Ok(Some(UnfinishedBatch { batch, stage, written, held }))

@@ -29,8 +29,7 @@ impl OutputDirectory {
             files.stat(FileName::Current).map_err(fatal(Operation::Stat(FileName::Current)))?;
         if self.unfinished.is_none() {
             let found = self.marker.recover(files, current);
-            self.unfinished =
-                found.map_err(Operation::WriteMark.failed()).map_err(RecoveryError::Temporary)?;
+            self.unfinished = found.map_err(RecoveryError::Temporary)?;
         }
         if let Some(current) = current.filter(|current| current.complete) {
             self.open_current(files)?;

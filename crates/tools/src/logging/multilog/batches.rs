@@ -1,16 +1,23 @@
 //! How the logger takes input: as pieces, as batches, or as held text; and how it finishes the
 //! batch of a killed logger.
 
+use super::directory_files::is_temporary;
 use super::directory_writer::DirectoryWriter;
 use super::input::{Input, InputReader, PEEK_SIZE, READ_SIZE};
 use super::logger::Logger;
 use super::standby::StandbyProcess;
+use crate::common::diag;
 use daemontools_core::multilog::batch::{Batch, HELD_LIMIT, digest};
 use daemontools_core::multilog::batch_mark::BatchStage;
 use daemontools_core::multilog::begun_lines::length_of_begun_lines;
 use daemontools_core::multilog::router::Router;
 use daemontools_core::text::lines;
 use daemontools_core::time::tai::Tai64n;
+use daemontools_sys::{Errno, process};
+
+/// The standby process leaves the batch to the next logger.
+#[derive(Debug, PartialEq, Eq)]
+struct GaveUp;
 
 impl Logger<'_> {
     /// Routes the input that a read has returned.
@@ -36,7 +43,7 @@ impl Logger<'_> {
                 }
                 let now = self.now();
                 while let Some(length) = self.input.next_batch(PEEK_SIZE) {
-                    self.take_batch(length, now, |_| 0);
+                    self.take_batch(length, now);
                 }
                 self.outputs.end_batch();
             }
@@ -120,24 +127,45 @@ impl Logger<'_> {
         self.outputs.flush();
     }
 
-    /// Writes the held text and whole lines from the pipe, and consumes them afterwards. `written`
-    /// is the number of their output bytes that a directory already contains. The batch marks stay
-    /// open until the next batch.
-    fn take_batch(
+    /// Writes the held text and whole lines from the pipe, and consumes them afterwards. The batch
+    /// marks stay open until the next batch.
+    fn take_batch(&mut self, length: usize, moment: Tai64n) {
+        if self.mark_batch(length, moment, |_| 0).is_ok() {
+            return self.write_batch(length, moment, |_| 0);
+        }
+        // Without a mark, a KILL loses what is consumed and not written: as little as after a read.
+        let length = self.input.next_batch(READ_SIZE).map_or(length, |first| first.min(length));
+        self.take_piece(length);
+        self.outputs.flush();
+    }
+
+    /// Marks the next batch in all directories. `written` is the number of its output bytes that a
+    /// directory already contains.
+    ///
+    /// # Errors
+    /// The number of the directory that could not be marked, and why.
+    fn mark_batch(
+        &mut self,
+        length: usize,
+        moment: Tai64n,
+        written: impl Fn(&DirectoryWriter<'_>) -> u64,
+    ) -> Result<(), (usize, Errno)> {
+        let held = self.input.held();
+        let batch = self.batch(held.len(), length, moment);
+        for (number, writer) in self.outputs.directories.iter_mut().enumerate() {
+            let written = written(writer);
+            writer.begin_batch(batch, held, written).map_err(|error| (number, error))?;
+        }
+        Ok(())
+    }
+
+    /// Writes a marked batch, and consumes it.
+    fn write_batch(
         &mut self,
         length: usize,
         moment: Tai64n,
         written: impl Fn(&DirectoryWriter<'_>) -> u64,
     ) {
-        let held = self.input.held();
-        let batch = self.batch(held.len(), length, moment);
-        let marked = self.outputs.directories.iter_mut().all(|writer| {
-            let written = written(writer);
-            writer.begin_batch(batch, held, written)
-        });
-        if !marked {
-            return self.take_piece(length);
-        }
         let length = if self.outputs.is_standby {
             let text = self.input.text(0, length);
             let held = self.input.held().len();
@@ -184,20 +212,34 @@ impl Logger<'_> {
             return self.outputs.end_batch();
         };
         drop(authorities);
-        let Batch { length, digest: wanted, moment } = unfinished.batch;
-        let seed = self.seed;
-        let in_pipe = (unfinished.stage != BatchStage::Held).then(|| {
+        let moment = unfinished.batch.moment;
+        let in_pipe = if unfinished.stage == BatchStage::Held {
+            None
+        } else {
             self.input.restore_held(unfinished.held_before());
-            self.input.find_batch(length, |text| digest(seed, text) == wanted)
-        });
-        match (unfinished.stage, in_pipe.flatten()) {
+            match self.find_unfinished(&unfinished.batch) {
+                Ok(found) => found,
+                Err(GaveUp) => return,
+            }
+        };
+        match (unfinished.stage, in_pipe) {
             (BatchStage::Writing, Some(length)) => {
                 self.start_standby();
                 self.last_moment = moment;
-                self.take_batch(length, moment, |writer| {
+                let written = |writer: &DirectoryWriter<'_>| {
                     let own = writer.unfinished().filter(|own| own.batch == unfinished.batch);
                     own.map_or(0, |own| own.written)
-                });
+                };
+                // Without the marks, a part of the batch would be written twice.
+                while let Err((number, error)) = self.mark_batch(length, moment, written) {
+                    if let Some(writer) = self.outputs.directories.get_mut(number) {
+                        writer.report_mark(error);
+                    }
+                    if self.wait_to_resume() == Err(GaveUp) {
+                        return;
+                    }
+                }
+                self.write_batch(length, moment, written);
                 self.outputs.end_batch();
             }
             (_, Some(_)) => {}
@@ -211,5 +253,40 @@ impl Logger<'_> {
             let held = self.input.stop_peeking();
             self.take_input(held);
         }
+    }
+
+    /// Looks for the batch of a killed logger at the beginning of the pipe; returns the length of the
+    /// held text and the batch. While descriptors or memory are short, waits: a batch that is not found
+    /// would be written again.
+    fn find_unfinished(&mut self, batch: &Batch) -> Result<Option<usize>, GaveUp> {
+        let seed = self.seed;
+        let mut is_reported = false;
+        loop {
+            match self.input.find_batch(batch.length, |text| digest(seed, text) == batch.digest) {
+                Ok(found) => return Ok(found),
+                Err(error) if is_temporary(error) => {
+                    if !is_reported && !self.outputs.is_standby {
+                        let what = b"unable to look into the pipe, pausing";
+                        diag::warning("multilog", &[what], error);
+                    }
+                    is_reported = true;
+                    self.wait_to_resume()?;
+                }
+                Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Waits before the next try to resume the batch of a killed logger. Nothing is consumed yet, so TERM
+    /// ends the logger at once. The standby process gives up, because the next logger waits for it.
+    fn wait_to_resume(&mut self) -> Result<(), GaveUp> {
+        if self.outputs.is_standby {
+            return Err(GaveUp);
+        }
+        self.outputs.pause();
+        if self.outputs.terminating {
+            process::exit(0);
+        }
+        Ok(())
     }
 }

@@ -190,6 +190,7 @@ impl<'a> DirectoryFiles<'a> {
             Operation::Remove(f) => file("remove", f),
             Operation::ReadDirectory => on("read"),
             Operation::StartProcessor => on("fork for processor in"),
+            Operation::ReadMark => named("read", MARK_FILE.to_bytes()),
             Operation::WriteMark => named("write to", MARK_FILE.to_bytes()),
         }
     }
@@ -232,6 +233,11 @@ const fn path(file: FileName) -> &'static CStr {
 /// the same time of birth.
 const fn file_id(s: &fs::FileStat) -> u64 {
     s.inode ^ (s.born as u64).rotate_left(32)
+}
+
+/// Whether the error is a lack of descriptors or memory, which ends by itself.
+pub(super) const fn is_temporary(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
 }
 
 /// Turns ENOENT into `None`.
@@ -410,6 +416,10 @@ impl FileOperations for DirectoryFiles<'_> {
         self.mark_file = self.access.open_mark(self.dir(), MARK_FILE).ok();
         let mark = BatchMark::from_bytes(bytes.get(..n).unwrap_or_default());
         Ok(mark.map(|(mark, held)| (mark, held.to_vec())))
+    }
+
+    fn is_temporary(error: &Errno) -> bool {
+        is_temporary(*error)
     }
 
     fn start_processor(&mut self) -> Result<()> {

@@ -9,7 +9,7 @@ use core::time::Duration;
 use daemontools_core::Pid;
 use daemontools_core::multilog::batch::Batch;
 use daemontools_core::multilog::batch_mark::{BatchStage, UnfinishedBatch};
-use daemontools_core::multilog::file_operations::{FailedOperation, RecoveryError};
+use daemontools_core::multilog::file_operations::{FailedOperation, Operation, RecoveryError};
 use daemontools_core::multilog::output_directory::recovery::has_open_mark;
 use daemontools_core::multilog::output_directory::{OutputDirectory, WriteProgress};
 use daemontools_core::multilog::script::DirectorySettings;
@@ -200,9 +200,22 @@ impl<'a> DirectoryWriter<'a> {
         self.directory.hold_batch(&mut self.files, batch, held, stage).is_ok()
     }
 
-    /// See [`OutputDirectory::begin_batch`]; returns whether the mark is written.
-    pub(super) fn begin_batch(&mut self, batch: Batch, held: &[u8], written: u64) -> bool {
-        self.directory.begin_batch(&mut self.files, batch, held, written).is_ok()
+    /// See [`OutputDirectory::begin_batch`].
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn begin_batch(
+        &mut self,
+        batch: Batch,
+        held: &[u8],
+        written: u64,
+    ) -> Result<(), Errno> {
+        self.directory.begin_batch(&mut self.files, batch, held, written)
+    }
+
+    /// Prints that a batch mark could not be written, unless that was printed last.
+    pub(super) fn report_mark(&mut self, error: Errno) {
+        self.report(Operation::WriteMark.failed()(error));
     }
 
     /// See [`OutputDirectory::end_batch`].

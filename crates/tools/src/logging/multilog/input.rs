@@ -80,12 +80,15 @@ impl InputReader {
 
     /// Starts to peek, if possible. On failure, for example EMFILE, the reader reads as before.
     pub(super) fn start_peeking(&mut self) {
+        let _ = self.try_to_peek();
+    }
+
+    fn try_to_peek(&mut self) -> Result<(), Errno> {
         if self.may_peek && self.peek.is_none() {
-            self.peek = Peek::new(fd::stdin()).ok();
-            if self.peek.is_some() {
-                self.buffer.resize(HELD_LIMIT + PEEK_SIZE, 0);
-            }
+            self.peek = Some(Peek::new(fd::stdin())?);
+            self.buffer.resize(HELD_LIMIT + PEEK_SIZE, 0);
         }
+        Ok(())
     }
 
     /// Whether the reader peeks, with a large buffer and two more descriptors.
@@ -227,16 +230,21 @@ impl InputReader {
 
     /// Looks for a batch of `length` bytes at the beginning of the pipe. If `is_batch` accepts the
     /// text, returns the length of the held text and the batch.
+    ///
+    /// # Errors
+    /// Those of [`Peek::new`] and [`Peek::look`].
     pub(super) fn find_batch(
         &mut self,
         length: u64,
         is_batch: impl FnOnce(&[u8]) -> bool,
-    ) -> Option<usize> {
-        self.start_peeking();
-        let peek = self.peek.as_ref()?;
-        let place = self.buffer.get_mut(self.held..)?;
-        let seen = peek.look(place).ok()?;
-        let text = place.get(..seen)?.get(..usize::try_from(length).ok()?)?;
-        is_batch(text).then_some(self.held + text.len())
+    ) -> Result<Option<usize>, Errno> {
+        self.try_to_peek()?;
+        let (Some(peek), Some(place)) = (&self.peek, self.buffer.get_mut(self.held..)) else {
+            return Ok(None);
+        };
+        let seen = peek.look(place)?;
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let text = place.get(..seen).and_then(|text| text.get(..length));
+        Ok(text.filter(|text| is_batch(text)).map(|text| self.held + text.len()))
     }
 }

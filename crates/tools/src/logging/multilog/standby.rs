@@ -12,7 +12,7 @@
 use crate::common::unsent;
 use daemontools_core::Pid;
 use daemontools_sys::process::{self, Forked};
-use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, poll, signal};
+use daemontools_sys::{AsFd as _, OwnedFd, Result, fd, signal};
 
 /// The standby process of this process, which a drop kills.
 pub(super) struct StandbyProcess {
@@ -36,7 +36,8 @@ impl StandbyProcess {
                 // A signal to the process group must not end both processes.
                 signal::block_all();
                 drop(life);
-                let [_] = poll::readable([death.as_fd()], None);
+                // Unlike poll, this returns at the death only.
+                let _ = fd::read(death.as_fd(), &mut [0]);
                 finish();
                 process::exit(0)
             }

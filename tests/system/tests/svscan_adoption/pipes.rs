@@ -109,7 +109,7 @@ fn a_log_pipe_without_a_reader_is_recovered_with_its_content() {
     // The service writes a line at HUP.
     tree.service(
         "s/a",
-        "#!/bin/sh\ntrap 'echo said' HUP\nmkfifo idle\nexec 8<>idle\necho $$ >>started\n\
+        "#!/bin/sh\ntrap 'echo said; echo >>told' HUP\nmkfifo idle\nexec 8<>idle\necho $$ >>started\n\
          while :; do read -r line <&8; done\n",
     );
     // The logger reads only if `go` exists.
@@ -125,6 +125,8 @@ fn a_log_pipe_without_a_reader_is_recovered_with_its_content() {
     }
     let status = Some(tree.wait_status("s/a", "up", |s| s.pid() != 0));
     hang_up(&tree, "s/a");
+    // A write into a pipe without a reader would kill it.
+    tree.wait_lines("s/a/told", 1);
     let logger = tree.wait_up("s/a/log");
     kill(first);
     for pid in [main, log, logger] {

@@ -16,6 +16,10 @@ const VERSION: u64 = 1;
 /// The key of a helper script.
 const HELPER: &[u8] = b"helper";
 
+/// The key of a supervise that is still to be upgraded. The number is that of the service, twice, and one
+/// more for its logger. An earlier version takes the line for a descriptor that it does not use.
+const LATE: &[u8] = b"late-upgrade";
+
 /// The state that is handed over.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Handover {
@@ -49,6 +53,9 @@ pub struct Service {
     pub directory: [u64; 4],
     /// The supervises of the service and of the logger, if they are children of svscan.
     pub children: [Option<Pid>; 2],
+    /// The supervises, by role, that are still to be upgraded: svscan has not found them, or they did not
+    /// read the signal yet.
+    pub late: [bool; 2],
     /// The pipe to the logger: read end and write end.
     pub pipe: Option<[i32; 2]>,
     /// The name in the scan directory.
@@ -114,7 +121,11 @@ impl Handover {
         for (name, number) in &self.descriptors {
             line(name, &[u64::from(number.unsigned_abs())]);
         }
-        for Service { directory, children, pipe, name } in &self.services {
+        let late = self.services.iter().flat_map(|service| service.late);
+        for (number, _) in (0..).zip(late).filter(|(_, late)| *late) {
+            line(LATE, &[number]);
+        }
+        for Service { directory, children, pipe, name, .. } in &self.services {
             let mut numbers = directory.to_vec();
             let pids = children.iter().map(|pid| pid.map_or(0, Pid::get));
             let ends = pipe.unwrap_or_default();
@@ -148,6 +159,7 @@ impl Handover {
 
     fn parse_rest<'a>(mask: u64, lines: impl Iterator<Item = &'a [u8]>) -> Option<Self> {
         let mut handover = Self { mask, ..Self::default() };
+        let mut late = Vec::new();
         for line in lines {
             let (key, numbers) = key_and_numbers(line)?;
             match (key, &numbers[..]) {
@@ -163,12 +175,17 @@ impl Handover {
                 (HELPER, &[pid]) => {
                     handover.helpers.push(Pid::new(i32::try_from(pid).ok()?)?);
                 }
+                (LATE, &[number]) => late.push(number),
                 (b"service", numbers) => handover.services.push(service(numbers)?),
                 (name, &[number]) => {
                     handover.descriptors.push((name.to_vec(), i32::try_from(number).ok()?));
                 }
                 _ => return None,
             }
+        }
+        let supervises = handover.services.iter_mut().flat_map(|service| &mut service.late);
+        for (number, is_late) in (0..).zip(supervises) {
+            *is_late = late.contains(&number);
         }
         Some(handover)
     }
@@ -196,6 +213,7 @@ fn service(numbers: &[u64]) -> Option<Service> {
     Some(Service {
         directory: [major, minor, inode, born],
         children: [Pid::new(small(main)?), Pid::new(small(log)?)],
+        late: [false; 2],
         pipe: Some([small(read)?, small(write)?]).filter(|ends| *ends != [0, 0]),
         name,
     })
@@ -231,10 +249,17 @@ mod tests {
                 Service {
                     directory: [254, 0, u64::MAX, 5],
                     children: [Pid::new(7), Pid::new(i32::MAX)],
+                    late: [false, true],
                     pipe: Some([7, 8]),
                     name: b"a\nname = \xff".to_vec(),
                 },
-                Service { directory: [0; 4], children: [None; 2], pipe: None, name: vec![] },
+                Service {
+                    directory: [0; 4],
+                    children: [None; 2],
+                    late: [true, false],
+                    pipe: None,
+                    name: vec![],
+                },
             ],
             command: Pid::new(77),
             copier: Pid::new(78),
@@ -289,7 +314,13 @@ mod tests {
     #[test]
     fn the_first_line_lists_every_descriptor() {
         let pipe = Some([8, 9]);
-        let service = Service { directory: [0; 4], children: [None; 2], pipe, name: vec![] };
+        let service = Service {
+            directory: [0; 4],
+            children: [None; 2],
+            late: [false; 2],
+            pipe,
+            name: vec![],
+        };
         let descriptors = vec![(b"lock".to_vec(), 7)];
         let services = vec![service];
         let output = |pipe| Output {

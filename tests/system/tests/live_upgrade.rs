@@ -50,6 +50,15 @@ fn wait_upgraded(tree: &Tree, pids: &[u32]) {
     });
 }
 
+/// Waits until another program has executed that of a process, for an upgrade.
+#[track_caller]
+fn wait_executed(pid: u32) {
+    wait_until("it is upgraded", DEADLINE, || {
+        let variables = process::environment(pid);
+        variables.iter().any(|it| it.to_string_lossy().starts_with("DAEMONTOOLS_UPGRADE="))
+    });
+}
+
 /// What [`blocked`] returns for a program without blocked signals, as the harness starts it.
 const NONE_BLOCKED: &str = "SigBlk:\t0000000000000000";
 
@@ -139,6 +148,7 @@ fn an_adopted_supervise_is_found_while_it_upgrades() {
         tree.cmd("svscan").args(["-u", "s"]).run().code == Some(0)
     });
     wait_upgraded(&tree, &[svscan.pid()]);
+    supervises.into_iter().for_each(wait_executed);
     // While it tries the program, a supervise stands in the scan directory.
     let program = fs::canonicalize(Suite::get().bin().join("svscan")).expect("an executable");
     tree.copy_program(program, "real/daemontools");
@@ -158,6 +168,14 @@ fn an_adopted_supervise_is_found_while_it_upgrades() {
         supervises.iter().all(|pid| executable(*pid) == Some(installed))
     });
     tree.wait_lines("trials", 3);
+    // svscan has not found them then, and looks again a second later. An upgrade before that reaches them.
+    tree.copy_program(fs::canonicalize(&real).expect("an executable"), "real/new");
+    tree.rename("real/new", "real/daemontools");
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    let installed = fs::metadata(tree.path("real/daemontools")).expect("installed").ino();
+    wait_until("all supervises run the next program", DEADLINE, || {
+        supervises.iter().all(|pid| executable(*pid) == Some(installed))
+    });
     // svscan notices the death of an adopted one.
     process::signal(supervises[0], Signal::KILL);
     wait_until("svscan has started another one", DEADLINE, || {
@@ -169,6 +187,33 @@ fn an_adopted_supervise_is_found_while_it_upgrades() {
     assert_eq!([tree.wait_up("s/a"), tree.wait_up("s/b"), tree.wait_up("s/b/log")], services);
     let stderr = svscan.stderr();
     assert!(!stderr.contains("fatal"), "{stderr}");
+    svscan.signal(Signal::TERM);
+    assert_exit_0(svscan);
+}
+
+#[test]
+fn a_supervise_that_still_begins_is_upgraded_when_it_reads_signals() {
+    let tree = tree();
+    install(&tree);
+    tree.idle_service("s/a");
+    tree.fifo("go", 0o600);
+    let [go, waiting] = ["go", "waiting"].map(|name| tree.path(name).display().to_string());
+    let supervise = tree.path("bin/supervise");
+    let slow = format!(
+        "#!/bin/sh\necho >>{waiting}\nread -r line <{go}\nexec {} \"$@\"\n",
+        supervise.display()
+    );
+    tree.script("slow/supervise", slow);
+    let program = tree.path("bin/svscan");
+    let path = format!("{}:/usr/bin:/bin", tree.path("slow").display());
+    let svscan = tree.sh(&format!("exec {} s", program.display())).env("PATH", path).start();
+    tree.wait_lines("waiting", 1);
+    tree.cmd("svscan").args(["-u", "s"]).run().is(0, "", "");
+    tree.write("go", "\n");
+    tree.wait_up("s/a");
+    let supervise = supervise.to_str().expect("ASCII");
+    wait_executed(wait_descendant(svscan.pid(), &[supervise, "a"]));
+    assert_eq!(tree.wait_lines("waiting", 1).len(), 1);
     svscan.signal(Signal::TERM);
     assert_exit_0(svscan);
 }

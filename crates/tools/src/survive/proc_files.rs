@@ -19,7 +19,11 @@ pub(crate) fn read(pid: Pid, file: &[u8]) -> Result<Vec<u8>> {
 
 /// Whether a process was started under a name that ends so, by its first argument.
 pub(crate) fn is_named(pid: Pid, name: &[u8]) -> bool {
-    let arguments = read(pid, b"cmdline").unwrap_or_default();
+    begins_with_name(&read(pid, b"cmdline").unwrap_or_default(), name)
+}
+
+/// Whether the first of these arguments, as in `cmdline`, ends so.
+pub(crate) fn begins_with_name(arguments: &[u8], name: &[u8]) -> bool {
     arguments.split(|&c| c == 0).next().is_some_and(|program| program.ends_with(name))
 }
 

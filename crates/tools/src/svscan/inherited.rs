@@ -25,6 +25,8 @@ pub(super) struct Inherited {
     /// The child that waits or runs the command after `--`.
     pub(super) command: Option<Pid>,
     pub(super) open_files: Option<OpenFiles>,
+    /// The supervises that are still to be upgraded.
+    pub(super) late_upgrades: Vec<(DirId, SuperviseRole)>,
     pub(super) services: InheritedServices,
     /// The pipes to the copier.
     pub(super) outputs: Vec<InheritedOutput>,
@@ -64,7 +66,12 @@ impl Inherited {
         let (lock, marker) = (take(b"lock"), take(b"marker"));
         let messages = take(message_pipe::HANDOVER);
         let answer = take(upgrade_request::HANDOVER);
-        let service = |Service { directory, children, pipe, name }| {
+        let late = handover.services.iter().flat_map(|service| {
+            let roles = [SuperviseRole::Main, SuperviseRole::Log].into_iter().zip(service.late);
+            roles.filter(|(_, late)| *late).map(|(role, _)| (to_id(service.directory), role))
+        });
+        let late_upgrades = late.collect();
+        let service = |Service { directory, children, pipe, name, .. }| {
             let ends = pipe.map(|ends: [i32; 2]| ends.map(fd::take_inherited));
             let pipe = ends.and_then(|[read, write]| Some((read?, write?)));
             InheritedService { id: to_id(directory), name, children, pipe }
@@ -91,6 +98,7 @@ impl Inherited {
             answer,
             command: handover.command,
             open_files: handover.open_files.map(OpenFiles::raised_from),
+            late_upgrades,
             services: InheritedServices(handover.services.into_iter().map(service).collect()),
         }
     }

@@ -33,8 +33,8 @@ impl Scanner {
     /// logger's supervise has the pipe. One that has just started does not take the offer yet; svscan
     /// tries that again soon.
     pub(super) fn offer_log_pipe(&mut self, no: SlotNo) {
-        if let Some((main, Retry::Soon)) = self.try_to_offer(no) {
-            self.unsent.push(main, log_pipe_offer::SIGNAL, Retry::Soon);
+        if let Some((main, retry)) = self.try_to_offer(no) {
+            self.unsent.push(main, log_pipe_offer::SIGNAL, retry);
         }
     }
 
@@ -53,7 +53,13 @@ impl Scanner {
             Ok(SignalReader::Begins) if self.has_just_started(main) => {
                 return Some((main, Retry::Soon));
             }
-            Ok(SignalReader::Begins | SignalReader::Other) => "its supervise is an older one",
+            // It may be about to execute the newly installed program.
+            Ok(SignalReader::Older) if self.has_just_started(main) => {
+                return Some((main, Retry::Later));
+            }
+            Ok(SignalReader::Begins | SignalReader::Older | SignalReader::Other) => {
+                "its supervise is an older one"
+            }
             Err(error) => diag::why(error),
         };
         let name = self.roster.slot(no)?.name();

@@ -32,7 +32,7 @@ use core::time::Duration;
 use daemontools_core::copier::Form;
 use daemontools_core::svscan::roster::{Roster, RosterEffect, RosterEvent};
 use daemontools_core::svscan::slot::{Action, SlotNo};
-use daemontools_core::svscan::supervise_process::NAME_GONE;
+use daemontools_core::svscan::supervise_process::{NAME_GONE, SuperviseRole};
 use daemontools_core::text::words;
 use daemontools_core::time::Instant;
 use daemontools_core::{Ended, Pid};
@@ -76,6 +76,8 @@ pub(super) struct Scanner {
     /// unknown.
     pub(super) last_inherited: Option<i32>,
     pub(super) inherited: InheritedServices,
+    /// The supervises that are still to be upgraded, if svscan adopts them.
+    pub(super) late_upgrades: Vec<(DirId, SuperviseRole)>,
     /// A live upgrade is requested. It takes place when no service is stopping.
     pub(super) upgrade_due: bool,
     /// The process that waits for the result of the upgrade.
@@ -146,6 +148,7 @@ impl Scanner {
             open_files: inherited.open_files,
             last_inherited: proc_fd::last_inherited().ok(),
             inherited: inherited.services,
+            late_upgrades: inherited.late_upgrades,
             upgrade_due: false,
             answer: None,
             command,

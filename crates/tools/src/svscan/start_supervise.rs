@@ -15,7 +15,7 @@ use core::ffi::CStr;
 use daemontools_core::Pid;
 use daemontools_core::copier::Stream;
 use daemontools_core::svscan::roster::RosterEvent;
-use daemontools_core::svscan::slot::SlotNo;
+use daemontools_core::svscan::slot::{Slot, SlotNo};
 use daemontools_core::svscan::supervise_process::{NAME_GONE, SuperviseProcess, SuperviseRole};
 use daemontools_sys::fs::{self, DirId};
 use daemontools_sys::pidfd::Handle;
@@ -92,10 +92,23 @@ impl Scanner {
             Err(NoChild::NameGone) => event = RosterEvent::NotSpawned(no, role),
         }
         self.roster.step(event, instant(), &mut self.effects);
+        if let RosterEvent::Spawned(_, _, pid) = event
+            && self.take_late_upgrade(no, role)
+            && !is_new
+        {
+            self.upgrade_supervise(pid);
+        }
         // A new supervise of a service has the pipe.
         if role == SuperviseRole::Log || !is_new {
             self.offer_log_pipe(no);
         }
+    }
+
+    /// Whether a supervise is still to be upgraded. Forgets that.
+    fn take_late_upgrade(&mut self, no: SlotNo, role: SuperviseRole) -> bool {
+        let Some(id) = self.roster.slot(no).map(Slot::id) else { return false };
+        let place = self.late_upgrades.iter().position(|late| *late == (id, role));
+        place.map(|place| self.late_upgrades.swap_remove(place)).is_some()
     }
 
     /// Prints a warning if the start fails.

@@ -67,8 +67,9 @@ impl Scanner {
         match SignalReader::of(pid, b"supervise", signal::USR2) {
             SignalReader::Reads => self.signal(pid, signal::USR2),
             SignalReader::Begins => self.unsent.push(pid, signal::USR2, Retry::Soon),
-            // It may be between two of our programs.
-            SignalReader::Other => self.unsent.push(pid, signal::USR2, Retry::Later),
+            SignalReader::Older | SignalReader::Other => {
+                self.unsent.push(pid, signal::USR2, Retry::Later)
+            }
         }
     }
 

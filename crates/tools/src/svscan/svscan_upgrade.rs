@@ -3,12 +3,12 @@
 use super::inherited::{COPIER, to_numbers};
 use super::message_pipe;
 use super::scanner::Scanner;
+use super::unsent_signals::Retry;
 use super::upgrade_request;
 use crate::common::diag;
 use crate::survive::signal_reader::SignalReader;
 use crate::survive::upgrade;
 use alloc::vec::Vec;
-use daemontools_core::Pid;
 use daemontools_core::handover::{Handover, Output, Service};
 use daemontools_core::svscan::roster::RosterEvent;
 use daemontools_core::svscan::slot::{Contents, SlotPhase};
@@ -16,11 +16,6 @@ use daemontools_core::svscan::supervise_process::{SuperviseProcess, SuperviseRol
 use daemontools_sys::limit::OpenFiles;
 use daemontools_sys::process::Strings;
 use daemontools_sys::{AsFd as _, OwnedFd, fd, signal};
-
-/// Whether a supervise upgrades when it gets USR2.
-fn reads_upgrades(pid: Pid) -> bool {
-    SignalReader::of(pid, b"supervise", signal::USR2) == SignalReader::Reads
-}
 
 impl Scanner {
     /// Starts the inherited services. The first scan finds the ones whose name is gone.
@@ -36,14 +31,41 @@ impl Scanner {
         self.inherited.clear();
     }
 
+    /// Makes every supervise execute the newly installed program. Notes those to which that is still to be
+    /// told: one that does not read the signal yet, and one that was upgrading when svscan looked for it.
+    fn upgrade_supervises(&mut self) {
+        let slots = self.roster.slots().flat_map(|(_, slot)| {
+            [SuperviseRole::Main, SuperviseRole::Log]
+                .map(|role| (slot.id(), role, slot.supervise(role)))
+        });
+        let (mut known, mut late) = (Vec::new(), Vec::new());
+        for (id, role, supervise) in slots {
+            match supervise {
+                SuperviseProcess::Running { pid, .. } => known.push((id, role, pid)),
+                SuperviseProcess::Spawning { .. } | SuperviseProcess::Absent { .. } => {
+                    late.push((id, role));
+                }
+            }
+        }
+        for (id, role, pid) in known {
+            match SignalReader::of(pid, b"supervise", signal::USR2) {
+                SignalReader::Reads => self.signal(pid, signal::USR2),
+                SignalReader::Begins => {
+                    late.push((id, role));
+                    // If svscan itself goes on without upgrade.
+                    self.unsent.push(pid, signal::USR2, Retry::Soon);
+                }
+                SignalReader::Older | SignalReader::Other => {}
+            }
+        }
+        self.late_upgrades = late;
+    }
+
     /// Executes the newly installed program, and makes every supervise do the same. Returns if that
     /// fails.
     pub(super) fn upgrade(&mut self) {
         self.upgrade_due = false;
-        let supervises: Vec<Pid> = self.roster.supervises().collect();
-        for pid in supervises.into_iter().filter(|pid| reads_upgrades(*pid)) {
-            self.signal(pid, signal::USR2);
-        }
+        self.upgrade_supervises();
         let mut kept = Vec::new();
         let mut handover = Handover {
             mask: self.signals.inherited_mask(),
@@ -81,6 +103,8 @@ impl Scanner {
             handover.services.push(Service {
                 directory: to_numbers(slot.id()),
                 children: [child(SuperviseRole::Main), child(SuperviseRole::Log)],
+                late: [SuperviseRole::Main, SuperviseRole::Log]
+                    .map(|role| self.late_upgrades.contains(&(slot.id(), role))),
                 pipe: ends.map(|ends| ends.map(fd::number)),
                 name: slot.name().to_vec(),
             });

@@ -1,6 +1,6 @@
 //! A logger that appears while its service runs: the service uses it from its next start on.
 
-use crate::{link, svscan};
+use crate::{link, svscan, svscan_with_slow_supervise};
 use harness::{DEADLINE, PENDING, Process, Signal, Tree, process, wait_until};
 use std::path::Path;
 use system::{assert_exit_0, hang_up, original_program, pipe, tree, wait_settled};
@@ -207,5 +207,22 @@ fn a_supervise_of_the_original_is_left_alone_and_the_remedy_is_told() {
     tree.svc("-dx", "s/a");
     assert_exit_0(original);
     tree.wait_text("s/a/log/logged", "start 2\n");
+    stop(svscan);
+}
+
+#[test]
+fn a_supervise_of_another_version_that_still_begins_gets_the_logger() {
+    let tree = tree();
+    service(&tree);
+    let svscan = svscan_with_slow_supervise(&tree);
+    add_logger(&tree, LOGGER);
+    wait_logger(&tree, &svscan);
+    tree.write("go", "");
+    // The first start may come before the pipe.
+    wait_connected(&tree, process::parent(tree.wait_up("s/a")).expect("a supervise"));
+    tree.wait_lines("s/a/started", 1);
+    tree.svc("-t", "s/a");
+    tree.wait_text("s/a/log/logged", "start 2\n");
+    assert_eq!(svscan.stderr(), TOLD);
     stop(svscan);
 }

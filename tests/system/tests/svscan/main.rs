@@ -8,7 +8,7 @@ mod scan_directory;
 mod service_manager;
 mod stop;
 
-use harness::{Cmd, Process, Tree, wait_until};
+use harness::{Cmd, DEADLINE, Process, Tree, process, wait_until};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use system::PROMPT;
@@ -31,6 +31,27 @@ fn svscan(tree: &Tree) -> Process {
 fn link(tree: &Tree, name: &str) {
     tree.idle_service(format!("real/{name}"));
     tree.symlink(format!("../real/{name}"), format!("s/{name}"));
+}
+
+/// Starts svscan with a supervise of another version in PATH. That of the service `a` begins when `go`
+/// exists; until then it reads no signals. Returns when it has been started.
+#[track_caller]
+fn svscan_with_slow_supervise(tree: &Tree) -> Process {
+    let code = "select undef, undef, undef, 0.01 until -e $ENV{GO}; exec @ARGV";
+    let supervise = tree.suite().bin().join("supervise").display().to_string();
+    let script = format!(
+        "#!/bin/sh\n[ \"$1\" = a ] && [ ! -e \"$GO\" ] || exec {supervise} \"$@\"\n\
+         exec perl -e 'exec {{\"perl\"}} \"supervise\", \"-e\", q{{{code}}}, @ARGV' {supervise} \"$@\"\n"
+    );
+    tree.script("slow/supervise", script);
+    let bin = tree.suite().bin().display().to_string();
+    let path = format!("{}:{bin}:/usr/bin:/bin", tree.path("slow").display());
+    let svscan = command(tree).arg("s").env("PATH", path).env("GO", tree.path("go")).start();
+    wait_until("the supervise is started", DEADLINE, || {
+        let programs = tree.processes().into_iter().map(process::arguments);
+        programs.into_iter().any(|it| it.first().is_some_and(|name| name == "supervise"))
+    });
+    svscan
 }
 
 /// Waits briefly until a service runs.

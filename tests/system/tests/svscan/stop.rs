@@ -1,6 +1,8 @@
 //! How svscan ends: services first, then their loggers.
 
-use crate::{command, link, logger, order, ordered_service, svscan, wait_up_soon};
+use crate::{
+    command, link, logger, order, ordered_service, svscan, svscan_with_slow_supervise, wait_up_soon,
+};
 use harness::{Pty, Signal, Tree, process, wait_until};
 use std::time::{Duration, Instant};
 use system::{PROMPT, assert_calm, assert_exit_0, count, status_line, tree, wait_settled};
@@ -85,6 +87,21 @@ fn a_supervise_that_still_begins_at_a_stop_does_not_die_of_a_signal() {
     tree.script("slow/supervise", slow);
     let path = format!("{}:{}:/usr/bin:/bin", tree.path("slow").display(), bin.display());
     term_to_every_process(&tree, Some(&path));
+}
+
+#[test]
+fn a_supervise_of_another_version_that_still_begins_does_not_die_of_a_signal() {
+    let tree = tree();
+    tree.idle_service("s/a");
+    let svscan = svscan_with_slow_supervise(&tree);
+    svscan.signal(Signal::TERM);
+    wait_until("svscan has obeyed", PROMPT, || {
+        status_line(svscan.pid(), "ShdPnd").is_some_and(|mask| mask == "0000000000000000")
+            && process::state(svscan.pid()) == Some('S')
+    });
+    tree.write("go", "");
+    assert_eq!(svscan.stderr(), "");
+    assert_exit_0(svscan);
 }
 
 /// Sends TERM to svscan and all processes below it at the same moment, as systemd does for a unit

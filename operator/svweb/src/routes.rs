@@ -45,7 +45,7 @@ const MOST_LINES: usize = 2000;
 const SCRIPT: &str = include_str!("page/svweb.js");
 const STYLE: &str = include_str!("page/svweb.css");
 const ICON: &str = include_str!("page/icon.svg");
-const DESCRIPTION: &str = include_str!("page/openapi.json");
+const DESCRIPTION: &str = include_str!("../../../docs/openapi.json");
 
 /// What svweb serves.
 pub(crate) struct Site {

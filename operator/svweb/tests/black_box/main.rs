@@ -3,6 +3,7 @@
 mod browser;
 mod client;
 mod control;
+mod description;
 mod driver;
 mod events;
 mod hostile;

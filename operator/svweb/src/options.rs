@@ -178,4 +178,50 @@ mod tests {
             );
         }
     }
+
+    /// The page without the escapes of roff.
+    fn manual() -> String {
+        let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../../man/svweb.8");
+        std::fs::read_to_string(page).expect("man/svweb.8").replace("\\-", "-")
+    }
+
+    #[test]
+    fn the_manual_page_has_the_sections_of_every_page() {
+        let page = manual();
+        let sections: Vec<&str> =
+            page.lines().filter_map(|line| line.strip_prefix(".SH ")).collect();
+        let order = [
+            "NAME",
+            "SYNOPSIS",
+            "DESCRIPTION",
+            "OPTIONS",
+            "EXIT STATUS",
+            "ENVIRONMENT",
+            "EXAMPLES",
+            "NOTES",
+            "BUGS",
+            "SEE ALSO",
+        ];
+        assert_eq!(sections, order);
+    }
+
+    #[test]
+    fn the_manual_page_has_the_options_of_the_table() {
+        let page = manual();
+        let (_, options) = page.split_once(".SH OPTIONS").expect("options");
+        let options = options.split(".SH ").next().unwrap_or_default();
+        let tags = options.split("\n.TP\n").skip(1).filter_map(|item| item.lines().next());
+        let words = |text: &str| -> Vec<String> {
+            let words = text.split(|it: char| it.is_whitespace() || "\",".contains(it));
+            words.filter(|word| word.starts_with('-')).map(str::to_owned).collect()
+        };
+        let of_page: Vec<_> = tags.map(words).collect();
+        let of_table: Vec<_> = OPTIONS.iter().map(|(names, ..)| words(names)).collect();
+        assert_eq!(of_page, of_table);
+        let (_, synopsis) = page.split_once(".SH SYNOPSIS").expect("a synopsis");
+        let synopsis = synopsis.split(".SH ").next().unwrap_or_default();
+        for word in USAGE.split(' ').filter_map(|word| word.strip_prefix('[')) {
+            assert!(synopsis.contains(word.trim_end_matches(']')), "{word}");
+        }
+    }
 }

@@ -292,6 +292,7 @@ fn install_all(tree: &Tree, args: &[&str]) -> Output {
     if !release.exists() {
         tree.symlink(executable(tree), &release);
         tree.script("target/release/svctl", "#!/bin/sh\necho \"$@\"\n");
+        tree.script("target/release/svweb", "#!/bin/sh\n");
     }
     tree.cmd("sh")
         .arg(checkout().join("install"))
@@ -322,7 +323,9 @@ fn a_whole_installation_is_removed_without_a_trace() {
         let page = format!("/opt/p/share/man/man8/{name}.8");
         assert!(after.contains(&page), "{page}: {after:?}");
     }
-    for path in ["bin/svctl", "share/man/man1/svctl.1", "share/man/man5/service-directory.5"] {
+    for path in
+        ["bin/svctl", "bin/svweb", "share/man/man1/svctl.1", "share/man/man5/service-directory.5"]
+    {
         assert!(after.contains(&format!("/opt/p/{path}")), "{path}: {after:?}");
     }
     for (path, shell) in [

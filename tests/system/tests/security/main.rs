@@ -41,7 +41,7 @@ fn the_document_names_existing_tests_and_every_attack() {
     let named: Vec<&str> = document.split('`').skip(1).step_by(2).filter(is_name).collect();
     assert!(named.len() > 40, "{named:?}");
     let mut there = Vec::new();
-    for dir in ["tests", "crates", "operator/servicedir", "operator/svctl"] {
+    for dir in ["tests", "crates", "operator/servicedir", "operator/svctl", "operator/svweb"] {
         functions(&checkout().join(dir), &mut there);
     }
     for name in &named {

@@ -1,6 +1,6 @@
 //! A scan directory: its services, its other entries, and the svscan that holds it.
 
-use crate::ServiceDir;
+use crate::{Process, ServiceDir};
 use rustix::fs::{Mode, OFlags, Stat, fstat, major, minor, open};
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
@@ -122,6 +122,19 @@ impl ScanDir {
             }
         }
         Ok(None)
+    }
+
+    /// Whether a process is an svscan that stands in the scan directory, without a look at its lock: the
+    /// kernel needs long to show all locks of a machine. False also if this user may not see where the
+    /// process stands.
+    #[must_use]
+    pub fn is_svscan(&self, process: &Process) -> bool {
+        let standing = fs::metadata(format!("/proc/{}/cwd", process.pid));
+        let (Ok(dir), Ok(standing)) = (fs::metadata(&self.path), standing) else { return false };
+        let Ok(found) = fs::metadata(format!("/proc/{}", process.pid)) else { return false };
+        process.name == "svscan"
+            && (standing.dev(), standing.ino()) == (dir.dev(), dir.ino())
+            && [0, dir.uid(), geteuid().as_raw()].contains(&found.uid())
     }
 
     /// Tells the svscan of the scan directory to stop everything in order and to exit with this code,

@@ -10,11 +10,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::thread;
 
-/// The most threads that read the files of services.
+/// The most threads that read files of services and of processes.
 const MOST_THREADS: usize = 4;
 
-/// So many services are worth a thread of their own.
-const SERVICES_PER_THREAD: usize = 100;
+/// So many services or processes are worth a thread of their own.
+const ITEMS_PER_THREAD: usize = 100;
+
+/// The services whose parents are looked at for svscan.
+const MOST_PARENTS: usize = 8;
 
 /// The most files of a log directory that are looked at: the user of a logger decides how many there are.
 const MOST_LOG_FILES: usize = 4096;
@@ -24,7 +27,7 @@ const MOST_LOG_FILES: usize = 4096;
 pub(crate) enum Scope {
     /// Everything.
     All,
-    /// The states only.
+    /// The states of the services only.
     States,
 }
 
@@ -35,10 +38,15 @@ pub(crate) enum Scope {
 pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanFacts {
     let is_wanted = |target: &&Target| target.kind != EntryKind::NotADirectory;
     let targets: Vec<&Target> = targets.iter().filter(is_wanted).collect();
-    let scanner = scan.svscan().ok().flatten();
-    let pids = if scope == Scope::All { pids_of_services(scanner) } else { Vec::new() };
-    let (mut services, processes) = in_threads(&targets, &pids, scope);
-    let table: ProcessTable = processes.into_iter().collect();
+    let mut services = in_parts(&targets, |target| Some(facts_of(target, scope)));
+    if scope == Scope::States {
+        return ScanFacts { scanner_up: false, services };
+    }
+    let supervised = services.iter().filter_map(ServiceFacts::supervised);
+    let services_pids = supervised.filter_map(|facts| facts.pid);
+    let scanner = scanner_of(scan, services_pids).or_else(|| scan.svscan().ok().flatten());
+    let pids = pids_of_services(scanner);
+    let table: ProcessTable = in_parts(&pids, |pid| Process::read(*pid)).into_iter().collect();
     for service in &mut services {
         if let Supervision::Supervised(facts) = &mut service.supervision {
             let pid = facts.pid.filter(|pid| table.get(pid.get()).is_some());
@@ -46,6 +54,17 @@ pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanF
         }
     }
     ScanFacts { scanner_up: scanner.is_some(), services }
+}
+
+/// The svscan whose supervise is the parent of one of these services. An adopted service has another
+/// parent. `None` if this user may not see where the process stands.
+fn scanner_of(scan: &ScanDir, services: impl Iterator<Item = NonZeroU32>) -> Option<NonZeroU32> {
+    let scanner = |pid: NonZeroU32| {
+        let supervise = Process::read(pid.get())?.parent;
+        let parent = Process::read(Process::read(supervise)?.parent)?;
+        scan.is_svscan(&parent).then(|| NonZeroU32::new(parent.pid))?
+    };
+    services.take(MOST_PARENTS).find_map(scanner)
 }
 
 /// The processes that can belong to services: all but the supervisors, which are half of them.
@@ -56,37 +75,20 @@ fn pids_of_services(scanner: Option<NonZeroU32>) -> Vec<u32> {
     pids
 }
 
-/// Reads services and processes, each thread an equal part of both.
-fn in_threads(
-    targets: &[&Target],
-    pids: &[u32],
-    scope: Scope,
-) -> (Vec<ServiceFacts>, Vec<Process>) {
+/// Reads all items, in several threads if there are many. The results have the order of the items.
+fn in_parts<T: Sync, R: Send>(items: &[T], read: impl Fn(&T) -> Option<R> + Sync) -> Vec<R> {
     let most = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
-    let count = targets.len().div_ceil(SERVICES_PER_THREAD).clamp(1, most);
-    let part = |all: usize| all.div_ceil(count).max(1);
-    let mut targets = targets.chunks(part(targets.len()));
-    let mut pids = pids.chunks(part(pids.len()));
-    let read = |targets: &[&Target], pids: &[u32]| {
-        let services: Vec<_> = targets.iter().map(|target| facts_of(target, scope)).collect();
-        (services, pids.iter().filter_map(|pid| Process::read(*pid)).collect::<Vec<_>>())
-    };
-    let mut next = || (targets.next().unwrap_or_default(), pids.next().unwrap_or_default());
+    let count = items.len().div_ceil(ITEMS_PER_THREAD).clamp(1, most);
+    let mut parts = items.chunks(items.len().div_ceil(count).max(1));
+    let read_all = |part: &[T]| part.iter().filter_map(&read).collect::<Vec<_>>();
     thread::scope(|threads| {
-        let (own_targets, own_pids) = next();
-        let others: Vec<_> = (1..count)
-            .map(|_| {
-                let (targets, pids) = next();
-                threads.spawn(move || read(targets, pids))
-            })
-            .collect();
-        let (mut services, mut processes) = read(own_targets, own_pids);
+        let own = parts.next().unwrap_or_default();
+        let others: Vec<_> = parts.map(|part| threads.spawn(|| read_all(part))).collect();
+        let mut all = read_all(own);
         for other in others {
-            let (more_services, more_processes) = other.join().unwrap_or_default();
-            services.extend(more_services);
-            processes.extend(more_processes);
+            all.extend(other.join().unwrap_or_default());
         }
-        (services, processes)
+        all
     })
 }
 

@@ -101,6 +101,24 @@ fn counters_go_on_after_a_killed_supervise_and_an_upgrade() {
 }
 
 #[test]
+fn a_scanner_is_seen_through_its_services_and_through_its_lock() {
+    let mut services = Services::start(|tree| drop(tree.idle_service("s/web")));
+    // Without a process of a service only the lock shows it.
+    services.wait_state("web", "up");
+    services.wait_series("scanner_up", "1");
+    services.run(&["down", "web"]);
+    services.wait_series("scanner_up", "1");
+    services.run(&["up", "web"]);
+    services.svscan.take().expect("an svscan").kill();
+    services.wait_series("scanner_up", "0");
+    assert_eq!(services.series("service_up{service=\"web\"}").as_deref(), Some("1"));
+    services.svscan = Some(services.tree.cmd("svscan").arg("s").start());
+    services.wait_series("scanner_up", "1");
+    // A service below a supervisor that was left out would have no memory.
+    services.wait_series("service_processes{service=\"web\"}", "1");
+}
+
+#[test]
 fn a_name_of_any_bytes_does_not_spoil_the_text() {
     let names: [&[u8]; 5] = [b"a\nb", b"a\\x0ab", b"\xff\xfe", b"q\"{}", b"<script>"];
     let services = Services::start(|tree| {

@@ -511,7 +511,9 @@ pub(crate) static VERBS: &[Verb] = &[
         operands: "NAME",
         summary: "show the environment of the running service, without secrets",
         options: &[&opt::SHOW_SECRETS],
-        about: "Values of variables whose names contain PASS, SECRET, TOKEN, KEY, CREDENTIAL or AUTH are hidden.",
+        about: "Lines with # say what the directory env gives the next process. Without a process, its variables are \
+                all that is shown. \
+                Values of variables whose names contain PASS, SECRET, TOKEN, KEY, CREDENTIAL or AUTH are hidden.",
         run: verbs::env::run,
         ..PLAIN
     },

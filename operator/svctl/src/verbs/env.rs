@@ -1,4 +1,5 @@
-//! `svctl env`: the environment of a running service, beside what its directory would give now.
+//! `svctl env`: the environment of a running service, beside what its directory would give now. Without a
+//! process, only the latter.
 
 use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE};
@@ -28,18 +29,6 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
         return Err(Failure::new(USAGE, "usage: svctl env NAME"));
     };
     let view = View::read(target);
-    let pid = view.snapshot().and_then(|it| it.status.pid).ok_or_else(|| {
-        let message =
-            format!("unable to read the environment of {}: it is {}", target.shown(), view.word());
-        Failure::new(CANNOT, message)
-    })?;
-    let path = format!("/proc/{pid}/environ");
-    let mut text = Vec::new();
-    // The process decides how long it is.
-    fs::File::open(&path)
-        .and_then(|file| file.take(LONGEST_ENVIRONMENT).read_to_end(&mut text))
-        .map_err(|e| Failure::system(format!("read {path}"), &e))?;
-    let running = parse(&text);
     let directory = of_directory(&target.dir.path().join("env"));
     let shown = |name: &str, value: &str| {
         let is_secret = SECRET.iter().any(|part| name.to_ascii_uppercase().contains(part));
@@ -48,6 +37,29 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
             false => escape(value),
         }
     };
+    let Some(pid) = view.snapshot().and_then(|it| it.status.pid) else {
+        let (name, word) = (target.shown(), view.word());
+        if directory.is_empty() {
+            let message = format!("unable to read the environment of {name}: it is {word}");
+            return Err(Failure::new(CANNOT, message));
+        }
+        line(&format!("# {name} is {word} and has no process. env gives the next one:"));
+        for (name, value) in &directory {
+            let name_shown = escape(name);
+            line(&value.as_ref().map_or_else(
+                || format!("# {name_shown} is removed by env"),
+                |value| format!("{name_shown}={}", shown(name, value)),
+            ));
+        }
+        return Ok(DONE);
+    };
+    let path = format!("/proc/{pid}/environ");
+    let mut text = Vec::new();
+    // The process decides how long it is.
+    fs::File::open(&path)
+        .and_then(|file| file.take(LONGEST_ENVIRONMENT).read_to_end(&mut text))
+        .map_err(|e| Failure::system(format!("read {path}"), &e))?;
+    let running = parse(&text);
     for (name, value) in &running {
         line(&format!("{}={}", escape(name), shown(name, value)));
     }

@@ -152,6 +152,23 @@ fn the_environment_is_shown_without_secrets() {
 }
 
 #[test]
+fn the_environment_of_the_next_process_is_shown_without_one() {
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+        tree.write("s/web/down", "");
+    });
+    services.wait_state("web", "down");
+    let message = "svctl: fatal: unable to read the environment of web: it is down\n";
+    services.run(&["env", "web"]).is(111, "", message);
+    services.tree.write("s/web/env/MODE", "fast\n");
+    services.tree.write("s/web/env/DB_PASSWORD", "hush\n");
+    services.tree.write("s/web/env/OLD", "");
+    let head = "# web is down and has no process. env gives the next one:\n";
+    let variables = "DB_PASSWORD=(hidden)\nMODE=fast\n# OLD is removed by env\n";
+    services.run(&["env", "web"]).is(0, format!("{head}{variables}"), "");
+}
+
+#[test]
 fn every_member_of_the_json_is_in_the_manual() {
     let services = Services::start(|tree| {
         tree.idle_service("s/web");

@@ -4,6 +4,7 @@
 //! where a process is killed. So a failure can be repeated. What runs are the shipped programs: their
 //! `main`, and all of `core`, `tools`, `sys` and rustix, down to the instruction that enters the kernel.
 
+pub mod conformance;
 pub mod kernel;
 pub mod multilog;
 pub mod program;

@@ -2,7 +2,8 @@
 //!
 //! `simulator run COUNT [FIRST]` simulates seeds on all processors; without FIRST it chooses one and prints
 //! it. `simulator show SEED` tells a failing seed as a short story, and `simulator trace SEED` prints every
-//! system call. In the place of SEED there can be a scenario in its text form.
+//! system call; in the place of SEED there can be a scenario in its text form. `simulator first COUNT` looks
+//! for the first seed that fails.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
@@ -20,6 +21,7 @@ fn main() -> ExitCode {
             number(count).map_or(ExitCode::from(100), |count| run_all(first, count))
         }
         ["part", first, count] => part(number(first).unwrap_or(0), number(count).unwrap_or(0)),
+        ["first", most] => number(most).map_or(ExitCode::from(100), first_failure),
         ["show", seed] => scenario(seed).map_or(ExitCode::from(100), |it| show(&it)),
         ["trace", seed] => scenario(seed).map_or(ExitCode::from(100), |it| trace(&it)),
         _ => {
@@ -75,6 +77,17 @@ fn part(first: u64, count: u64) -> ExitCode {
     }
     println!("{count} seeds, {failed} failed, {calls} system calls");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Finds the first seed that fails.
+fn first_failure(most: u64) -> ExitCode {
+    for seed in 0..most {
+        if let Some(violation) = run(&Scenario::new(seed), false).violation {
+            println!("seed {seed}: {violation}");
+            return ExitCode::SUCCESS;
+        }
+    }
+    ExitCode::FAILURE
 }
 
 fn show(scenario: &Scenario) -> ExitCode {

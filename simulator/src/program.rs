@@ -21,6 +21,15 @@ unsafe fn shell(stack: *const usize) -> ! {
     unsafe { from_stack(stack, scripted::shell) }
 }
 
+unsafe fn conformance(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, crate::conformance::main) }
+}
+
 /// The programs by their paths.
-pub const ALL: [(&str, Program); 3] =
-    [("/bin/multilog", tools), ("/bin/writer", writer), ("/bin/sh", shell)];
+pub const ALL: [(&str, Program); 4] = [
+    ("/bin/multilog", tools),
+    ("/bin/writer", writer),
+    ("/bin/sh", shell),
+    ("/bin/conformance", conformance),
+];

@@ -35,6 +35,17 @@ pub trait Fate {
     fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>);
 }
 
+/// No faults.
+pub struct Calm;
+
+impl Fate for Calm {
+    fn fault(&mut self, _: &Kernel, _: Pid, _: u64, _: Call) -> Option<Fault> {
+        None
+    }
+
+    fn performed(&mut self, _: &Kernel, _: Pid, _: Call, _: Option<isize>) {}
+}
+
 /// A kernel with its processes, and the order in which they run.
 pub struct World {
     /// The kernel.

@@ -113,9 +113,42 @@ pub unsafe fn share_memory(
 ) -> isize {
     let entry = entry as *const () as usize;
     let arguments = [entry, argument as usize, usize::from(same_descriptors), 0, 0, 0];
-    assert!(SIMULATOR.get() != 0, "only a simulated process can do this");
+    if SIMULATOR.get() == 0 {
+        // SAFETY: the caller's guarantee.
+        return unsafe { really_share_memory(entry, argument as usize) };
+    }
     // SAFETY: the simulator performs this call.
     unsafe { system_call(SHARE_MEMORY, arguments) }
+}
+
+/// The child of [`share_memory`] on the real kernel, with descriptors of its own.
+///
+/// # Safety
+/// `entry` must be a function that accepts `argument` and does not return.
+unsafe fn really_share_memory(entry: usize, argument: usize) -> isize {
+    const CLONE: usize = 56;
+    // CLONE_VM, CLONE_VFORK and SIGCHLD.
+    const FLAGS: usize = 0x100 | 0x4000 | 17;
+    let stack = vec![0_u128; 4096];
+    let top = stack.as_ptr_range().end as usize;
+    let result: isize;
+    // SAFETY: the child continues on its own stack and does not return; this process sleeps meanwhile.
+    unsafe {
+        asm!("syscall",
+            "test eax, eax",
+            "jnz 2f",
+            "xor ebp, ebp",
+            "mov rdi, r12",
+            "call r13",
+            "ud2",
+            "2:",
+            inlateout("rax") CLONE => result,
+            in("rdi") FLAGS, in("rsi") top, in("rdx") 0, in("r10") 0, in("r8") 0,
+            in("r12") argument, in("r13") entry,
+            lateout("rcx") _, lateout("r11") _);
+    }
+    drop(stack);
+    result
 }
 
 /// Performs a system call of the real kernel.

@@ -19,13 +19,15 @@ pub struct Pipe {
     pub bytes: VecDeque<u8>,
     /// How many bytes it holds.
     pub(crate) capacity: usize,
+    /// How many bytes were taken out of it.
+    pub(crate) taken: usize,
     pub(crate) readers: u32,
     pub(crate) writers: u32,
 }
 
 impl Pipe {
     pub(crate) const fn new() -> Self {
-        Self { bytes: VecDeque::new(), capacity: CAPACITY, readers: 0, writers: 0 }
+        Self { bytes: VecDeque::new(), capacity: CAPACITY, taken: 0, readers: 0, writers: 0 }
     }
 
     pub(crate) fn room(&self) -> usize {
@@ -35,6 +37,7 @@ impl Pipe {
     /// Takes up to `most` bytes.
     pub(crate) fn take(&mut self, most: usize) -> Vec<u8> {
         let most = most.min(self.bytes.len());
+        self.taken += most;
         self.bytes.drain(..most).collect()
     }
 
@@ -51,6 +54,16 @@ impl Pipe {
 }
 
 impl Kernel {
+    /// How many bytes were taken out of the pipe of an open file.
+    #[must_use]
+    pub fn taken(&self, file: usize) -> usize {
+        let inode = self.open_files.get(&file).and_then(|file| self.inodes.get(&file.inode));
+        match inode.map(|inode| &inode.content) {
+            Some(Content::Pipe(pipe)) => pipe.taken,
+            _ => 0,
+        }
+    }
+
     /// The capacity of a pipe, after it is set to `new`.
     pub(crate) fn pipe_size(&mut self, inode: InodeNumber, new: Option<usize>) -> Result<usize> {
         let inode = self.inodes.get_mut(&inode).ok_or(EBADF)?;

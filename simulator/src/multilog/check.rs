@@ -43,6 +43,13 @@ pub enum Violation {
         /// The number of KILLs.
         kills: u64,
     },
+    /// The standby process has ended, and text in the pipe is already in a log.
+    NotConsumed {
+        /// The directory.
+        directory: String,
+        /// The number of bytes.
+        bytes: usize,
+    },
     /// A finished file ends inside a line.
     Split(String),
     /// A file with a wrong name, mode or size.
@@ -63,6 +70,9 @@ impl fmt::Display for Violation {
             }
             Self::Lost { directory, bytes, kills } => {
                 write!(f, "{directory}: {bytes} bytes are missing after {kills} KILLs")
+            }
+            Self::NotConsumed { directory, bytes } => {
+                write!(f, "{directory}: the next {bytes} bytes of the pipe are there already")
             }
             Self::Split(file) => write!(f, "{file} ends inside a line"),
             Self::WrongFile(file) => write!(f, "{file}: wrong name, mode or size"),
@@ -139,7 +149,7 @@ pub fn logs(
     scenario: &Scenario,
     input: &Input,
     kills: u64,
-    standby_kills: u64,
+    standby_faults: u64,
 ) -> Result<(), Violation> {
     let directories = scenario.script.iter().filter(|argument| argument.starts_with("./"));
     let sizes = scenario.script.iter().filter_map(|argument| argument.strip_prefix('s'));
@@ -150,7 +160,7 @@ pub fn logs(
         let directory = &directory[1..];
         let size = size.parse().unwrap_or(0);
         names(kernel, directory, size, may_split)?;
-        text(kernel, directory, input, kills, standby_kills)?;
+        text(kernel, directory, input, kills, kills + standby_faults)?;
     }
     Ok(())
 }
@@ -186,19 +196,24 @@ fn names(kernel: &Kernel, directory: &str, size: usize, may_split: bool) -> Resu
     Ok(())
 }
 
-fn text(
+/// What a directory contains of the input.
+struct Logged {
+    /// Where in the input the last part ends.
+    end: usize,
+    /// The number of bytes.
+    bytes: usize,
+}
+
+fn logged(
     kernel: &Kernel,
     directory: &str,
     input: &Input,
-    kills: u64,
-    standby_kills: u64,
-) -> Result<(), Violation> {
-    // If the standby process is killed too, the text of the batch can lie anywhere.
-    let mut cuts = kills + standby_kills;
-    let (mut at, mut logged) = (0, 0);
-    for (name, bytes) in log_files(kernel, directory) {
-        let bytes = without_stamps(&bytes);
-        for mut part in bytes.split_inclusive(|c| *c == b'\n') {
+    mut cuts: u64,
+) -> Result<Logged, Violation> {
+    let (mut at, mut bytes) = (0, 0);
+    for (name, text) in log_files(kernel, directory) {
+        let text = without_stamps(&text);
+        for mut part in text.split_inclusive(|c| *c == b'\n') {
             while !part.is_empty() {
                 let rest = &input.text[at..];
                 let (found, length) = match find(rest, part) {
@@ -217,14 +232,46 @@ fn text(
                     return Err(Violation::NotNext { file, text, is_doubled });
                 }
                 at += found + length;
-                logged += length;
+                bytes += length;
                 part = &part[length..];
             }
         }
     }
-    let bytes = input.text.len() - logged;
+    Ok(Logged { end: at, bytes })
+}
+
+fn text(
+    kernel: &Kernel,
+    directory: &str,
+    input: &Input,
+    kills: u64,
+    cuts: u64,
+) -> Result<(), Violation> {
+    let bytes = input.text.len() - logged(kernel, directory, input, cuts)?.bytes;
     if bytes > usize::try_from(kills).unwrap_or(0) * LOST_BY_KILL {
         return Err(Violation::Lost { directory: directory.into(), bytes, kills });
+    }
+    Ok(())
+}
+
+/// Checks the directories after the end of a killed logger's standby process: the pipe begins behind
+/// everything that is in a log, so that a logger that ignores the mark, as the original, writes nothing
+/// again. `taken` bytes of the input are no longer in the pipe.
+///
+/// # Errors
+/// The first broken promise.
+pub fn pipe(
+    kernel: &Kernel,
+    scenario: &Scenario,
+    input: &Input,
+    taken: usize,
+    cuts: u64,
+) -> Result<(), Violation> {
+    for directory in scenario.script.iter().filter_map(|argument| argument.strip_prefix('.')) {
+        let end = logged(kernel, directory, input, cuts)?.end;
+        if end > taken {
+            return Err(Violation::NotConsumed { directory: directory.into(), bytes: end - taken });
+        }
     }
     Ok(())
 }

@@ -35,8 +35,8 @@ struct Plan<'a> {
     calls: u64,
     /// KILLs that have hit a logger.
     kills: u64,
-    /// The standby process was killed too.
-    standby_kills: u64,
+    /// Faults that have hit a standby process.
+    standby_faults: u64,
     story: Vec<String>,
     trace: bool,
 }
@@ -58,7 +58,7 @@ impl Fate for Plan<'_> {
         self.happened[n] = true;
         match (fault, role) {
             (Fault::Kill, Role::Logger) => self.kills += 1,
-            (Fault::Kill, Role::Standby) => self.standby_kills += 1,
+            (_, Role::Standby) => self.standby_faults += 1,
             _ => {}
         }
         let who = if role == Role::Logger { "multilog" } else { "the standby process" };
@@ -116,13 +116,14 @@ pub fn run(scenario: &Scenario, trace: bool) -> Report {
         happened: Vec::new(),
         calls: 0,
         kills: 0,
-        standby_kills: 0,
+        standby_faults: 0,
         story: Vec::new(),
         trace,
     };
     let arguments: Vec<&str> = std::iter::once("/bin/multilog")
         .chain(scenario.script.iter().map(String::as_str))
         .collect();
+    let input = Input::new(scenario.input.0, scenario.input.1);
     let mut violation = None;
     let mut logger = 0;
     let mut failed_starts = 0;
@@ -149,19 +150,42 @@ pub fn run(scenario: &Scenario, trace: bool) -> Report {
             Ok(how) if is_last => violation = Some(Violation::Ended(how)),
             Ok(how) => plan.story.push(format!("multilog {pid}: {how:?}")),
         }
+        // Half of the next loggers wait until the standby process has ended.
+        let waits = scenario.seed.is_multiple_of(2);
+        if violation.is_none() && waits {
+            violation = rest(&mut world, &mut plan).err();
+            if violation.is_none() && plan.standby_faults == 0 {
+                let taken = world.kernel.taken(reader);
+                violation = check::pipe(&world.kernel, scenario, &input, taken, plan.kills).err();
+            }
+        }
         if world.kernel.panicked {
             violation = Some(Violation::Panic);
         }
     }
     if violation.is_none() {
-        let input = Input::new(scenario.input.0, scenario.input.1);
         violation =
-            check::logs(&world.kernel, scenario, &input, plan.kills, plan.standby_kills).err();
+            check::logs(&world.kernel, scenario, &input, plan.kills, plan.standby_faults).err();
     }
     if let Some(number) = world.kernel.unknown.first() {
         violation.get_or_insert(Violation::UnknownCall(*number));
     }
     Report { calls: plan.calls, story: plan.story, violation }
+}
+
+/// Runs the world until no copy of multilog is left.
+fn rest(world: &mut World, plan: &mut Plan<'_>) -> Result<(), Violation> {
+    for _ in 0..MOST_STEPS {
+        let mut running = world.kernel.running();
+        if !running.any(|(_, process)| process.is_copy_of(b"/bin/multilog")) {
+            return Ok(());
+        }
+        drop(running);
+        if world.step(plan) == Step::Stuck {
+            return Err(Violation::Stuck);
+        }
+    }
+    Err(Violation::Endless)
 }
 
 /// Runs the world until a process has ended.

@@ -134,8 +134,8 @@ fn a_user_names_no_main_process_that_it_may_not_signal() {
     assert_eq!(supervise.stderr(), line);
     // root may.
     tree.write("a/go", "");
+    tree.wait_status("a", "is the named process", |status| status.pid() == roots);
     tree.wait_text("a/supervise/state", "message=root");
-    assert_eq!(tree.wait_up("a"), roots);
     stop_supervise(&tree, supervise, "a");
 }
 

@@ -208,7 +208,7 @@ fn a_control_swapped_between_its_two_opens_is_refused() {
     tree.fifo("a/supervise/control", 0o600);
     let control = tree.path("a/supervise/control");
     let slow = ["strace", "-qq", "-o", "calls", "-P", "control"];
-    let slow = [&slow[..], &["-e", "inject=openat:delay_enter=1000000:when=2"]].concat();
+    let slow = [&slow[..], &["-e", "inject=openat:delay_enter=4000000:when=2"]].concat();
     if !strace_works(&tree) {
         return;
     }

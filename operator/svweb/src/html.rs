@@ -52,7 +52,7 @@ pub(crate) fn list_page(
             summary(views)
         }
         Err(why) => {
-            let _ = write!(main, "<p class=\"summary bad\" id=\"summary\">{}</p>", text(why));
+            let _ = write!(main, "<h1 class=\"summary bad\" id=\"summary\">{}</h1>", text(why));
             "no services".to_owned()
         }
     };
@@ -73,13 +73,17 @@ fn summary(views: &[View]) -> String {
 fn write_list(main: &mut String, views: &[View], is_all: bool) {
     let is_bad = views.iter().any(View::is_failing);
     let class = if is_bad { "summary bad" } else { "summary good" };
-    let _ = write!(main, "<p class=\"{class}\" id=\"summary\">{}</p>", text(&summary(views)));
+    let _ = write!(main, "<h1 class=\"{class}\" id=\"summary\">{}</h1>", text(&summary(views)));
     if views.is_empty() {
         main.push_str("<p class=\"empty\">The scan directory has no services yet.</p>");
         return;
     }
     let mut sorted: Vec<&View> = views.iter().collect();
-    sorted.sort_by_key(|view| !view.is_failing());
+    sorted.sort_by_key(|view| match view.word() {
+        "failed" => 0,
+        _ if view.is_failing() => 1,
+        _ => 2,
+    });
     let most = if is_all { usize::MAX } else { MOST_ROWS };
     main.push_str("<ul class=\"services\" id=\"plain\">");
     for view in sorted.iter().take(most) {

@@ -79,6 +79,7 @@ let lastId = "";
 let lastSign = Date.now();
 let source = null;
 let pause = 1000;
+let reconnect = () => {};
 
 function setLink(text, isLost) {
   if (link.textContent !== text) link.textContent = text;
@@ -86,6 +87,7 @@ function setLink(text, isLost) {
 }
 
 function connect(handlers, log) {
+  reconnect = () => connect(handlers, log);
   // The name may have any bytes, so it stays as the server has encoded it.
   const query = [lastId && "after=" + encodeURIComponent(lastId), log && "log=" + log].filter(Boolean).join("&");
   const address = "/api/v1/events" + (query && "?" + query);
@@ -104,13 +106,19 @@ function connect(handlers, log) {
     setLink("no contact: what you see may be old", true);
     if (source.readyState !== EventSource.CLOSED) return;
     // An answer such as 503: the browser does not try again by itself.
-    setTimeout(() => connect(handlers, log), pause);
+    setTimeout(reconnect, pause);
     pause = Math.min(pause * 2, 30_000);
   };
 }
 
+// The server gives a sign of life every 30 seconds. A connection that has died without a word, as after a
+// sleep of this machine, is made again.
 setInterval(() => {
-  if (Date.now() - lastSign > 75_000) setLink("no contact: what you see may be old", true);
+  if (Date.now() - lastSign < 75_000) return;
+  setLink("no contact: what you see may be old", true);
+  lastSign = Date.now();
+  source.close();
+  reconnect();
 }, 15_000);
 
 function takeList(list) {
@@ -126,7 +134,7 @@ function listPage() {
   let sort = "name";
   let order = [];
   let isWaiting = false;
-  const summary = el("p", { class: "summary", id: "summary", role: "status" });
+  const summary = el("h1", { class: "summary", id: "summary", "aria-live": "polite" });
   const counts = el("p", { class: "counts" });
   const notice = el("p", { class: "notice", hidden: true });
   const problems = el("ul", { class: "problems", "aria-label": "Problems" });
@@ -142,7 +150,7 @@ function listPage() {
   const isUp = (it) => it.state === "up" || it.state === "ready";
   const accepts = (it, now) => (!search || it.name.toLowerCase().includes(search)) &&
     (filter === "all" || (filter === "problems" ? isProblem(it, now) : (filter === "up") === isUp(it)));
-  const rank = (it) => it.failing ? 0 : { waiting: 1, blocked: 1, starting: 2, stopping: 2, paused: 2, down: 3 }[it.state] ?? 4;
+  const rank = (it) => it.state === "failed" ? 0 : it.failing ? 1 : { waiting: 2, blocked: 2, starting: 3, stopping: 3, paused: 3, down: 4 }[it.state] ?? 5;
   const byName = (one, other) => one.name < other.name ? -1 : one.name > other.name ? 1 : 0;
   const sorted = {
     name: byName,

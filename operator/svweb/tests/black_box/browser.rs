@@ -218,3 +218,33 @@ fn the_page_works_with_the_keyboard_and_on_paper() {
     browser.wait("getComputedStyle(document.querySelector('.bar')).display === 'none'");
     assert_eq!(browser.complaints(), [""; 0]);
 }
+
+/// The picture in the README is `target/svweb/readme.png` of this test.
+#[test]
+fn the_page_of_a_usual_machine_shows_what_is_wrong() {
+    let site = Site::start(&[], |tree| {
+        for name in ["api", "cache", "db", "metrics", "proxy", "queue", "web", "worker-1", "worker-2"] {
+            tree.idle_service(format!("s/{name}"));
+        }
+        tree.idle_service("s/cron");
+        tree.write("s/cron/down", "");
+        tree.service("s/mail", "#!/bin/sh\nexit 78\n");
+        tree.write("s/mail/restart-limit", "5 in 60s\n");
+        tree.service("s/backup", "#!/bin/sh\nexec no-such-program\n");
+        tree.write("s/backup/restart-delay", "1h\n");
+        tree.idle_service("s/reports");
+        tree.write("s/reports/needs", "mail\n");
+    });
+    site.wait_state("mail", "failed");
+    site.wait_state("backup", "waiting");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1100, 760);
+    browser.open(&site.url("/"));
+    browser.wait_text("2 problems");
+    browser.wait_text("next start in 5");
+    let first = browser.run("return document.querySelector('.problems li').innerText");
+    assert!(first.to_string().contains("mail"), "{first}");
+    browser.run("document.querySelector('.dir').textContent = '/etc/service'");
+    browser.picture("readme");
+    assert_eq!(browser.complaints(), [""; 0]);
+}

@@ -4,6 +4,7 @@ use crate::Site;
 use crate::client::{Events, connect, exchange};
 use harness::{DEADLINE, process, wait_until};
 use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 fn site() -> Site {
@@ -84,4 +85,26 @@ fn a_client_that_never_reads_costs_no_memory() {
     assert!(after < before + 8 * 1024, "{before} KiB, then {after} KiB");
     // They can still read what they have missed.
     mute.pop().expect("a client").wait_state("web", "down");
+}
+
+#[test]
+fn a_client_that_takes_nothing_of_an_answer_loses_its_connection() {
+    let site = Site::start(&["--socket", "sock"], |tree| {
+        for number in 0..3000 {
+            tree.symlink("/nowhere", format!("s/service-{number:05}"));
+        }
+    });
+    let mut mute = UnixStream::connect(site.tree.path("sock")).expect("a connection");
+    mute.write_all(b"GET /api/v1/services HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
+    let connections = || process::descriptors(site.web().pid()).len();
+    let mut head = [0; 12];
+    mute.read_exact(&mut head).expect("the begin of an answer");
+    assert_eq!(&head, b"HTTP/1.1 200");
+    let before = connections();
+    wait_until("the connection is closed", DEADLINE, || connections() < before);
+    // The answer is cut: the length tells the client.
+    let mut rest = Vec::new();
+    let _ = mute.read_to_end(&mut rest);
+    let whole = site.get("/api/v1/services").body;
+    assert!(rest.len() < whole.len(), "{} of {}", rest.len(), whole.len());
 }

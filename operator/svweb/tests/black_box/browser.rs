@@ -219,11 +219,13 @@ fn the_page_works_with_the_keyboard_and_on_paper() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
-/// The picture in the README is `target/svweb/readme.png` of this test.
+/// The picture in the README, docs/svweb.png, is `target/svweb/readme.png` of this test.
 #[test]
 fn the_page_of_a_usual_machine_shows_what_is_wrong() {
     let site = Site::start(&[], |tree| {
-        for name in ["api", "cache", "db", "metrics", "proxy", "queue", "web", "worker-1", "worker-2"] {
+        for name in
+            ["api", "cache", "db", "metrics", "proxy", "queue", "web", "worker-1", "worker-2"]
+        {
             tree.idle_service(format!("s/{name}"));
         }
         tree.idle_service("s/cron");
@@ -232,8 +234,6 @@ fn the_page_of_a_usual_machine_shows_what_is_wrong() {
         tree.write("s/mail/restart-limit", "5 in 60s\n");
         tree.service("s/backup", "#!/bin/sh\nexec no-such-program\n");
         tree.write("s/backup/restart-delay", "1h\n");
-        tree.idle_service("s/reports");
-        tree.write("s/reports/needs", "mail\n");
     });
     site.wait_state("mail", "failed");
     site.wait_state("backup", "waiting");

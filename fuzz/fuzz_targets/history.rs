@@ -3,7 +3,8 @@
 #![no_main]
 
 use daemontools_core::state_dir::history::{
-    self, Moment, Observation, RING_STARTS, Rings, ServiceChange, Trigger, latest_counters, parse_file,
+    self, Moment, Observation, RING_STARTS, Rings, ServiceChange, Trigger, latest_counters,
+    parse_file,
 };
 use daemontools_core::state_dir::phase::Phase;
 use daemontools_core::state_dir::request_note::{self, match_notes, next_place, parse_notes};

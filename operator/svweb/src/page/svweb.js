@@ -134,6 +134,7 @@ function listPage() {
   let sort = "name";
   let order = [];
   let isWaiting = false;
+  let isIncomplete = false;
   const summary = el("h1", { class: "summary", id: "summary", "aria-live": "polite" });
   const counts = el("p", { class: "counts" });
   const notice = el("p", { class: "notice", hidden: true });
@@ -211,6 +212,11 @@ function listPage() {
     for (const it of all) states.set(it.state, (states.get(it.state) || 0) + 1);
     counts.textContent = count(all.length, "service") + (states.size ? ": " : "") + [...states].sort((one, other) => other[1] - one[1])
       .map(([state, number]) => number.toLocaleString("en") + " " + state).join(", ");
+    const denied = all.filter((it) => it.reason === "access denied").length;
+    const notices = [denied && "svweb may not look at " + count(denied, "service") + " (svctl help grant).",
+      isIncomplete && "The kernel refuses watches (fs.inotify.max_user_watches): changes may be missing."].filter(Boolean).join(" ");
+    if (notice.textContent !== notices) notice.textContent = notices;
+    notice.hidden = !notices;
     problems.hidden = bad.length === 0;
     const shown = bad.slice(0, 50).map((it) => row(it, now, true));
     if (bad.length > 50) shown.push(el("li", { class: "row", "data-id": "" }, el("span", { class: "note" }, "and " + count(bad.length - 50, "further problem") + " in the list")));
@@ -240,8 +246,7 @@ function listPage() {
   connect({
     services: (list) => {
       takeList(list);
-      notice.hidden = !list.incomplete;
-      notice.textContent = "The kernel refuses watches (fs.inotify.max_user_watches): changes may be missing.";
+      isIncomplete = list.incomplete;
       drawSoon();
     },
     service: (it) => { services.set(it.id, it); drawSoon(); },

@@ -248,3 +248,35 @@ fn the_page_of_a_usual_machine_shows_what_is_wrong() {
     browser.picture("readme");
     assert_eq!(browser.complaints(), [""; 0]);
 }
+
+/// Gives the right back, so that the tree can be removed.
+struct Restored<'t>(&'t Tree);
+
+impl Drop for Restored<'_> {
+    fn drop(&mut self) {
+        self.0.chmod("s/web/supervise", 0o700);
+    }
+}
+
+#[test]
+fn without_rights_the_page_says_what_is_missing() {
+    let site = Site::start(&[], |tree| {
+        tree.idle_service("s/web");
+    });
+    site.wait_state("web", "up");
+    let _restored = Restored(&site.tree);
+    site.tree.chmod("s/web/supervise", 0);
+    let web = svweb(&site.tree, &["--listen", "127.0.0.1:0"]).unprivileged().start();
+    let address = crate::address_of(&web);
+    let answer =
+        crate::client::request(address, "GET /api/v1/services/web", &["Host: localhost"], "");
+    let service = answer.json();
+    assert_eq!(
+        (&service["state"], &service["reason"]),
+        (&"unknown".into(), &"access denied".into())
+    );
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.open(&format!("http://{address}/"));
+    browser.wait_text("svweb may not look at 1 service (svctl help grant).");
+    assert_eq!(browser.complaints(), [""; 0]);
+}

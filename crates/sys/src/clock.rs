@@ -1,7 +1,9 @@
 //! The clocks.
 
 use crate::kernel;
-use linux_raw_sys::general::{CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME};
+use linux_raw_sys::general::{
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME,
+};
 
 /// The monotonic clock in nanoseconds. Setting the time of day does not change it.
 #[must_use]
@@ -14,6 +16,12 @@ pub fn monotonic() -> u64 {
 #[must_use]
 pub fn since_boot() -> u64 {
     nanoseconds_of(CLOCK_BOOTTIME)
+}
+
+/// The processor time that this process has used, in nanoseconds.
+#[must_use]
+pub fn processor_time() -> u64 {
+    nanoseconds_of(CLOCK_PROCESS_CPUTIME_ID)
 }
 
 fn nanoseconds_of(clock: u32) -> u64 {

@@ -29,6 +29,11 @@ pub(crate) fn since_boot() -> Duration {
     Duration::from_nanos(clock::since_boot())
 }
 
+/// The processor time that this process has used.
+pub(crate) fn processor_time() -> Duration {
+    Duration::from_nanos(clock::processor_time())
+}
+
 /// The current time on both clocks.
 pub(crate) fn now() -> Now {
     Now { instant: instant(), label: label() }

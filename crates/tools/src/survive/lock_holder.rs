@@ -4,7 +4,7 @@
 //! number may belong to another one, and a child that was forked since may hold the lock. So a process
 //! counts as the holder only if its open files show the lock (/proc/PID/fdinfo).
 
-use crate::common::clock::instant;
+use crate::common::clock::{instant, processor_time};
 use crate::common::diag::{self, TEMPORARY};
 use crate::survive::process_user::is_foreign;
 use crate::survive::standing::{self, Standing};
@@ -14,7 +14,6 @@ use daemontools_core::Pid;
 use daemontools_core::text::decimal::Decimal;
 use daemontools_core::text::errno;
 use daemontools_core::text::proc_locks;
-use daemontools_core::time::Instant;
 use daemontools_sys::pidfd::Handle;
 use daemontools_sys::{
     AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll, proc_fd, process,
@@ -23,20 +22,22 @@ use daemontools_sys::{
 /// How long to try to take a lock that another process holds.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The same for a scan directory: with the look at its holder, two seconds at most.
+/// The same for a scan directory, whose holder is examined then.
 const SCAN_DIR_PATIENCE: Duration = Duration::from_millis(1800);
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long to read /proc/locks. Any user can make it long, and reading it takes the square of that.
+/// The processor time for reading /proc/locks. Any user can make it long, and reading it takes the square
+/// of that.
 const TABLE_LIMIT: Duration = Duration::from_millis(100);
 
 /// How often to read /proc/locks until it has the lock. The kernel gives a page of it at once, and goes on
 /// by the number of the entry: if another lock before it ends between two pages, an entry is left out.
 const TABLE_READINGS: usize = 3;
 
-/// How long to look for a holder in the open files of all processes. Any user can open many.
+/// The processor time for the search of a holder in the open files of all processes. Any user can open
+/// many. On a busy machine the search takes longer, but finds as much.
 const SEARCH_LIMIT: Duration = Duration::from_secs(1);
 
 /// A process with more open files than that is searched after all others.
@@ -83,7 +84,7 @@ fn take_within(file: BorrowedFd<'_>, patience: Duration) -> Result<()> {
 /// out. The same if there are too many locks to read, or if locks before it go while they are read.
 pub(crate) fn taker_of(file: BorrowedFd<'_>) -> Option<Pid> {
     let (major, minor, inode) = lock::identity(file)?;
-    let until = instant() + TABLE_LIMIT;
+    let until = processor_time() + TABLE_LIMIT;
     (0..TABLE_READINGS).find_map(|_| {
         let text = read_proc_locks(until)?;
         let same_inode = proc_locks::holders(&text).filter(|&(it, ..)| it == inode);
@@ -105,13 +106,13 @@ fn is_taker(pid: Pid, file: BorrowedFd<'_>) -> bool {
 }
 
 /// The text of /proc/locks, or its beginning if there is very much of it.
-fn read_proc_locks(until: Instant) -> Option<Vec<u8>> {
+fn read_proc_locks(until: Duration) -> Option<Vec<u8>> {
     let table = fs::open_read(fs::HERE, c"/proc/locks").ok()?;
     let mut text = Vec::new();
     let mut part = [0; 4096];
     while let Ok(n @ 1..) = fd::read(table.as_fd(), &mut part) {
         text.extend_from_slice(part.get(..n)?);
-        if until < instant() {
+        if until < processor_time() {
             break;
         }
     }
@@ -132,12 +133,12 @@ enum AnyHolder {
 }
 
 fn any_holder(file: BorrowedFd<'_>) -> AnyHolder {
-    let until = instant() + SEARCH_LIMIT;
+    let until = processor_time() + SEARCH_LIMIT;
     let mut found = AnyHolder::Outside;
     // The processes with many open files come last: they may take all the time.
     for many in [false, true] {
         standing::each_process(|pid| {
-            if until < instant() {
+            if until < processor_time() {
                 found = AnyHolder::NotFoundInTime;
             } else if pid != process::id()
                 && (proc_fd::count_of(pid).unwrap_or(0) > MANY_FILES) == many
@@ -249,12 +250,12 @@ pub(crate) fn lock_scan_dir(
             AnyHolder::Process(pid) => living_taker(pid, dir.as_fd()).unwrap_or(pid),
             AnyHolder::Outside if taker.is_none() => return Err(refused()),
             // An svscan of this namespace would have been found above.
-            AnyHolder::NotFoundInTime if taker.is_none() => {
+            AnyHolder::NotFoundInTime => {
                 let what = [b"ignoring the lock on ", shown];
                 diag::warning_because(program, &what, "its holder is not found in time");
                 return Ok(Some(dir));
             }
-            AnyHolder::Outside | AnyHolder::NotFoundInTime => return Ok(Some(dir)),
+            AnyHolder::Outside => return Ok(Some(dir)),
         },
     };
     if is_foreign(holder) {

@@ -52,13 +52,7 @@ impl Marker {
         files: &mut F,
         current: Current,
     ) -> Result<(), F::Error> {
-        match self.open {
-            Some(open) => {
-                let done = OpenBatch { stage: BatchStage::Done, ..open };
-                self.write(files, current, done, false, None)
-            }
-            None => Ok(()),
-        }
+        self.rewrite(files, current, false, |open| OpenBatch { stage: BatchStage::Done, ..open })
     }
 
     /// Counts the output in `current` as output in earlier files: the mark no longer depends on
@@ -68,14 +62,11 @@ impl Marker {
         files: &mut F,
         current: Current,
     ) -> Result<(), F::Error> {
-        match self.open {
-            Some(open) => {
-                let before = open.before + (current.size - open.start);
-                let open = OpenBatch { before, start: current.size, ..open };
-                self.write(files, current, open, true, None)
-            }
-            None => Ok(()),
-        }
+        self.rewrite(files, current, true, |open| OpenBatch {
+            before: open.before + (current.size - open.start),
+            start: current.size,
+            ..open
+        })
     }
 
     /// Lets the mark count the output in a new, empty `current`.
@@ -84,10 +75,7 @@ impl Marker {
         files: &mut F,
         current: Current,
     ) -> Result<(), F::Error> {
-        match self.open {
-            Some(open) => self.write(files, current, OpenBatch { start: 0, ..open }, false, None),
-            None => Ok(()),
-        }
+        self.rewrite(files, current, false, |open| OpenBatch { start: 0, ..open })
     }
 
     /// Reads the mark of an earlier logger, and detaches it from `current`, which is about to be
@@ -120,6 +108,20 @@ impl Marker {
         let BatchMark { batch, stage, before, held: length, .. } = mark;
         self.open = Some(OpenBatch { batch, stage, before, start: 0, held: length });
         Ok(Some(UnfinishedBatch { batch, stage, written, held }))
+    }
+
+    /// Writes the mark of the open batch again, if there is one, after a change.
+    fn rewrite<F: FileOperations>(
+        &mut self,
+        files: &mut F,
+        current: Current,
+        replaced: bool,
+        change: impl FnOnce(OpenBatch) -> OpenBatch,
+    ) -> Result<(), F::Error> {
+        match self.open {
+            Some(open) => self.write(files, current, change(open), replaced, None),
+            None => Ok(()),
+        }
     }
 
     fn write<F: FileOperations>(

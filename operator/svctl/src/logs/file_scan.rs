@@ -4,7 +4,7 @@ use super::compression::Compression;
 use super::directory::written;
 use super::filter::LineFilter;
 use super::line_reader::{Extent, LineReader, LineStart};
-use super::search::stamp_before;
+use super::look_back::stamp_before;
 use super::stamp::{Moment, StampReader, Stamped};
 use rustix::fs::fstat;
 use std::fs::File;

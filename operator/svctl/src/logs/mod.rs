@@ -29,6 +29,7 @@ pub(crate) mod local_text;
 pub(crate) mod local_zone;
 pub(crate) mod log_output;
 pub(crate) mod log_source;
+mod look_back;
 pub(crate) mod merge;
 pub(crate) mod read_budget;
 mod read_place;

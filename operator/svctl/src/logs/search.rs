@@ -1,4 +1,4 @@
-//! Binary search in a file whose stamps go up, and the stamp before a line.
+//! Binary search in a file whose stamps go up.
 
 use super::stamp::{Moment, StampReader};
 use std::fs::File;
@@ -95,41 +95,6 @@ fn first_stamp(
         }
         // The last line of the block is looked at once more, with its end. `at` stays on a newline.
         at += if last_end > 1 { last_end as u64 - 1 } else { PROBE as u64 };
-    }
-    Ok(None)
-}
-
-/// The moment of the last line with a stamp before a place.
-pub(crate) fn stamp_before(
-    file: &File,
-    place: u64,
-    stamps: &mut StampReader,
-) -> io::Result<Option<Moment>> {
-    let mut block = [0; PROBE];
-    let mut to = place;
-    for _ in 0..MOST_PROBES {
-        if to == 0 {
-            break;
-        }
-        let from = to.saturating_sub(PROBE as u64);
-        let length = usize::try_from(to - from).unwrap_or(PROBE);
-        let room = block.get_mut(..length).unwrap_or_default();
-        let count = file.read_at(room, from)?;
-        let text = block.get(..count).unwrap_or_default();
-        let mut end = text.len();
-        for newline in memchr::memrchr_iter(b'\n', text) {
-            let line = text.get(newline + 1..end).unwrap_or_default();
-            if let Some(stamped) = stamps.read(line) {
-                return Ok(Some(stamped.moment));
-            }
-            end = newline;
-        }
-        if from == 0 {
-            let first = stamps.read(text.get(..end).unwrap_or_default());
-            return Ok(first.map(|stamped| stamped.moment));
-        }
-        // The first line of the block has its beginning in the one before.
-        to = if end == text.len() { from } else { from + end as u64 };
     }
     Ok(None)
 }

@@ -50,17 +50,3 @@ fn plain_text_is_read_as_a_whole() {
     let size = 900_000;
     assert_eq!(lower_bound(&file, size, &mut reader(), |it| it >= moment(0)).unwrap(), 0);
 }
-
-#[test]
-fn the_stamp_before_a_line() {
-    let tree = Tree::new();
-    let first = line(1, 3);
-    let text = format!("{first}{}{}{}end", "plain\n".repeat(2000), line(2, 9000), "z\n".repeat(5));
-    tree.write("f", &text);
-    let file = File::open(tree.path("f")).unwrap();
-    let before = |place: usize| stamp_before(&file, place as u64, &mut reader()).unwrap();
-    assert_eq!(before(0), None);
-    assert_eq!(before(first.len()), Some(moment(1)));
-    assert_eq!(before(first.len() + 12_000), Some(moment(1)));
-    assert_eq!(before(text.len() - 3), Some(moment(2)));
-}

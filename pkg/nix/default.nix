@@ -42,7 +42,7 @@ let
     cargoRoot = "operator";
     buildAndTestSubdir = "operator";
     cargoLock.lockFile = ../../operator/Cargo.lock;
-    cargoBuildFlags = [ "-p" "svctl" ];
+    cargoBuildFlags = [ "-p" "svctl" "-p" "svweb" ];
     doCheck = false;
     dontStrip = true;
     postInstall = ''

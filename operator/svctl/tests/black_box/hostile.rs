@@ -109,6 +109,10 @@ fn hostile_service() -> (Services, String) {
     services.tree.wait_text(format!("s/{name}/log/main/current"), "31m");
     // A note of a command that is recorded.
     assert_eq!(services.run(&["cont", &name]).code, Some(0));
+    // supervise writes the state after a command. When `svc -W` ends, it has done so for the last time.
+    let dir =
+        services.tree.path(format!("s/{name}")).into_os_string().into_string().expect("a path");
+    services.tree.cmd("svc").args(["-W", "up", &dir]).run().is(0, "", "");
     let requests = services.tree.path(format!("s/{name}/supervise/requests"));
     let notes = fs::read_to_string(&requests).expect("a file of the state directory");
     let (head, _) = notes.lines().last().expect("a note").split_once(" user=").expect("a user");

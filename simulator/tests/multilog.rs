@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NEW_SEEDS: u64 = 500;
 
 /// Scenarios that have found a fault of multilog, in their text form, with the fault.
-const FOUND: [(&str, &str); 6] = [
+const FOUND: [(&str, &str); 7] = [
     (
         "8313 10175809346726853145 299 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | S3:error/0",
         "a standby process whose wait is interrupted writes while its logger runs",
@@ -34,6 +34,11 @@ const FOUND: [(&str, &str); 6] = [
         "5010651 4211012219597640013 19 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | L137:kill | \
          S19:error/0",
         "a logger that cannot read the mark replaces the file that it describes",
+    ),
+    (
+        "1796081515006823 1623087988388868720 15 | n1000000 s4096 ./log0 | L111:kill | \
+         L10:error/0 S1:kill",
+        "a logger that cannot read the id of the boot writes the batch of the killed one again",
     ),
 ];
 

@@ -6,12 +6,13 @@
 //! own multilog recognises the batch after a KILL; the original would write it again. Therefore the
 //! logger takes batches only while it has a standby process: see `standby`.
 
+use super::directory_files::is_temporary;
 use alloc::vec;
 use alloc::vec::Vec;
 use daemontools_core::multilog::batch::{self, HELD_LIMIT};
 use daemontools_core::text::lines;
 use daemontools_sys::peek::Peek;
-use daemontools_sys::{Errno, fd, fs};
+use daemontools_sys::{Errno, Result, fd, fs};
 
 /// Size of a read in bytes, and so about the largest loss by a KILL.
 pub(super) const READ_SIZE: usize = 2048;
@@ -20,13 +21,21 @@ pub(super) const READ_SIZE: usize = 2048;
 pub(super) const PEEK_SIZE: usize = 256 * 1024;
 
 /// The number that identifies the pipe on standard input in batch marks; `None` if the input is no
-/// pipe.
-pub(super) fn pipe_id() -> Option<u64> {
-    let mut boot_id = [0; 64];
-    let boot_id =
-        fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut boot_id).ok()?;
-    let inode = fs::open_inode(fd::stdin()).ok().filter(|_| fs::is_fifo(fd::stdin()))?;
-    Some(batch::pipe_id(boot_id, inode))
+/// pipe, or if there is no /proc.
+///
+/// # Errors
+/// A lack of descriptors or memory. Without the number, the batch of a killed logger would be written
+/// again.
+pub(super) fn pipe_id() -> Result<Option<u64>> {
+    if !fs::is_fifo(fd::stdin()) {
+        return Ok(None);
+    }
+    let mut room = [0; 64];
+    match fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut room) {
+        Ok(boot_id) => Ok(Some(batch::pipe_id(boot_id, fs::open_inode(fd::stdin())?))),
+        Err(error) if is_temporary(error) => Err(error),
+        Err(_) => Ok(None),
+    }
 }
 
 /// The result of a read. Lengths count the bytes of [`InputReader::text`].
@@ -83,7 +92,7 @@ impl InputReader {
         let _ = self.try_to_peek();
     }
 
-    fn try_to_peek(&mut self) -> Result<(), Errno> {
+    fn try_to_peek(&mut self) -> Result<()> {
         if self.may_peek && self.peek.is_none() {
             self.peek = Some(Peek::new(fd::stdin())?);
             self.buffer.resize(HELD_LIMIT + PEEK_SIZE, 0);
@@ -237,7 +246,7 @@ impl InputReader {
         &mut self,
         length: u64,
         is_batch: impl FnOnce(&[u8]) -> bool,
-    ) -> Result<Option<usize>, Errno> {
+    ) -> Result<Option<usize>> {
         self.try_to_peek()?;
         let (Some(peek), Some(place)) = (&self.peek, self.buffer.get_mut(self.held..)) else {
             return Ok(None);

@@ -57,9 +57,6 @@ impl<'a> Logger<'a> {
         for name in &script.statuses {
             status_files.push(StatusOutput::open(working_dir.as_fd(), name)?);
         }
-        // The next logger cannot repeat the output of a rate limit.
-        let is_repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
-        let pipe = if is_repeatable { input::pipe_id() } else { None };
         let mut outputs = LoggerOutputs {
             signals,
             terminating: false,
@@ -71,6 +68,9 @@ impl<'a> Logger<'a> {
             standby: None,
             is_standby: false,
         };
+        // The next logger cannot repeat the output of a rate limit.
+        let is_repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
+        let pipe = if is_repeatable { identify_pipe(&mut outputs)? } else { None };
         for settings in &script.directories {
             let writer = DirectoryWriter::open(settings, pipe, || {
                 outputs.pause();
@@ -191,6 +191,29 @@ impl<'a> Logger<'a> {
             };
             self.router.route(text, now, &mut self.outputs);
             done += text.len();
+        }
+    }
+}
+
+/// The pipe on standard input, for batch marks. Waits while descriptors or memory are short.
+///
+/// # Errors
+/// The exit code, if TERM ends the wait. Nothing is read yet, so nothing is lost.
+fn identify_pipe(outputs: &mut LoggerOutputs<'_>) -> Result<Option<u64>, i32> {
+    let mut is_reported = false;
+    loop {
+        let error = match input::pipe_id() {
+            Ok(pipe) => return Ok(pipe),
+            Err(error) => error,
+        };
+        if !is_reported {
+            let what = b"unable to identify the pipe on standard input, pausing";
+            diag::warning("multilog", &[what], error);
+        }
+        is_reported = true;
+        outputs.pause();
+        if outputs.terminating {
+            return Err(0);
         }
     }
 }

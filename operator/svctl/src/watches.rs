@@ -45,3 +45,10 @@ pub(crate) fn watch_ok(
         other => other,
     }
 }
+
+/// Watches the end of a supervise that does not read `ok`: it has not opened it yet, or it dies, and the
+/// kernel closes `ok` before `control`.
+pub(crate) fn watch_control(inotify: BorrowedFd<'_>, target: &Target) -> Result<i32, Errno> {
+    let control = target.dir.state_dir().join("control");
+    inotify::add_watch(inotify, control, WatchFlags::CLOSE_NOWRITE)
+}

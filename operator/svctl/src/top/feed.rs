@@ -1,7 +1,7 @@
 //! The changes of all services and of the logs on the screen, through one inotify descriptor.
 
 use crate::selection::Target;
-use crate::watches::{watch_names, watch_ok, watch_service, watch_state};
+use crate::watches::{watch_control, watch_names, watch_ok, watch_service, watch_state};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use std::collections::BTreeSet;
@@ -28,7 +28,7 @@ pub(crate) enum Event {
 /// The watches of a service.
 #[derive(Clone, Copy, Debug, Default)]
 struct ServiceWatches {
-    watches: [Option<i32>; 2],
+    watches: [Option<i32>; 3],
     /// Whether they are as they have to be.
     is_complete: bool,
     /// Whether the start of a supervise is an event.
@@ -116,7 +116,7 @@ impl Feed {
         }
         let inotify = self.inotify.as_fd();
         let mut state = watch_state(inotify, target, WatchFlags::empty());
-        let mut other = Err(Errno::NOENT);
+        let (mut other, mut control) = (Err(Errno::NOENT), Err(Errno::NOENT));
         if matches!(state, Err(Errno::NOENT | Errno::NOTDIR)) {
             other = watch_service(inotify, target);
             // The state directory may have come before that watch.
@@ -125,9 +125,12 @@ impl Feed {
         if state.is_ok() {
             let start = if is_for_start { WatchFlags::OPEN } else { WatchFlags::empty() };
             other = watch_ok(inotify, target, WatchFlags::CLOSE_NOWRITE | start);
+            if is_for_start {
+                control = watch_control(inotify, target);
+            }
         }
-        let mut watches = [None, None];
-        let results = [state, other];
+        let mut watches = [None; 3];
+        let results = [state, other, control];
         for (watch, result) in watches.iter_mut().zip(results) {
             match result {
                 Ok(found) => *watch = Some(found),
@@ -142,8 +145,8 @@ impl Feed {
     }
 
     /// Removes the watches of a service that it does not need any more.
-    fn forget_other(&mut self, at: usize, watches: [Option<i32>; 2]) {
-        let before = self.services.get(at).map_or([None; 2], |service| service.watches);
+    fn forget_other(&mut self, at: usize, watches: [Option<i32>; 3]) {
+        let before = self.services.get(at).map_or([None; 3], |service| service.watches);
         for watch in before.into_iter().flatten().filter(|watch| !watches.contains(&Some(*watch))) {
             self.by_watch.remove(&(watch, at));
             self.drop_unused(watch);

@@ -9,7 +9,7 @@ use crate::output::{Output, json_line, line, pad};
 use crate::selection::{Target, all, scan_dir, select};
 use crate::times::{local, rfc3339};
 use crate::view::{Found, View};
-use crate::watches::{watch_names, watch_ok, watch_service, watch_state};
+use crate::watches::{watch_control, watch_names, watch_ok, watch_service, watch_state};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use serde_json::Value;
@@ -102,6 +102,7 @@ impl Follower {
         let _ = watch_service(watch, target);
         let _ = watch_state(watch, target, WatchFlags::empty());
         let _ = watch_ok(watch, target, WatchFlags::CLOSE_NOWRITE);
+        let _ = watch_control(watch, target);
     }
 
     /// Reads all events; returns whether something may have changed.

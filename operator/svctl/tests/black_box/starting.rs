@@ -1,7 +1,7 @@
 //! The moment between the start of a supervise and its first answer.
 
 use crate::Services;
-use harness::{Signal, process, requires};
+use harness::{DEADLINE, Signal, process, requires, wait_until};
 
 #[test]
 fn a_supervise_that_has_never_listened_is_starting_and_not_killed() {
@@ -30,11 +30,15 @@ fn a_supervise_that_has_never_listened_is_starting_and_not_killed() {
         why.contains("The supervise of ./sv/new is starting and does not listen yet."),
         "{why}"
     );
-    // One that is killed in this moment is not starting any more.
+    let events = services.svctl().args(["events", "./sv/new"]).start();
+    let seen = |text: &str| wait_until(text, DEADLINE, || events.stdout().contains(text));
+    seen(reason);
+    // One that is killed in this moment is not starting any more. Nothing else happens then.
     let pid = process::descendants(supervise.pid());
     let [pid] = *pid.as_slice() else { panic!("{pid:?}") };
     process::signal(pid, Signal::KILL);
     supervise.wait();
+    seen("its supervise was killed");
     let object = services.service("./sv/new");
     assert_eq!(object["state"], "unsupervised");
     assert_eq!(object["reason"], "its supervise was killed");

@@ -1,6 +1,7 @@
 //! Reading from a pipe without removing the bytes, with tee(2).
 
 use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs};
+use rustix::io::retry_on_intr;
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
 
 /// The wanted capacity of the pipe. The bytes stay in the pipe until multilog has written them, and
@@ -86,7 +87,7 @@ impl SecondPipe {
     pub fn look(&self, pipe: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<usize> {
         let (out, into) = &self.copy;
         let most = buffer.len();
-        let copied = match tee(pipe, into, most, SpliceFlags::NONBLOCK) {
+        let copied = match retry_on_intr(|| tee(pipe, into, most, SpliceFlags::NONBLOCK)) {
             Err(Errno::AGAIN) => return Ok(0),
             other => other?,
         };

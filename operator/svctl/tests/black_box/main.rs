@@ -81,8 +81,10 @@ impl Services {
 
 impl Drop for Services {
     fn drop(&mut self) {
-        // The services end before the tree is removed.
-        if let Some(svscan) = self.svscan.take() {
+        // The services end before the tree is removed. The tree kills what a failed test leaves.
+        if let Some(svscan) = self.svscan.take()
+            && !std::thread::panicking()
+        {
             svscan.signal(harness::Signal::TERM);
             let _ = svscan.wait();
         }

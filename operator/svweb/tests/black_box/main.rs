@@ -92,8 +92,10 @@ impl Site {
 impl Drop for Site {
     fn drop(&mut self) {
         drop(self.web.take());
-        // The services end before the tree is removed.
-        if let Some(svscan) = self.svscan.take() {
+        // The services end before the tree is removed. The tree kills what a failed test leaves.
+        if let Some(svscan) = self.svscan.take()
+            && !std::thread::panicking()
+        {
             svscan.signal(harness::Signal::TERM);
             let _ = svscan.wait();
         }

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NEW_SEEDS: u64 = 500;
 
 /// Scenarios that have found a fault of multilog, in their text form, with the fault.
-const FOUND: [(&str, &str); 8] = [
+const FOUND: [(&str, &str); 9] = [
     (
         "8313 10175809346726853145 299 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | S3:error/0",
         "a standby process whose wait is interrupted writes while its logger runs",
@@ -44,6 +44,11 @@ const FOUND: [(&str, &str); 8] = [
         "1796081797055544 11315479537895642934 339 | n1000000 s8192 !cat ./log0 | L16:error/0 | \
          L76:error/0 L356:kill S54:error/1",
         "a standby process whose look into the pipe is interrupted declares the batch done",
+    ),
+    (
+        "1796082841143243 5173504928703111825 195 | n1000000 s4096 ./log0 | L119:kill | \
+         L31:short/124 S13:kill",
+        "a logger that reads a part of the mark at once writes the batch of the killed one again",
     ),
 ];
 

@@ -411,7 +411,14 @@ impl FileOperations for DirectoryFiles<'_> {
             return Ok(None);
         }
         let mut bytes = [0; MARK_LEN + HELD_LIMIT];
-        let n = fd::read(file.as_fd(), &mut bytes)?;
+        let mut n = 0;
+        // A file system may return less than there is.
+        loop {
+            match fd::read(file.as_fd(), bytes.get_mut(n..).unwrap_or_default())? {
+                0 => break,
+                more => n += more,
+            }
+        }
         // Open, so that `close_complete` removes the file.
         self.mark_file = self.access.open_mark(self.dir(), MARK_FILE).ok();
         let mark = BatchMark::from_bytes(bytes.get(..n).unwrap_or_default());

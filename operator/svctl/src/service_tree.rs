@@ -65,6 +65,8 @@ pub struct ServiceTree {
     services: Vec<KnownService>,
     /// The services whose logs are followed, by the number of their watches.
     logs: Vec<OsString>,
+    /// Those of them whose logger has not begun.
+    without_log_dir: BTreeSet<usize>,
 }
 
 impl ServiceTree {
@@ -78,7 +80,8 @@ impl ServiceTree {
             format!("unable to watch {path}: {}", crate::failure::reason(&error))
         })?;
         let scan = ScanDir::new(scan);
-        let mut tree = Self { scan, feed, services: Vec::new(), logs: Vec::new() };
+        let (services, logs) = (Vec::new(), Vec::new());
+        let mut tree = Self { scan, feed, services, logs, without_log_dir: BTreeSet::new() };
         tree.read_names(&mut Vec::new())?;
         Ok(tree)
     }
@@ -97,10 +100,23 @@ impl ServiceTree {
     /// Follows the logs of these services in place of those before.
     pub fn follow_logs(&mut self, names: &BTreeSet<OsString>) {
         self.logs = names.iter().cloned().collect();
+        self.watch_logs();
+    }
+
+    /// Watches the log directories of the services that are followed. Where there is none yet, watches
+    /// the directories of the logger, whose next change may show it.
+    fn watch_logs(&mut self) {
+        self.without_log_dir.clear();
         let mut dirs: Vec<(usize, PathBuf)> = Vec::new();
         for (number, name) in self.logs.iter().enumerate() {
-            let target = find_target(&self.scan, name);
-            let found = target.and_then(|it| it.dir.log_dirs().ok()).unwrap_or_default();
+            let Some(target) = find_target(&self.scan, name) else { continue };
+            let mut found = target.dir.log_dirs().unwrap_or_default();
+            found.retain(|dir| dir.is_dir());
+            if found.is_empty() {
+                let logger = target.dir.path().join("log");
+                found = vec![logger.join("supervise"), logger];
+                self.without_log_dir.insert(number);
+            }
             dirs.extend(found.into_iter().map(|dir| (number, dir)));
         }
         self.feed.watch_logs(&dirs);
@@ -112,7 +128,7 @@ impl ServiceTree {
     /// Why the directory cannot be read any more.
     pub fn take_changes(&mut self) -> Result<Vec<TreeChange>, String> {
         let mut changes = Vec::new();
-        let mut has_names = false;
+        let (mut has_names, mut has_logger_changed) = (false, false);
         let mut unread = BTreeSet::new();
         for event in self.feed.read() {
             match event {
@@ -128,6 +144,7 @@ impl ServiceTree {
                     unread.insert(at);
                 }
                 Event::Log(number) => {
+                    has_logger_changed |= self.without_log_dir.contains(&number);
                     let name = self.logs.get(number);
                     changes.extend(name.cloned().map(TreeChange::Log));
                 }
@@ -136,6 +153,10 @@ impl ServiceTree {
                     has_names = true;
                 }
             }
+        }
+        if has_logger_changed {
+            // Before the clients read the log, so that no line comes between.
+            self.watch_logs();
         }
         for at in unread {
             changes.extend(self.read(at).map(TreeChange::Service));

@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::fmt;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 
 /// What a server has answered.
 pub(crate) struct Answer {
@@ -132,20 +133,32 @@ impl Events {
         blocks.filter_map(of_block).collect()
     }
 
-    /// Waits for an event.
+    /// Waits for an event. The signs of life do not count.
     #[track_caller]
     pub(crate) fn wait(&mut self, what: impl Fn(&Event) -> bool) -> Event {
+        let begin = Instant::now();
         loop {
             if let Some(found) = self.parsed().into_iter().find(|event| what(event)) {
                 return found;
             }
+            assert!(begin.elapsed() < DEADLINE, "waited in vain, in {}", self.text);
             self.read();
         }
     }
 
-    /// Whether an event of a kind has come.
-    pub(crate) fn has_kind(&self, kind: &str) -> bool {
-        self.parsed().iter().any(|event| event.kind == kind)
+    /// How many events of a kind have come.
+    pub(crate) fn count(&self, kind: &str) -> usize {
+        self.parsed().iter().filter(|event| event.kind == kind).count()
+    }
+
+    /// Waits until so many events of a kind have come.
+    #[track_caller]
+    pub(crate) fn wait_count(&mut self, kind: &str, least: usize) {
+        let begin = Instant::now();
+        while self.count(kind) < least {
+            assert!(begin.elapsed() < DEADLINE, "waited in vain, in {}", self.text);
+            self.read();
+        }
     }
 
     /// Waits until a service is in a state.

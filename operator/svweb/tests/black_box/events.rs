@@ -78,7 +78,29 @@ fn more_log_lines_are_an_event_for_those_who_follow_them() {
     assert_eq!((&seen[0]["message"], &seen[1]["message"]), (&"one".into(), &"two".into()));
     site.tree.svc("-d", "s/web");
     other.wait_state("web", "down");
-    assert!(!other.has_kind("log"));
+    assert_eq!(other.count("log"), 0);
+}
+
+#[test]
+fn the_log_of_a_logger_that_begins_later_is_followed() {
+    let site = Site::start(&[], |tree| {
+        tree.service("s/talk", "#!/bin/sh\nexec 2>&1\necho begins\nexec cat ../../in\n");
+        tree.service("s/talk/log", "#!/bin/sh\nexec multilog t ./main\n");
+        tree.write("s/talk/log/down", "");
+        tree.fifo("in", 0o600);
+    });
+    site.wait_state("talk", "up");
+    let mut follower = Events::open(site.address, "/api/v1/events?log=talk", &[]);
+    follower.wait(|event| event.kind == "services");
+    site.tree.svc("-u", "s/talk/log");
+    follower.wait(|event| event.kind == "log" && event.data["id"] == "talk");
+    let before = follower.count("log");
+    harness::wait_until("the first line", harness::DEADLINE, || {
+        let page = site.get("/api/v1/services/talk/logs").json();
+        page["lines"][0]["message"] == "begins"
+    });
+    site.tree.write("in", "one\n");
+    follower.wait_count("log", before + 1);
 }
 
 #[test]

@@ -75,6 +75,8 @@ fn a_service_run_once_counts_as_up_even_if_it_is_down_again() {
     for number in 1..=2 {
         assert_svc_succeeds(&tree, "-o -W up a");
         tree.wait_lines("a/started", number);
+        // While it still runs, o starts nothing.
+        tree.wait_down("a");
     }
     // The second between two starts does not count as down.
     assert_svc_succeeds(&tree, "-o -W down a");

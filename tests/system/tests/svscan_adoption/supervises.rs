@@ -265,7 +265,7 @@ fn svscanboot_starts_the_next_svscan_and_services_run_on() {
     }
     boot.signal(Signal::TERM);
     assert_exit_0(boot);
-    assert_eq!(tree.processes(), []);
+    wait_until("every process has ended", DEADLINE, || tree.processes().is_empty());
     assert_all_logged(&tree, "s/a");
     let printed = tree.text("log");
     assert_eq!(

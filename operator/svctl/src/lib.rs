@@ -13,6 +13,7 @@ mod change_words;
 mod command_line;
 mod escape;
 mod failure;
+mod feed;
 mod folding;
 mod guarded_path;
 mod hosts;

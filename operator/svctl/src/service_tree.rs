@@ -1,9 +1,9 @@
 //! The services of a scan directory for a program that stays: what is known of each, and what changes.
 
+use crate::feed::{Event, Feed};
 use crate::selection::{Target, all, select};
-use crate::top::feed::{Event, Feed};
 use crate::view::{Found, View};
-use servicedir::{EntryKind, ScanDir};
+use servicedir::ScanDir;
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -212,20 +212,8 @@ impl ServiceTree {
     fn read(&mut self, at: usize) -> Option<View> {
         let service = self.services.get_mut(at)?;
         let target = service.view.target.clone();
-        let has_none = |it: &Found| matches!(it, Found::Starting | Found::Unsupervised(_));
-        let found = if target.kind == EntryKind::Service {
-            let is_down = service.is_read && has_none(&service.view.found);
-            self.feed.watch(at, &target, is_down);
-            let mut found = View::read(&target).found;
-            let is_now_down = has_none(&found);
-            if is_now_down != is_down {
-                self.feed.watch(at, &target, is_now_down);
-                found = View::read(&target).found;
-            }
-            found
-        } else {
-            View::read(&target).found
-        };
+        let before = service.is_read.then_some(&service.view.found);
+        let found = self.feed.read_service(at, &target, before);
         let is_new = !std::mem::replace(&mut service.is_read, true);
         if !is_new && service.view.found == found {
             return None;

@@ -7,7 +7,6 @@ mod actions;
 mod backend;
 mod contents;
 mod draw;
-pub(crate) mod feed;
 mod input;
 mod keys;
 mod measurements;
@@ -24,18 +23,17 @@ mod tails;
 mod terminal;
 
 use crate::failure::{DONE, Failure};
+use crate::feed::{Event, Feed};
 use crate::output::Output;
 use crate::selection::all;
-use crate::view::{Found, View};
 use contents::Contents;
 use draw::{AROUND_LIST, AROUND_TEXT, Canvas};
-use feed::{Event, Feed};
 use input::Decoder;
 use measurements::Usages;
 use model::Model;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use servicedir::{EntryKind, ScanDir};
+use servicedir::ScanDir;
 use signals::Signals;
 use std::collections::BTreeSet;
 use std::io;
@@ -376,21 +374,8 @@ impl TopSession<'_> {
         self.unread.remove(&at);
         let Some(row) = self.model.rows.get(at) else { return };
         let target = row.view.target.clone();
-        let read = || View::read(&target).found;
-        let found = if target.kind == EntryKind::Service {
-            let has_none = |it: &Found| matches!(it, Found::Starting | Found::Unsupervised(_));
-            let is_down = row.is_read && has_none(&row.view.found);
-            self.feed.watch(at, &target, is_down);
-            let mut found = read();
-            let is_now_down = has_none(&found);
-            if is_now_down != is_down {
-                self.feed.watch(at, &target, is_now_down);
-                found = read();
-            }
-            found
-        } else {
-            read()
-        };
+        let before = row.is_read.then_some(&row.view.found);
+        let found = self.feed.read_service(at, &target, before);
         if self.feed.is_full() && self.model.warning.is_none() {
             let text = "The kernel refuses watches (fs.inotify.max_user_watches): \
                         services on the screen are read once a second";

@@ -1,9 +1,11 @@
 //! The changes of all services and of the logs on the screen, through one inotify descriptor.
 
 use crate::selection::Target;
+use crate::view::{Found, View};
 use crate::watches::{watch_control, watch_names, watch_ok, watch_service, watch_state};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
+use servicedir::EntryKind;
 use std::collections::BTreeSet;
 use std::ffi::{CStr, OsString};
 use std::io;
@@ -107,9 +109,31 @@ impl Feed {
         }
     }
 
+    /// Watches and reads a service. `before` is what was found the last time.
+    pub(crate) fn read_service(
+        &mut self,
+        at: usize,
+        target: &Target,
+        before: Option<&Found>,
+    ) -> Found {
+        if target.kind != EntryKind::Service {
+            return View::read(target).found;
+        }
+        let has_none = |it: &Found| matches!(it, Found::Starting | Found::Unsupervised(_));
+        let is_down = before.is_some_and(has_none);
+        self.watch(at, target, is_down);
+        let found = View::read(target).found;
+        let is_now_down = has_none(&found);
+        if is_now_down == is_down {
+            return found;
+        }
+        self.watch(at, target, is_now_down);
+        View::read(target).found
+    }
+
     /// Watches a service. Only with `is_for_start` the start of a supervise is an event: while one
     /// runs, our own look at `ok` would be the same event.
-    pub(crate) fn watch(&mut self, at: usize, target: &Target, is_for_start: bool) {
+    fn watch(&mut self, at: usize, target: &Target, is_for_start: bool) {
         let Some(service) = self.services.get(at) else { return };
         if service.is_complete && service.is_for_start == is_for_start {
             return;

@@ -35,40 +35,42 @@ const MOST_NAMES: usize = 100_000;
 /// The columns of the lines of `svctl why`: a page folds them itself.
 const WIDE: usize = 10_000;
 
-/// The object of `svctl status --json` without log lines, and with `why`: the lines of `svctl why`.
-/// `None` if the scan directory has no such name.
+/// A service, and the object of `svctl status --json` without log lines, and with `why`: the lines of
+/// `svctl why`. `None` if the scan directory has no such name.
 #[must_use]
-pub fn details(scan: &Path, name: &OsStr) -> Option<Map<String, Value>> {
+pub fn details(scan: &Path, name: &OsStr) -> Option<(View, Map<String, Value>)> {
     let scan = ScanDir::new(scan);
     let target = find_target(&scan, name)?;
     let output = Output { width: WIDE, terminal: false, ..Output::new(ColourChoice::Never) };
     let explained = why::shown(&scan, &target, output);
     let table = ProcessTable::read().unwrap_or_default();
     let screen = Screen { output, scan, table, lines: 0 };
-    let mut object = screen.object(&View::read(&target));
+    let view = View::read(&target);
+    let mut object = screen.object(&view);
     object.remove("log_tail");
     object.remove("log_limit");
     object.insert("why".to_owned(), json!(explained));
-    Some(object)
+    Some((view, object))
 }
 
-/// The findings of `svctl doctor --json`: of a service, or of everything.
+/// The findings of `svctl doctor --json`: of a service, or of everything. `None` if the scan directory has
+/// no such name.
 ///
 /// # Errors
 /// Why the directory cannot be read.
-pub fn findings(scan: &Path, name: Option<&OsStr>) -> Result<Vec<Value>, String> {
+pub fn findings(scan: &Path, name: Option<&OsStr>) -> Result<Option<Vec<Value>>, String> {
     let scan = ScanDir::new(scan);
     let found = match name {
         Some(name) => {
-            let targets: Vec<_> = find_target(&scan, name).into_iter().collect();
-            doctor::of_services(&scan, &targets)
+            let Some(target) = find_target(&scan, name) else { return Ok(None) };
+            doctor::of_services(&scan, &[target])
         }
         None => {
             let targets = all(&scan).map_err(|failure| failure.message)?;
             doctor::of_everything(&scan, &targets).map_err(|failure| failure.message)?
         }
     };
-    Ok(found.iter().map(doctor::object).collect())
+    Ok(Some(found.iter().map(doctor::object).collect()))
 }
 
 /// Lines of the log of a service, oldest first.

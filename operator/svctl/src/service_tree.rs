@@ -3,26 +3,17 @@
 use crate::feed::{Event, Feed};
 use crate::selection::{Target, all, select};
 use crate::view::{Found, View};
-use servicedir::ScanDir;
+use servicedir::{ScanDir, ServiceDir};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-/// Reads the services of a scan directory once, in the order of their names.
-///
-/// # Errors
-/// Why the directory cannot be read.
-pub fn read_services(scan: &Path) -> Result<Vec<View>, String> {
-    let targets = all(&ScanDir::new(scan)).map_err(|failure| failure.message)?;
-    Ok(targets.iter().map(View::read).collect())
-}
-
-/// Reads a service of a scan directory; `None` if the directory has no such name.
+/// The service directory of a name in a scan directory; `None` if there is no such name.
 #[must_use]
-pub fn read_service(scan: &Path, name: &OsStr) -> Option<View> {
-    find_target(&ScanDir::new(scan), name).map(|target| View::read(&target))
+pub fn service_dir(scan: &Path, name: &OsStr) -> Option<ServiceDir> {
+    find_target(&ScanDir::new(scan), name).map(|target| target.dir)
 }
 
 /// The service of a name. Unlike the words of a command line, a name is no pattern and no path.

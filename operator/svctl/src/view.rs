@@ -5,7 +5,7 @@ use crate::output::{Colour, escape};
 use crate::selection::Target;
 use crate::times::{age, rfc3339, short};
 use serde_json::{Map, Value, json};
-use servicedir::{End, EntryKind, Phase, ServiceDir, Snapshot, State, Want};
+use servicedir::{End, EntryKind, Phase, Snapshot, State, Want};
 use std::ffi::OsStr;
 use std::io;
 use std::time::Duration;
@@ -74,15 +74,7 @@ impl View {
         &self.target.name
     }
 
-    /// Its service directory.
-    #[must_use]
-    pub fn dir(&self) -> &ServiceDir {
-        &self.target.dir
-    }
-
-    /// What its supervise publishes.
-    #[must_use]
-    pub fn snapshot(&self) -> Option<&Snapshot> {
+    pub(crate) fn snapshot(&self) -> Option<&Snapshot> {
         match &self.found {
             Found::Supervised(snapshot) => Some(snapshot),
             Found::Starting | Found::Unsupervised(_) | Found::Unknown(_) => None,

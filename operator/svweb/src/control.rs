@@ -40,11 +40,11 @@ pub(crate) fn send(scan: &Path, name: &OsStr, action: &str, client: &Client) -> 
     let Some(commands) = commands_of(action) else {
         return error(404, true, "there is no such action");
     };
-    let Some(view) = svctl::service_tree::read_service(scan, name) else {
+    let Some(service) = svctl::service_tree::service_dir(scan, name) else {
         return error(404, true, "there is no such service");
     };
     let requester = requester(client, name, action);
-    match view.dir().clone().for_requester(requester).send(commands) {
+    match service.for_requester(requester).send(commands) {
         Ok(()) => {
             say(&format!("{shown}: {action} sent for {client}"));
             let name = &*shown;

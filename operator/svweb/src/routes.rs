@@ -24,7 +24,6 @@ use std::rc::Rc;
 use std::time::Duration;
 use svctl::metrics::{Form, scrape};
 use svctl::service_pages::{details, findings, log_lines};
-use svctl::service_tree::read_service;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -160,17 +159,11 @@ impl Site {
 
     async fn findings(&self, name: Option<OsString>) -> Reply {
         let dir = self.options.dir.clone();
-        let found = self.beside(move || {
-            if name.as_ref().is_some_and(|name| read_service(&dir, name).is_none()) {
-                return None;
-            }
-            Some(findings(&dir, name.as_deref()))
-        });
-        match found.await {
+        match self.beside(move || findings(&dir, name.as_deref())).await {
             None => busy(true),
-            Some(None) => error(404, true, "there is no such service"),
-            Some(Some(Err(why))) => error(503, true, &why),
-            Some(Some(Ok(found))) => api(200, &json!({"schema": 1, "findings": found})),
+            Some(Err(why)) => error(503, true, &why),
+            Some(Ok(None)) => error(404, true, "there is no such service"),
+            Some(Ok(Some(found))) => api(200, &json!({"schema": 1, "findings": found})),
         }
     }
 
@@ -233,7 +226,7 @@ impl Site {
         let control = self.options.control;
         let page = self.beside(move || {
             let object = service_object(&dir, &name, control)?;
-            let found = findings(&dir, Some(&name)).unwrap_or_default();
+            let found = findings(&dir, Some(&name)).ok().flatten().unwrap_or_default();
             let log = log_lines(&dir, &name, None, USUAL_LINES).ok().flatten();
             Some(html::service_page(&dir, &object, &found, log.map(log_object).as_ref(), control))
         });
@@ -286,8 +279,7 @@ impl Site {
 
 /// The object of a service with its details.
 fn service_object(dir: &std::path::Path, name: &OsStr, control: bool) -> Option<Value> {
-    let view = read_service(dir, name)?;
-    let mut object = details(dir, name)?;
+    let (view, mut object) = details(dir, name)?;
     object.insert("schema".to_owned(), 1.into());
     object.insert("id".to_owned(), crate::request_path::encode(name).into());
     object.insert("failing".to_owned(), view.is_failing().into());

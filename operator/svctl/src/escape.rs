@@ -9,7 +9,8 @@ use std::fmt::Write as _;
 
 /// Text from outside (names, messages, log lines) without control characters: each becomes an escape
 /// sequence of Rust's form, which a terminal shows and does not obey.
-pub(crate) fn escape(text: &str) -> String {
+#[must_use]
+pub fn escape(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         if character == '\t' {

@@ -45,7 +45,8 @@ impl Failure {
 }
 
 /// The reason of an error, in lower case and without the number.
-pub(crate) fn reason(error: &io::Error) -> String {
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     match text {

@@ -40,6 +40,9 @@ mod verbs;
 mod view;
 mod watches;
 
+pub use crate::escape::escape;
+pub use crate::failure::reason;
+pub use crate::selection::usual_scan_dir;
 pub use crate::view::View;
 
 use crate::failure::Failure;

@@ -47,15 +47,20 @@ fn service_dir(path: PathBuf) -> ServiceDir {
     ServiceDir::with_base(path, base)
 }
 
-/// The scan directory: `-d`, else `SVDIR`, else /etc/service, else /service.
+/// The scan directory: `-d`, else the usual one.
 pub(crate) fn scan_dir(arguments: &Arguments) -> ScanDir {
-    let chosen = arguments.value("dir").map(OsStr::to_owned);
-    let chosen = chosen.or_else(|| env::var_os("SVDIR").filter(|dir| !dir.is_empty()));
-    let path = chosen.map(PathBuf::from).unwrap_or_else(|| {
-        let exists = USUAL.iter().map(PathBuf::from).find(|dir| dir.is_dir());
-        exists.unwrap_or_else(|| PathBuf::from(USUAL[1]))
-    });
-    ScanDir::new(path)
+    let chosen = arguments.value("dir").map(PathBuf::from);
+    ScanDir::new(chosen.unwrap_or_else(usual_scan_dir))
+}
+
+/// The scan directory without `-d`: `SVDIR`, else /etc/service, else /service.
+#[must_use]
+pub fn usual_scan_dir() -> PathBuf {
+    if let Some(dir) = env::var_os("SVDIR").filter(|dir| !dir.is_empty()) {
+        return dir.into();
+    }
+    let exists = USUAL.iter().map(PathBuf::from).find(|dir| dir.is_dir());
+    exists.unwrap_or_else(|| PathBuf::from(USUAL[1]))
 }
 
 /// Everything in the scan directory.

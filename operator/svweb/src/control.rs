@@ -1,7 +1,7 @@
 //! Commands to services, each said with its sender.
 
 use crate::access::Client;
-use crate::failure::{reason, say};
+use crate::failure::say;
 use crate::replies::{Reply, api, error};
 use crate::request_path::encode;
 use serde_json::{Value, json};
@@ -51,7 +51,7 @@ pub(crate) fn send(scan: &Path, name: &OsStr, action: &str, client: &Client) -> 
             api(202, &json!({"schema": 1, "name": name, "sent": action}))
         }
         Err(failure) => {
-            let why = reason(&failure);
+            let why = svctl::reason(&failure);
             say(&format!("warning: unable to send {action} to {shown} for {client}: {why}"));
             let status = match failure.kind() {
                 io::ErrorKind::PermissionDenied => 403,

@@ -15,7 +15,7 @@ const MOST_ROWS: usize = 300;
 /// A text in HTML, between tags or in a quoted attribute. Control characters are shown as escapes.
 pub(crate) fn text(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + 16);
-    for character in crate::failure::printable(text).chars() {
+    for character in svctl::escape(text).chars() {
         match character {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),

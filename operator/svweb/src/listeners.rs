@@ -1,6 +1,6 @@
 //! The sockets on which svweb serves: its own, and those that the caller has opened (LISTEN_FDS).
 
-use crate::failure::{Failure, printable};
+use crate::failure::Failure;
 use crate::options::Options;
 use daemontools_sys::fd::take_inherited;
 use rustix::fs::Mode;
@@ -69,7 +69,7 @@ pub(crate) fn open(options: &Options, inherited: Vec<OwnedFd>) -> Result<Listene
         found.all.push(Listener::Tcp(listener));
     }
     if let Some(path) = &options.socket {
-        let shown = printable(&path.to_string_lossy());
+        let shown = svctl::escape(&path.to_string_lossy());
         let failure = |e: &io::Error| Failure::system(format!("listen on {shown}"), e);
         let listener = bind_unix(path).map_err(|e| failure(&e))?;
         let made = path.symlink_metadata().map_err(|e| failure(&e))?;

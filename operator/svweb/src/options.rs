@@ -93,7 +93,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Arg::Short(_) | Arg::Long(_) => return Err(wrong(argument.unexpected())),
         }
     }
-    options.dir = dir.unwrap_or_else(usual_dir);
+    options.dir = dir.unwrap_or_else(svctl::usual_scan_dir);
     if options.control && options.token_file.is_none() {
         let message = "unable to use --control without --token-file: control needs a token";
         return Err(Failure::usage(message));
@@ -111,15 +111,6 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
         )));
     }
     Ok(Request::Serve(options))
-}
-
-/// The scan directory without `-d`: `SVDIR`, else /etc/service, else /service.
-fn usual_dir() -> PathBuf {
-    if let Some(dir) = std::env::var_os("SVDIR").filter(|dir| !dir.is_empty()) {
-        return dir.into();
-    }
-    let usual = PathBuf::from("/etc/service");
-    if usual.is_dir() { usual } else { "/service".into() }
 }
 
 /// The help.

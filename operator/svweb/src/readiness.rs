@@ -1,6 +1,6 @@
 //! How svweb says that it is ready: a line to a descriptor (`notification-fd`), READY=1 to NOTIFY_SOCKET.
 
-use crate::failure::{Failure, reason, say};
+use crate::failure::{Failure, say};
 use std::env;
 use std::ffi::OsString;
 use std::fs::File;
@@ -38,7 +38,7 @@ impl Readiness {
         if let Some(fd) = self.fd.take()
             && let Err(error) = File::from(fd).write_all(b"\n")
         {
-            say(&format!("warning: unable to say that svweb is ready: {}", reason(&error)));
+            say(&format!("warning: unable to say that svweb is ready: {}", svctl::reason(&error)));
         }
         self.notify("READY=1");
     }
@@ -54,7 +54,7 @@ impl Readiness {
             UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
         };
         if let Err(error) = sent() {
-            say(&format!("warning: unable to write to NOTIFY_SOCKET: {}", reason(&error)));
+            say(&format!("warning: unable to write to NOTIFY_SOCKET: {}", svctl::reason(&error)));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::access::Client;
 use crate::event_stream::ReplyBody;
-use crate::failure::{reason, say};
+use crate::failure::say;
 use crate::guarded_stream::{GuardedStream, STALL, Socket};
 use crate::listeners::Listener;
 use crate::routes::Site;
@@ -113,7 +113,7 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
 /// After an error of accept(2): the system is short of something, or the client has gone.
 async fn rest(error: &io::Error) {
     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
-        say(&format!("warning: unable to accept a connection: {}", reason(error)));
+        say(&format!("warning: unable to accept a connection: {}", svctl::reason(error)));
         sleep(Duration::from_secs(1)).await;
     }
 }

@@ -29,6 +29,12 @@ pub(crate) fn find_target(scan: &ScanDir, name: &OsStr) -> Option<Target> {
     select(scan, &[name.to_owned()]).ok()?.pop()
 }
 
+/// The most directories that are watched because a log may begin there. A script can name many paths.
+const MOST_CANDIDATES: usize = 64;
+
+/// How often to look for log directories at once: one can come between a look and its watch.
+const MOST_LOOKS: usize = 3;
+
 /// What has changed in a [`ServiceTree`].
 #[derive(Clone, Debug)]
 pub enum TreeChange {
@@ -94,23 +100,41 @@ impl ServiceTree {
         self.watch_logs();
     }
 
-    /// Watches the log directories of the services that are followed. Where there is none yet, watches
-    /// the directories of the logger, whose next change may show it.
-    fn watch_logs(&mut self) {
-        self.without_log_dir.clear();
-        let mut dirs: Vec<(usize, PathBuf)> = Vec::new();
-        for (number, name) in self.logs.iter().enumerate() {
-            let Some(target) = find_target(&self.scan, name) else { continue };
-            let mut found = target.dir.log_dirs().unwrap_or_default();
-            found.retain(|dir| dir.is_dir());
-            if found.is_empty() {
-                let logger = target.dir.path().join("log");
-                found = vec![logger.join("supervise"), logger];
-                self.without_log_dir.insert(number);
-            }
-            dirs.extend(found.into_iter().map(|dir| (number, dir)));
+    /// Looks again for the log directories that were not there.
+    pub fn find_missing_logs(&mut self) {
+        if !self.without_log_dir.is_empty() {
+            self.watch_logs();
         }
-        self.feed.watch_logs(&dirs);
+    }
+
+    /// Watches the log directories of the services that are followed. Where there is none yet, watches
+    /// the directories that it may become, and those of the logger: their next change may show it.
+    fn watch_logs(&mut self) {
+        for _ in 0..MOST_LOOKS {
+            self.without_log_dir.clear();
+            let mut dirs: Vec<(usize, PathBuf)> = Vec::new();
+            for (number, name) in self.logs.iter().enumerate() {
+                let Some(target) = find_target(&self.scan, name) else { continue };
+                let mut found = target.dir.log_dirs().unwrap_or_default();
+                if found.is_empty() {
+                    let logger = target.dir.path().join("log");
+                    found = target.dir.log_dir_candidates().unwrap_or_default();
+                    found.truncate(MOST_CANDIDATES);
+                    found.extend([logger.join("supervise"), logger]);
+                    self.without_log_dir.insert(number);
+                }
+                dirs.extend(found.into_iter().map(|dir| (number, dir)));
+            }
+            self.feed.watch_logs(&dirs);
+            // A directory may have come before the watch.
+            let has_come = |number: &usize| {
+                let target = self.logs.get(*number).and_then(|name| find_target(&self.scan, name));
+                target.is_some_and(|it| it.dir.log_dirs().is_ok_and(|dirs| !dirs.is_empty()))
+            };
+            if !self.without_log_dir.iter().any(has_come) {
+                return;
+            }
+        }
     }
 
     /// Reads what the descriptor reports. It never waits.

@@ -181,7 +181,7 @@ impl Site {
             Some(Ok(number)) if (1..=MOST_LINES).contains(&number) => number,
             Some(_) => return error(400, true, "lines is not a number from 1 to 2000"),
         };
-        self.tree.note_log_read(&name);
+        self.tree.note_log_read();
         let dir = self.options.dir.clone();
         let page = self.beside(move || log_lines(&dir, &name, since.as_deref(), lines)).await;
         match page {

@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -217,10 +217,10 @@ impl WatchedTree {
         self.start_timer();
     }
 
-    /// A client has read a log: if others follow it, its directory may be known only now.
-    pub(crate) fn note_log_read(&self, name: &OsStr) {
-        if self.ring.borrow().followed().contains(name) {
-            self.follow_logs();
+    /// A client has read a log: a directory that only the open files of a logger show may be known now.
+    pub(crate) fn note_log_read(&self) {
+        if let Some(open) = self.open.borrow().as_ref() {
+            open.tree.borrow_mut().find_missing_logs();
         }
     }
 

@@ -108,7 +108,11 @@ fn a_failed_check_keeps_the_service_from_its_reload() {
             "#!/bin/sh\ntrap 'echo reloaded >>../../log' HUP\necho ready >>../../log\n\
              while :; do sleep 1000 & wait; done\n",
         );
-        tree.script("check", "#!/bin/sh\necho checked >>../../log\n[ ! -e ../../broken ]\n");
+        // It decides before it writes: the test removes `broken` as soon as it has written.
+        tree.script(
+            "check",
+            "#!/bin/sh\n[ ! -e ../../broken ]\ncode=$?\necho checked >>../../log\nexit $code\n",
+        );
     });
     let dir = services.tree.path("").to_string_lossy().into_owned();
     services.import(

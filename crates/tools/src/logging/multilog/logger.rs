@@ -72,11 +72,7 @@ impl<'a> Logger<'a> {
         let is_repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
         let pipe = if is_repeatable { identify_pipe(&mut outputs)? } else { None };
         for settings in &script.directories {
-            let writer = DirectoryWriter::open(settings, pipe, || {
-                outputs.pause();
-                // Nothing is read yet, so nothing is lost.
-                if outputs.terminating { Err(0) } else { Ok(()) }
-            })?;
+            let writer = DirectoryWriter::open(settings, pipe, || outputs.pause_at_start())?;
             outputs.directories.push(writer);
         }
         let clock = WallClock::new();
@@ -198,7 +194,7 @@ impl<'a> Logger<'a> {
 /// The pipe on standard input, for batch marks. Waits while descriptors or memory are short.
 ///
 /// # Errors
-/// The exit code, if TERM ends the wait. Nothing is read yet, so nothing is lost.
+/// The exit code, if TERM ends the wait.
 fn identify_pipe(outputs: &mut LoggerOutputs<'_>) -> Result<Option<u64>, i32> {
     let mut is_reported = false;
     loop {
@@ -211,10 +207,7 @@ fn identify_pipe(outputs: &mut LoggerOutputs<'_>) -> Result<Option<u64>, i32> {
             diag::warning("multilog", &[what], error);
         }
         is_reported = true;
-        outputs.pause();
-        if outputs.terminating {
-            return Err(0);
-        }
+        outputs.pause_at_start()?;
     }
 }
 

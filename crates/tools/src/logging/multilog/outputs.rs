@@ -95,6 +95,15 @@ impl<'a> LoggerOutputs<'a> {
         self.wait_for_processors(Some(PAUSE));
     }
 
+    /// Waits before the next try to start. Nothing is read yet, so TERM ends the logger and loses nothing.
+    ///
+    /// # Errors
+    /// The exit code, after TERM.
+    pub(super) fn pause_at_start(&mut self) -> Result<(), i32> {
+        self.pause();
+        if self.terminating { Err(0) } else { Ok(()) }
+    }
+
     /// Waits for a signal, for the time to start a failed processor again, or for `limit`.
     fn wait_for_processors(&mut self, limit: Option<Duration>) {
         let retry = self.directories.iter().filter_map(DirectoryWriter::retry).min();

@@ -1,6 +1,7 @@
 //! A scan directory: its services, its other entries, and the svscan that holds it.
 
 use crate::{Process, ServiceDir};
+use daemontools_core::text::proc_locks;
 use rustix::fs::{Mode, OFlags, Stat, fstat, major, minor, open};
 use rustix::process::geteuid;
 use std::ffi::{OsStr, OsString};
@@ -114,11 +115,14 @@ impl ScanDir {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let stat = fstat(open(&self.path, flags, Mode::empty())?)?;
         let (device, inode) = (stat.st_dev, stat.st_ino);
-        let wanted = format!("{:02x}:{:02x}:{inode}", major(device), minor(device));
+        let wanted = (inode, (major(device), minor(device)));
         let until = Instant::now() + LOCKS_TIME;
         for _ in 0..LOCKS_READINGS {
-            if let Some(holder) = holder_in(&read_locks(until)?, &wanted) {
-                return Ok(Some(holder).filter(|pid| is_svscan(*pid, &stat)));
+            let locks = read_locks(until)?;
+            let mut holders = proc_locks::holders(&locks);
+            if let Some((.., pid)) = holders.find(|&(inode, device, _)| (inode, device) == wanted) {
+                let pid = NonZeroU32::new(pid.get().cast_unsigned());
+                return Ok(pid.filter(|pid| is_svscan(*pid, &stat)));
             }
         }
         Ok(None)
@@ -149,19 +153,9 @@ impl ScanDir {
     }
 }
 
-/// The process that took the lock of flock(2) on a file, given as in /proc/locks.
-fn holder_in(locks: &str, wanted: &str) -> Option<NonZeroU32> {
-    // "1: FLOCK  ADVISORY  WRITE 1234 08:01:5678 0 EOF"; a line with -> is a waiting process.
-    locks.lines().find_map(|line| {
-        let mut words = line.split_ascii_whitespace().skip(1);
-        let (kind, pid, file) = (words.next()?, words.nth(2)?, words.next()?);
-        (kind == "FLOCK" && file == wanted).then(|| pid.parse().ok())?
-    })
-}
-
 /// The text of /proc/locks, or its beginning: any user can make it long, and reading it takes the square
 /// of its length.
-fn read_locks(until: Instant) -> io::Result<String> {
+fn read_locks(until: Instant) -> io::Result<Vec<u8>> {
     let mut file = fs::File::open("/proc/locks")?;
     let mut text = Vec::new();
     let mut room = [0; 16 * 1024];
@@ -174,7 +168,7 @@ fn read_locks(until: Instant) -> io::Result<String> {
             break;
         }
     }
-    Ok(String::from_utf8_lossy(&text).into_owned())
+    Ok(text)
 }
 
 /// Whether the holder of the lock on a directory can be its svscan.

@@ -75,3 +75,28 @@ fetch_packages() (
     chmod 755 "$scratch/root"
     mv "$scratch/root" "$directory"
 )
+
+# debian_root DIRECTORY PACKAGE,... LOG: a minimal Debian with these packages, by debootstrap, of the suite and
+# from the mirror of this machine's apt. Where it fails, prints why.
+debian_root() (
+    # shellcheck disable=SC1091
+    suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+    # The updates and security suites have other names.
+    # shellcheck disable=SC2016
+    mirror=$(apt-get indextargets --format '$(RELEASE) $(CODENAME) $(COMPONENT) $(REPO_URI)' \
+        'Created-By: Packages' | awk -v suite="$suite" \
+        '($1 == suite || $2 == suite) && $3 == "main" { print $4; exit }')
+    [ -n "$mirror" ] || { echo "apt's configuration names no mirror of $suite main" >&2; return 1; }
+    echo "== debootstrap $suite from $mirror"
+    http_proxy=${http_proxy:-$(apt-config dump --format '%v' Acquire::http::Proxy)}
+    export http_proxy
+    [ -n "$http_proxy" ] || unset http_proxy
+    # A mirror can fail for a moment.
+    for pause in 10 10 0; do
+        rm -rf "$1"
+        debootstrap --variant=minbase --include="$2" "$suite" "$1" "$mirror" >"$3" 2>&1 && return 0
+        sleep $pause
+    done
+    tail "$3" >&2
+    return 1
+)

@@ -33,4 +33,5 @@ fn main() {
         println!("cargo::rustc-link-arg-bins=-Wl,--defsym=getauxval=0");
     }
     println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=last.ld");
 }

@@ -4,6 +4,7 @@ mod control_fifo;
 mod environment;
 mod failures;
 mod history;
+mod memory;
 mod restarts;
 mod signals;
 

@@ -89,7 +89,12 @@ fn run_multilog(tree: &Tree, is_original: bool, cwd: &str, run: &Run) -> Output 
     }
     // After TERM in the middle of a line multilog waits for the end of the line.
     drop(input);
-    process.wait()
+    let output = process.wait();
+    if run.end == End::Kill {
+        // A process that multilog has started can still make files.
+        wait_until("its processes have ended", DEADLINE, || tree.processes().is_empty());
+    }
+    output
 }
 
 /// A file, directory or link, as compared.

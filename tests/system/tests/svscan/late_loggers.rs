@@ -49,8 +49,10 @@ fn wait_logger(tree: &Tree, svscan: &Process) {
 /// Waits until a supervise has the pipe to the logger of its service.
 #[track_caller]
 fn wait_connected(tree: &Tree, supervise: u32) {
-    let logger = tree.wait_up("s/a/log");
     wait_until("the pipe is handed over", DEADLINE, || {
+        // Between two svscans nobody may have the write end: a logger that sees this ends, and the
+        // next one reads.
+        let logger = tree.wait_up("s/a/log");
         pipe(logger, 0).is_some() && pipe(supervise, 1) == pipe(logger, 0)
     });
 }

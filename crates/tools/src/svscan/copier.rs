@@ -2,7 +2,8 @@
 //! by line with the name of the service, to the output of svscan.
 //!
 //! It has the read end of a pipe for each output, and keeps nothing of what it reads: it looks at a pipe
-//! without removing the bytes, writes the lines, and then removes them. So its death loses no line.
+//! without removing the bytes, writes the lines, and then removes them. So its death loses no line. That a
+//! cut line continues is kept in the mode of the pipe.
 //!
 //! If svscan is killed, the copier goes on. The next svscan finds it by its mark on each pipe, claims the
 //! pipe by a lock, and sends USR1: the copier gives up the claimed pipes. It ends when it has none.
@@ -19,7 +20,7 @@ use daemontools_sys::changes::{self, Change, ChangeSet, MOST_CHANGES};
 use daemontools_sys::pass::{PassSocket, Passed};
 use daemontools_sys::peek::SecondPipe;
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, clock, fd, lock, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, clock, fd, fs, lock, poll};
 
 /// The key of the socket to svscan.
 const CONTROL: u64 = 0;
@@ -45,6 +46,10 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Room for the name of a service, with `/log`.
 const NAME_ROOM: usize = 512;
 
+/// A bit of a pipe's mode: the beginning of the present line has been written. The bit (S_ISVTX) has no
+/// effect on a pipe, and stays until the pipe is gone.
+const CONTINUES: u32 = 0o1000;
+
 /// The output of a service.
 struct Copied {
     pipe: OwnedFd,
@@ -52,10 +57,27 @@ struct Copied {
     stream: Stream,
     /// The beginning of the present line has been written.
     continues: bool,
+    /// The pipe has the mark [`CONTINUES`].
+    is_marked: bool,
     /// The length of the unfinished line that the last look has left in the pipe.
     rest: usize,
     /// Each write sends IO.
     signals_arrivals: bool,
+}
+
+impl Copied {
+    /// Sets or removes the mark in the pipe, for the copier that may come after this one.
+    fn mark_continuation(&mut self) {
+        if self.is_marked == self.continues {
+            return;
+        }
+        let pipe = self.pipe.as_fd();
+        if let Ok(stat) = fs::stat_open(pipe) {
+            let mark = if self.continues { CONTINUES } else { 0 };
+            let _ = fs::fchmod(pipe, stat.mode & !CONTINUES | mark);
+        }
+        self.is_marked = self.continues;
+    }
 }
 
 struct Copier {
@@ -166,13 +188,15 @@ impl Copier {
         }
         // Fails if a process of the service has locked its pipe. Then no svscan finds this copier by it.
         let _ = lock::mark(pipe.as_fd());
+        let is_marked = fs::stat_open(pipe.as_fd()).is_ok_and(|stat| stat.mode & CONTINUES != 0);
         self.changes.add(pipe.as_fd(), key_of(place))?;
         if let Some(free) = self.streams.get_mut(place) {
             *free = Some(Copied {
                 pipe,
                 name: self.form.name(name),
                 stream,
-                continues: false,
+                continues: is_marked,
+                is_marked,
                 rest: 0,
                 signals_arrivals: false,
             });
@@ -308,16 +332,18 @@ impl Batch<'_> {
     }
 
     /// Writes everything.
-    fn write(&mut self, copied: &Copied) {
+    fn write(&mut self, copied: &mut Copied) {
         if self.length > 0 {
             self.write_start(copied, self.out.text.len());
         }
     }
 
     /// Writes the text up to `end`, and removes its lines from the pipe.
-    fn write_start(&mut self, copied: &Copied, end: usize) {
+    fn write_start(&mut self, copied: &mut Copied, end: usize) {
         self.out.write(copied.stream, end);
         self.out.text.drain(..end);
+        // Before the removal: a copier that is killed in between doubles the lines anyway.
+        copied.mark_continuation();
         self.second.consume(copied.pipe.as_fd(), self.length);
         self.length = 0;
     }

@@ -146,6 +146,76 @@ fn when_svscan_and_copier_are_killed_the_next_one_takes_the_pipes() {
     second.wait_within(DEADLINE).is(0, "a: two\n", "");
 }
 
+/// A service that writes a part of a line that is too long, and its end when `go` exists.
+fn long_line(tree: &Tree) {
+    let part = |letter| format!("head -c 600000 /dev/zero | tr '\\0' {letter}");
+    let script = format!(
+        "{}; while ! [ -e go ]; do sleep 0.02; done; {}; echo; echo next",
+        part('x'),
+        part('y')
+    );
+    once(tree, "s/a", &script);
+}
+
+/// Waits until a beginning has been written, and the copier waits for the rest. Returns the copier.
+#[track_caller]
+fn begun(svscan: &Process) -> u32 {
+    wait_until("most of the beginning", DEADLINE, || svscan.stdout().len() > 400_000);
+    let copier = copier_of(svscan.pid());
+    process::wait_asleep(copier, "svscan");
+    copier
+}
+
+/// Every piece after the first continues the line, and nothing is lost.
+#[track_caller]
+fn check_pieces(out: &str) {
+    let mut lines: Vec<&str> = out.lines().collect();
+    assert_eq!(lines.pop(), Some("a: next"));
+    let continues: Vec<bool> = lines.iter().map(|line| line.starts_with("a+ ")).collect();
+    assert!(continues.len() > 2);
+    assert!(!continues[0] && continues[1..].iter().all(|&it| it), "{continues:?}");
+    let line: String = lines.iter().filter_map(|line| line.get(3..)).collect();
+    assert!(line == "x".repeat(600_000) + &"y".repeat(600_000), "{} bytes", line.len());
+}
+
+#[test]
+fn a_cut_line_continues_after_the_death_of_the_copier() {
+    let tree = tree();
+    long_line(&tree);
+    let svscan = svscan(&tree, "-p").start();
+    let copier = begun(&svscan);
+    process::signal(copier, Signal::KILL);
+    wait_until("it is gone", DEADLINE, || !process::is_alive(copier));
+    tree.write("s/a/go", "");
+    wait_until("the next line", DEADLINE, || svscan.stdout().contains("\na: next\n"));
+    svscan.signal(Signal::TERM);
+    check_pieces(&svscan.wait_within(DEADLINE).out());
+}
+
+#[test]
+fn a_cut_line_continues_when_another_svscan_takes_the_pipe_over() {
+    for kills_copier in [false, true] {
+        let tree = tree();
+        long_line(&tree);
+        let first = svscan(&tree, "-p").start();
+        let copier = begun(&first);
+        let service = tree.wait_up("s/a");
+        first.signal(Signal::KILL);
+        if kills_copier {
+            process::signal(copier, Signal::KILL);
+        }
+        let second = svscan(&tree, "-p").start();
+        wait_until("the old copier has ended", DEADLINE, || !process::is_alive(copier));
+        copier_of(second.pid());
+        assert_eq!(tree.wait_up("s/a"), service);
+        let before = first.stdout();
+        tree.write("s/a/go", "");
+        wait_until("the next line", DEADLINE, || second.stdout().contains("\na: next\n"));
+        second.signal(Signal::TERM);
+        check_pieces(&(before + &second.wait_within(DEADLINE).out()));
+    }
+}
+
 #[test]
 fn a_pipe_that_is_none_of_a_copier_is_left_alone() {
     let tree = tree();

@@ -51,6 +51,8 @@ let
       $out/bin/svctl completions bash >$out/share/bash-completion/completions/svctl
       $out/bin/svctl completions zsh >$out/share/zsh/site-functions/_svctl
       $out/bin/svctl completions fish >$out/share/fish/vendor_completions.d/svctl.fish
+      install -D -m 644 -t $out/lib/systemd/system ../pkg/systemd/svweb.service ../pkg/systemd/svweb.socket
+      substituteInPlace $out/lib/systemd/system/svweb.service --replace /usr/bin/svweb $out/bin/svweb
     '';
   };
 in

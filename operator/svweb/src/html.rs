@@ -59,6 +59,14 @@ pub(crate) fn list_page(
     page(dir, &title, "list", control, &main)
 }
 
+/// The page of an error.
+pub(crate) fn trouble_page(dir: &Path, why: &str) -> String {
+    let why = text(why);
+    let main =
+        format!("<nav><a href=\"/\">← All services</a></nav><h1 class=\"summary bad\">{why}</h1>");
+    page(dir, &why, "trouble", false, &main)
+}
+
 /// The state of all services in one line.
 fn summary(views: &[View]) -> String {
     let failing = views.iter().filter(|view| view.is_failing()).count();

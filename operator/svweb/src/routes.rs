@@ -91,7 +91,13 @@ impl Site {
             _ => false,
         };
         if route == Route::Unknown {
-            return error(404, is_api, "there is no such page");
+            let is_browser = parts
+                .headers
+                .get(ACCEPT)
+                .is_some_and(|it| it.to_str().is_ok_and(|accepted| accepted.contains("text/html")));
+            let why = "there is no such page";
+            let is_page = is_browser && !is_api;
+            return if is_page { self.trouble_page(404, why) } else { error(404, is_api, why) };
         }
         if !is_allowed {
             let mut response = closing(error(405, is_api, "the method is not allowed here"));
@@ -232,9 +238,14 @@ impl Site {
         });
         match page.await {
             None => busy(false),
-            Some(None) => error(404, false, "there is no such service"),
+            Some(None) => self.trouble_page(404, "there is no such service"),
             Some(Some(page)) => reply(200, HTML, page),
         }
+    }
+
+    /// An error as a page with a way back.
+    fn trouble_page(&self, status: u16, why: &str) -> Reply {
+        reply(status, HTML, html::trouble_page(&self.options.dir, why))
     }
 
     /// The metrics, in the format that the client asks for.

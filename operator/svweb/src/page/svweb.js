@@ -414,4 +414,5 @@ function confirmAction(address, action, what, service) {
   box.focus();
 }
 
-if (body.dataset.kind === "service") servicePage(); else listPage();
+if (body.dataset.kind === "service") servicePage();
+if (body.dataset.kind === "list") listPage();

@@ -8,7 +8,7 @@ use harness::{Signal, Tree};
 const SCRIPT: &str = "<script>document.title=\"taken\"</script>";
 
 /// A directory with one service of each kind.
-fn mixed(tree: &Tree) {
+pub(crate) fn mixed(tree: &Tree) {
     for name in ["api", "cache", "db", "queue"] {
         tree.idle_service(format!("s/{name}"));
     }
@@ -27,7 +27,7 @@ fn mixed(tree: &Tree) {
 }
 
 impl Site {
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 }

@@ -129,6 +129,12 @@ impl Browser {
         self.of_session("POST", "goog/cdp/execute", &json!({"cmd": command, "params": parameters}))
     }
 
+    /// From now on a page comes without its script, as where JavaScript is switched off.
+    pub(crate) fn without_scripts(&self) {
+        self.command("Network.enable", &json!({}));
+        self.command("Network.setBlockedURLs", &json!({"urls": ["*/svweb.js"]}));
+    }
+
     pub(crate) fn resize(&self, width: u32, height: u32) {
         let size =
             json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});

@@ -1,5 +1,6 @@
 //! svweb against real services, as a browser, a script and an attacker use it.
 
+mod accessibility;
 mod browser;
 mod client;
 mod control;

@@ -12,6 +12,7 @@ mod limits;
 mod metrics;
 mod reading;
 mod requests;
+mod soak;
 mod starting;
 
 use client::{Answer, request};

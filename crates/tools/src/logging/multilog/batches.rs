@@ -41,9 +41,10 @@ impl Logger<'_> {
                     }
                     return;
                 }
-                let now = self.now();
+                self.now();
                 while let Some(length) = self.input.next_batch(PEEK_SIZE) {
-                    self.take_batch(length, now);
+                    // One stamp for all, unless a batch without a mark has got a later one.
+                    self.take_batch(length, self.last_moment);
                 }
                 self.outputs.end_batch();
             }

@@ -58,9 +58,8 @@ impl<'a> DirectoryFiles<'a> {
         let dir = open_or_create(name)
             .map_err(|error| path_failure(&[b"unable to open directory ", name], error))?;
         let access = FileAccess::of(dir.as_fd());
-        let lock = access
-            .open(dir.as_fd(), c"lock", Opening::APPEND)
-            .map_err(|e| fatal(b"unable to lock directory ", e))?;
+        let lock =
+            open_lock(dir.as_fd(), &access).map_err(|e| fatal(b"unable to lock directory ", e))?;
         if let Err(error) = lock_holder::take(lock.as_fd()) {
             let what = [&b"unable to lock directory "[..], name];
             return Err(lock_holder::refuse("multilog", &what, &lock, error));
@@ -85,7 +84,7 @@ impl<'a> DirectoryFiles<'a> {
             PathError::Failed(error) => error,
         })?;
         let access = FileAccess::of(dir.as_fd());
-        let lock = access.open(dir.as_fd(), c"lock", Opening::APPEND)?;
+        let lock = open_lock(dir.as_fd(), &access)?;
         lock_holder::take(lock.as_fd())?;
         // The processor needs the file, as after a start.
         access.open_empty(dir.as_fd(), path(FileName::State))?;
@@ -115,18 +114,33 @@ impl<'a> DirectoryFiles<'a> {
         self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
     }
 
-    /// The last TAI64N label at the beginning of a line in the last 64 KiB of `current`.
+    /// The last TAI64N label at the beginning of a line in the log. If `current` is empty, as after
+    /// a KILL, that is the label in the newest old file that is not.
     pub(super) fn last_label(&self) -> Option<Tai64n> {
-        // Large enough for the allocator to return the memory to the system.
-        const PART: usize = 64 * 1024;
-        let file = self.access.open(self.dir(), path(FileName::Current), Opening::READ).ok()?;
-        let size = fs::size(file.as_fd()).ok()?;
-        let mut room = vec![0; PART];
-        let from = size.saturating_sub(PART as u64);
-        let text = fs::read_at(file.as_fd(), from, &mut room).ok()?;
-        // The first piece is the end of a line, unless the file starts here.
-        let lines = text.split_inclusive(|c| *c == b'\n').skip(usize::from(from > 0));
-        lines.filter_map(Tai64n::from_label).last()
+        let mut name = CString::from(path(FileName::Current));
+        loop {
+            let file = self.access.open(self.dir(), &name, Opening::READ).ok()?;
+            match fs::size(file.as_fd()).ok()? {
+                0 => name = self.old_file_before(&name)?,
+                size => return last_label_in(file.as_fd(), size),
+            }
+        }
+    }
+
+    /// The name of the newest old file, or of the one before the old file `name`.
+    fn old_file_before(&self, name: &CStr) -> Option<CString> {
+        let is_first = name == path(FileName::Current);
+        let dir = fs::open_dir(self.dir(), c".").ok()?;
+        let mut newest: Option<CString> = None;
+        let read = dir::names(dir.as_fd(), |other| {
+            let is_older = is_first || other < name;
+            let is_newest = newest.as_deref().is_none_or(|newest| newest < other);
+            if is_older && is_newest && Tai64n::from_label(other.to_bytes()).is_some() {
+                newest = Some(other.into());
+            }
+        });
+        read.ok()?;
+        newest
     }
 
     /// Brings `current` to disk, sets its mode to complete and closes it.
@@ -205,13 +219,46 @@ fn open_or_create(name: &[u8]) -> core::result::Result<OwnedFd, PathError> {
     }
     let place = trusted_path::locate(fs::HERE, &path)?;
     // If mkdir fails, the open reports the cause.
-    let is_new = place.is_last_part && fs::mkdir(place.dir.as_fd(), &place.name, 0o700).is_ok();
-    let dir = place.open_dir()?;
-    if is_new && let Ok(parent) = fs::open_dir(dir.as_fd(), c"..") {
-        // The name of a new directory must be on disk too.
-        let _ = fs::sync(parent.as_fd());
+    if place.is_last_part {
+        let _ = fs::mkdir(place.dir.as_fd(), &place.name, 0o700);
     }
-    Ok(dir)
+    Ok(place.open_dir()?)
+}
+
+/// Opens the file `lock` of an output directory. A directory without that file is new, and its own
+/// name may not be on disk: also if a KILL has ended the logger that has created it.
+fn open_lock(dir: BorrowedFd<'_>, access: &FileAccess) -> Result<OwnedFd> {
+    const LOCK: &CStr = c"lock";
+    if fs::stat_file(dir, LOCK) == Err(Errno::NOENT) {
+        sync_own_name(dir)?;
+    }
+    access.open(dir, LOCK, Opening::APPEND)
+}
+
+/// Brings the name of a directory to disk, if the directory above it can be opened.
+fn sync_own_name(dir: BorrowedFd<'_>) -> Result<()> {
+    let above = match fs::open_dir(dir, c"..") {
+        Err(error) if is_temporary(error) => return Err(error),
+        Err(_) => return Ok(()),
+        Ok(above) => above,
+    };
+    match fs::sync(above.as_fd()) {
+        Err(Errno::IO) => Err(Errno::IO),
+        // A file system without fsync for directories.
+        _ => Ok(()),
+    }
+}
+
+/// The last TAI64N label at the beginning of a line in the last 64 KiB of a file of this size.
+fn last_label_in(file: BorrowedFd<'_>, size: u64) -> Option<Tai64n> {
+    // Large enough for the allocator to return the memory to the system.
+    const PART: usize = 64 * 1024;
+    let mut room = vec![0; PART];
+    let from = size.saturating_sub(PART as u64);
+    let text = fs::read_at(file, from, &mut room).ok()?;
+    // The first piece is the end of a line, unless the file starts here.
+    let lines = text.split_inclusive(|c| *c == b'\n').skip(usize::from(from > 0));
+    lines.filter_map(Tai64n::from_label).last()
 }
 
 /// Whether an open file or directory has been removed.

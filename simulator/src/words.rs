@@ -97,6 +97,9 @@ pub fn fault(fault: Fault) -> String {
         Fault::Signal(signal) => format!("gets signal {signal} before it"),
         Fault::Error(error) => format!("fails with {}", error_text(error)),
         Fault::Short(most) => format!("transfers {most} bytes only"),
+        Fault::Power => "the power fails before it".into(),
+        Fault::Clock(seconds) => format!("the wall clock jumps by {seconds} seconds before it"),
+        Fault::Memory => "gets no new memory from now on".into(),
     }
 }
 

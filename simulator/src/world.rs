@@ -16,6 +16,12 @@ pub enum Fault {
     Error(u32),
     /// A read or write transfers at most this many bytes.
     Short(usize),
+    /// The power fails before the call.
+    Power,
+    /// The wall clock jumps by so many seconds before the call.
+    Clock(i64),
+    /// The process gets no new memory any more.
+    Memory,
 }
 
 /// A step of the scheduler.
@@ -147,6 +153,17 @@ impl World {
                     self.kernel.signal(pid, signal);
                     if self.kernel.process(pid).is_none_or(|process| process.ended.is_some()) {
                         return None;
+                    }
+                }
+                Some(Fault::Power) => {
+                    self.kernel.power_failed = true;
+                    return None;
+                }
+                Some(Fault::Clock(seconds)) => self.kernel.set_clock_by(seconds),
+                Some(Fault::Memory) => {
+                    if let Some(memory) = self.kernel.process(pid).and_then(|it| it.memory.as_ref())
+                    {
+                        memory.refuse_memory();
                     }
                 }
                 Some(Fault::Error(error)) => failure = Some(error),

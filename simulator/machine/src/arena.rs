@@ -1,6 +1,7 @@
 //! The heap of a simulated process: in its slot, so that fork copies it.
 
 use crate::ARENA;
+use crate::context::{OUT_OF_MEMORY, system_call};
 use crate::image::{ARENA_SIZE, is_in_a_slot};
 use std::alloc::{GlobalAlloc, Layout, System};
 
@@ -16,6 +17,8 @@ const LARGE: usize = 32;
 pub(crate) struct Arena {
     /// The length of what was ever used, this header included.
     used: usize,
+    /// The length that it may have.
+    limit: usize,
     free: [usize; CLASSES],
     /// Address and size of freed large pieces; address 0 for none.
     large: [(usize, usize); LARGE],
@@ -23,7 +26,17 @@ pub(crate) struct Arena {
 
 impl Arena {
     pub(crate) const fn new() -> Self {
-        Self { used: size_of::<Self>(), free: [0; CLASSES], large: [(0, 0); LARGE] }
+        Self {
+            used: size_of::<Self>(),
+            limit: ARENA_SIZE,
+            free: [0; CLASSES],
+            large: [(0, 0); LARGE],
+        }
+    }
+
+    /// From now on there is no new memory, as if mmap(2) failed. Freed pieces remain in use.
+    pub(crate) const fn refuse_growth(&mut self) {
+        self.limit = self.used;
     }
 
     /// The length of what was ever used.
@@ -35,7 +48,7 @@ impl Arena {
         let base = (&raw const *self) as usize;
         let start = (base + self.used).next_multiple_of(align);
         let end = start + size;
-        if end > base + ARENA_SIZE {
+        if end > base + self.limit {
             return std::ptr::null_mut();
         }
         self.used = end - base;
@@ -97,7 +110,14 @@ unsafe impl GlobalAlloc for Allocator {
             return unsafe { System.alloc(layout) };
         }
         // SAFETY: the address is that of the arena of the running process, which one thread uses.
-        unsafe { &mut *std::ptr::with_exposed_provenance_mut::<Arena>(arena) }.alloc(layout)
+        let piece =
+            unsafe { &mut *std::ptr::with_exposed_provenance_mut::<Arena>(arena) }.alloc(layout);
+        if piece.is_null() {
+            // The product's allocator ends the program too: it does not return null.
+            // SAFETY: the simulator ends this process.
+            unsafe { system_call(OUT_OF_MEMORY, [0; 6]) };
+        }
+        piece
     }
 
     unsafe fn dealloc(&self, piece: *mut u8, layout: Layout) {

@@ -22,6 +22,9 @@ pub const EXIT_BY_PANIC: usize = usize::MAX;
 /// The number of a call that no kernel has: a child shares the memory and runs a function.
 pub(crate) const SHARE_MEMORY: usize = usize::MAX - 1;
 
+/// The number of a call that no kernel has: the program has no memory left, and ends.
+pub const OUT_OF_MEMORY: usize = usize::MAX - 2;
+
 thread_local! {
     /// The stack pointer of the simulator while a process runs; 0 otherwise.
     static SIMULATOR: Cell<usize> = const { Cell::new(0) };

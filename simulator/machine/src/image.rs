@@ -267,6 +267,14 @@ impl Process {
         self.image.load();
     }
 
+    /// From now on it gets no new memory.
+    pub fn refuse_memory(&self) {
+        self.load();
+        let arena = std::ptr::with_exposed_provenance_mut::<Arena>(self.image.slot.arena());
+        // SAFETY: its memory is in place, and no process runs meanwhile.
+        unsafe { &mut *arena }.refuse_growth();
+    }
+
     /// Lets it run until its next call; `result` is that of the last one.
     pub fn run(&mut self, result: isize) -> Call {
         self.load();

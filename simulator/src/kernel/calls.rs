@@ -11,7 +11,7 @@ use linux_raw_sys::general::{
     SPLICE_F_NONBLOCK,
 };
 use linux_raw_sys::ioctl::FIONREAD;
-use machine::{Call, EXIT_BY_PANIC, copy_in, copy_out, read_string};
+use machine::{Call, EXIT_BY_PANIC, OUT_OF_MEMORY, copy_in, copy_out, read_string};
 
 #[expect(clippy::cast_possible_truncation, reason = "the kernel takes the lower half too")]
 const fn low(argument: usize) -> u32 {
@@ -30,6 +30,12 @@ impl Kernel {
         if n == EXIT_BY_PANIC {
             self.panicked = true;
             self.end(pid, Ended::Killed(nr::SIGABRT));
+            return Ok(Outcome::Gone);
+        }
+        if n == OUT_OF_MEMORY {
+            // As the product: the message, and the code for a temporary failure.
+            let _ = self.write(pid, 2, b"multilog: fatal: out of memory\n", None);
+            self.end(pid, Ended::Exited(111));
             return Ok(Outcome::Gone);
         }
         let memory = self.processes[&pid].memory.as_ref().ok_or(EINVAL)?;
@@ -55,7 +61,7 @@ impl Kernel {
             nr::__NR_lseek => done(self.seek(pid, a, b.cast_signed() as i64, low(c))),
             nr::__NR_ftruncate => done(self.truncate(pid, a, b)),
             nr::__NR_getdents64 => done(self.read_directory(pid, a, b, c)),
-            nr::__NR_fsync | nr::__NR_fdatasync => done(self.inode_of(pid, a).map(|_| 0)),
+            nr::__NR_fsync | nr::__NR_fdatasync => done(self.sync(pid, a)),
             nr::__NR_ppoll => self.poll(pid, a, b, c),
             nr::__NR_clock_gettime => done(self.clock(a, b)),
             nr::__NR_flock => self.flock(pid, a, low(b)),

@@ -71,6 +71,11 @@ impl Inode {
         }
     }
 
+    /// Whether it survives the end of the processes.
+    pub(crate) const fn is_on_disk(&self) -> bool {
+        !matches!(self.content, Content::Pipe(_) | Content::Signals(_))
+    }
+
     pub(crate) const fn is_directory(&self) -> bool {
         matches!(self.content, Content::Directory { .. })
     }

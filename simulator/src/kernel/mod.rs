@@ -5,6 +5,7 @@
 
 mod calls;
 mod descriptors;
+mod disk;
 mod files;
 mod open;
 mod pipes;
@@ -15,6 +16,7 @@ mod stat;
 mod transfer;
 mod tree;
 
+pub use disk::FileSystem;
 pub use files::{Content, Inode};
 pub use pipes::Pipe;
 pub(crate) use processes::Next;
@@ -23,6 +25,9 @@ pub use tree::InodeNumber;
 
 use machine::Program;
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The file with the id of the boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// An error number.
 pub type Errno = u32;
@@ -59,6 +64,12 @@ pub struct Kernel {
     pub(crate) wall: u64,
     /// Changes with everything that can end a wait.
     pub(crate) generation: u64,
+    /// What survives a loss of power; none if the power does not fail.
+    disk: Option<disk::Disk>,
+    /// The number of starts of the machine.
+    boots: u64,
+    /// The power has failed: see [`Kernel::cut_power`].
+    pub power_failed: bool,
     next_inode: InodeNumber,
     next_file: FileKey,
     next_pid: Pid,
@@ -81,6 +92,9 @@ impl Kernel {
             now: 1_000_000_000,
             wall: 1_700_000_000_000_000_000,
             generation: 1,
+            disk: None,
+            boots: 1,
+            power_failed: false,
             next_inode: tree::ROOT,
             next_file: 1,
             next_pid: 2,
@@ -88,10 +102,7 @@ impl Kernel {
             panicked: false,
         };
         kernel.make_root();
-        kernel.make_file(
-            "/proc/sys/kernel/random/boot_id",
-            b"00000000-0000-4000-8000-000000000001\n",
-        );
+        kernel.make_file(BOOT_ID, b"00000000-0000-4000-8000-000000000001\n");
         kernel.make_device("/dev/null");
         for (path, program) in programs {
             kernel.make_file(path, b"");

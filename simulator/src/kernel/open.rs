@@ -1,5 +1,6 @@
 //! Open files, and the calls that open them.
 
+use super::disk::Change;
 use super::files::Content;
 use super::pipes::Pipe;
 use super::tree::InodeNumber;
@@ -92,6 +93,7 @@ impl Kernel {
             Content::File(bytes) if flags & O_TRUNC != 0 && writes => {
                 bytes.clear();
                 inode.modified = now;
+                self.note(|| Change::Size(number, 0));
             }
             Content::Pipe(pipe)
                 if flags & (O_ACCMODE | O_NONBLOCK) == (O_WRONLY | O_NONBLOCK)

@@ -54,14 +54,24 @@ impl Pipe {
 }
 
 impl Kernel {
+    fn pipe_of(&self, file: usize) -> Option<&Pipe> {
+        let inode = self.open_files.get(&file).and_then(|file| self.inodes.get(&file.inode))?;
+        match &inode.content {
+            Content::Pipe(pipe) => Some(pipe),
+            _ => None,
+        }
+    }
+
     /// How many bytes were taken out of the pipe of an open file.
     #[must_use]
     pub fn taken(&self, file: usize) -> usize {
-        let inode = self.open_files.get(&file).and_then(|file| self.inodes.get(&file.inode));
-        match inode.map(|inode| &inode.content) {
-            Some(Content::Pipe(pipe)) => pipe.taken,
-            _ => 0,
-        }
+        self.pipe_of(file).map_or(0, |pipe| pipe.taken)
+    }
+
+    /// How many bytes were written into the pipe of an open file.
+    #[must_use]
+    pub fn written(&self, file: usize) -> usize {
+        self.pipe_of(file).map_or(0, |pipe| pipe.taken + pipe.bytes.len())
     }
 
     /// The capacity of a pipe, after it is set to `new`.

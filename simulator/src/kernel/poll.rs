@@ -93,6 +93,11 @@ impl Kernel {
         self.processes.values().filter_map(|process| process.deadline).min()
     }
 
+    /// Sets the wall clock, by a number of seconds.
+    pub(crate) const fn set_clock_by(&mut self, seconds: i64) {
+        self.wall = self.wall.saturating_add_signed(seconds.saturating_mul(1_000_000_000));
+    }
+
     /// Lets time pass.
     pub(crate) fn pass(&mut self, nanoseconds: u64) {
         self.now += nanoseconds;

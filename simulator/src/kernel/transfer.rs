@@ -1,5 +1,6 @@
 //! Reading, writing, and moving bytes between pipes.
 
+use super::disk::Change;
 use super::files::Content;
 use super::{Kernel, Outcome, Pid, Result};
 use linux_raw_sys::errno::{EAGAIN, EBADF, EFAULT, EINVAL, EISDIR, ENOTDIR, ENOTTY, EPIPE, ESPIPE};
@@ -80,6 +81,7 @@ impl Kernel {
                     content.resize(end, 0);
                 }
                 content[start..end].copy_from_slice(bytes);
+                self.note(|| Change::Write(number, start, bytes.to_vec()));
                 if at.is_none() {
                     self.open_files.get_mut(&key).ok_or(EBADF)?.offset = end as u64;
                 }
@@ -197,6 +199,7 @@ impl Kernel {
             Some(Content::File(bytes)) => bytes.resize(length, 0),
             _ => return Err(EINVAL),
         }
+        self.note(|| Change::Size(number, length));
         self.changed();
         Ok(0)
     }

@@ -1,5 +1,6 @@
 //! Names: the way along a path, and the calls that change names.
 
+use super::disk::Change;
 use super::files::{Content, Inode};
 use super::{Errno, Kernel, Pid, Result};
 use linux_raw_sys::errno::{
@@ -31,7 +32,11 @@ impl Kernel {
     pub(crate) fn new_inode(&mut self, content: Content, mode: u32) -> InodeNumber {
         let number = self.next_inode;
         self.next_inode += 1;
-        self.inodes.insert(number, Inode::new(content, mode, self.wall_time()));
+        let inode = Inode::new(content, mode, self.wall_time());
+        if inode.is_on_disk() {
+            self.note(|| Change::Made(number, inode.clone()));
+        }
+        self.inodes.insert(number, inode);
         number
     }
 
@@ -112,6 +117,7 @@ impl Kernel {
     }
 
     pub(crate) fn add_entry(&mut self, directory: InodeNumber, name: Vec<u8>, number: InodeNumber) {
+        self.note(|| Change::Names(vec![(directory, name.clone(), Some(number))], vec![number]));
         self.entries(directory).insert(name, number);
         self.changed();
     }
@@ -185,6 +191,7 @@ impl Kernel {
             (_, false) => {}
         }
         self.entries(place.directory).remove(&place.name);
+        self.note(|| Change::Names(vec![(place.directory, place.name, None)], vec![number]));
         self.drop_name(number);
         Ok(0)
     }
@@ -230,7 +237,12 @@ impl Kernel {
             }
         }
         self.entries(from.directory).remove(&from.name);
-        self.add_entry(to.directory, to.name, number);
+        self.entries(to.directory).insert(to.name.clone(), number);
+        self.note(|| {
+            let names = [(from.directory, from.name, None), (to.directory, to.name, Some(number))];
+            Change::Names(names.into(), [Some(number), to.found].into_iter().flatten().collect())
+        });
+        self.changed();
         if let Some(other) = to.found {
             self.drop_name(other);
         }
@@ -243,6 +255,7 @@ impl Kernel {
         mode: u32,
     ) -> std::result::Result<usize, Errno> {
         self.inodes.get_mut(&number).ok_or(ENOENT)?.mode = mode & 0o7777;
+        self.note(|| Change::Mode(number, mode & 0o7777));
         Ok(0)
     }
 }

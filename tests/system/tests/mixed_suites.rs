@@ -498,6 +498,28 @@ fn our_supervise_adopts_a_program_that_has_changed_its_directory() {
 }
 
 #[test]
+fn our_supervise_adopts_a_program_in_a_directory_of_its_service() {
+    let tree = tree();
+    tree.mkdir("a/main");
+    tree.service("a", "#!/bin/sh\necho $$ >>started\ncd main\nexec sleep 1000\n");
+    let first = supervise(&tree, false, "a");
+    let pid = tree.wait_up("a");
+    let main = tree.path("a/main");
+    wait_until("it is there", PROMPT, || process::directory(pid).is_some_and(|dir| dir == main));
+    // Paused later, so that the status is newer than the start.
+    let is_old = |s: &harness::Status| system::age(s) > std::time::Duration::from_millis(3500);
+    tree.wait_status("a", "is older than its writing", is_old);
+    tree.svc("-p", "a");
+    tree.wait_status("a", "paused", |s| s.paused() == 1);
+    kill_original(&tree, first, &["a"]);
+    let second = tree.supervise("a");
+    assert_eq!(tree.wait_up("a"), pid);
+    tree.svc("-dx", "a");
+    assert_exit_0(second);
+    assert_eq!(tree.wait_lines("a/started", 1).len(), 1);
+}
+
+#[test]
 fn the_wanted_state_of_the_original_is_kept() {
     let tree = tree();
     tree.idle_service("a");

@@ -106,14 +106,24 @@ pub(crate) fn marked_owner_of(scan_dir: BorrowedFd<'_>) -> Option<(Pid, Handle)>
 
 /// The current directory of a process; `None` if it has ended, or hides it.
 fn directory_of(pid: Pid) -> Option<Directory> {
+    identity(pid, b"cwd")
+}
+
+/// The directory with this name in `/proc/PID`.
+fn identity(pid: Pid, name: &[u8]) -> Option<Directory> {
     let mut room = [0; 48];
-    fs::cached_identity(fs::HERE, of_process(&mut room, pid, b"cwd").ok()?).ok()
+    fs::cached_identity(fs::HERE, of_process(&mut room, pid, name).ok()?).ok()
 }
 
 /// Whether a process stands in the current directory, as a service and its supervise do in the service
 /// directory.
 pub(crate) fn is_here(pid: Pid) -> bool {
     directory_of(pid).is_some_and(|there| fs::cached_identity(fs::HERE, c".") == Ok(there))
+}
+
+/// Whether a process stands in a directory of the current one, as a multilog does in its output directory.
+pub(crate) fn is_directly_below(pid: Pid) -> bool {
+    identity(pid, b"cwd/..").is_some_and(|above| fs::cached_identity(fs::HERE, c".") == Ok(above))
 }
 
 /// Whether this holds for any process.

@@ -3,7 +3,7 @@
 
 use crate::common::clock::{label, since_boot};
 use crate::survive::process_record;
-use crate::survive::standing::is_here;
+use crate::survive::standing::{is_directly_below, is_here};
 use core::time::Duration;
 use daemontools_core::Pid;
 use daemontools_core::state_dir::process_record::ProcessIdentity;
@@ -37,9 +37,9 @@ pub(crate) enum Named {
 /// directory.
 ///
 /// Four things have to agree: the process with this id runs; it started when the status says; no other
-/// user can have written the status; and its current directory is the service directory. A program
-/// that has changed its directory counts too if the file was last changed right after the start: then
-/// it was written here, and did not come with a copy of another service directory.
+/// user can have written the status; and its current directory is the service directory or one in it. A
+/// program in any other directory counts too if the file was last changed right after the start: then it
+/// was written here, and did not come with a copy of another service directory.
 pub(crate) fn find(state: BorrowedFd<'_>, part: Part) -> Named {
     let Ok(file) = guarded::open(state, c"status", fs::Opening::READ) else {
         return Named::None;
@@ -59,7 +59,7 @@ pub(crate) fn find(state: BorrowedFd<'_>, part: Part) -> Named {
     if !guarded::is_trusted(file.as_fd(), state) {
         return Named::Doubtful(pid, "others can have made the status");
     }
-    if !is_here(pid) && !was_written_at(&file, since) {
+    if !is_here(pid) && !is_directly_below(pid) && !was_written_at(&file, since) {
         return Named::Doubtful(pid, "it runs in another directory");
     }
     // Last: if it lives, all answers about this id were about this process.

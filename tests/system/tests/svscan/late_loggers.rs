@@ -50,8 +50,8 @@ fn wait_logger(tree: &Tree, svscan: &Process) {
 #[track_caller]
 fn wait_connected(tree: &Tree, supervise: u32) {
     wait_until("the pipe is handed over", DEADLINE, || {
-        // Between two svscans nobody may have the write end: a logger that sees this ends, and the
-        // next one reads.
+        // Between two svscans no process may have the write end: a logger that sees this ends, and
+        // the next one reads.
         let logger = tree.wait_up("s/a/log");
         pipe(logger, 0).is_some() && pipe(supervise, 1) == pipe(logger, 0)
     });

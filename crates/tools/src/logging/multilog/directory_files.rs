@@ -153,7 +153,7 @@ impl<'a> DirectoryFiles<'a> {
                 self.warn_of_missing(FileName::Current, b"its lines are lost");
             }
             fs::sync(current).map_err(Operation::Sync(FileName::Current).failed())?;
-            let _ = fs::sync(self.dir());
+            sync_names_of(self.dir()).map_err(Operation::SyncNames.failed())?;
             fs::fchmod(current, 0o744).map_err(Operation::Mode(FileName::Current).failed())?;
         }
         self.current = None;
@@ -242,10 +242,15 @@ fn sync_own_name(dir: BorrowedFd<'_>) -> Result<()> {
         Err(_) => return Ok(()),
         Ok(above) => above,
     };
-    match fs::sync(above.as_fd()) {
-        Err(Errno::IO) => Err(Errno::IO),
+    sync_names_of(above.as_fd())
+}
+
+/// Brings the names in a directory to disk.
+fn sync_names_of(dir: BorrowedFd<'_>) -> Result<()> {
+    match fs::sync(dir) {
         // A file system without fsync for directories.
-        _ => Ok(()),
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
+        other => other,
     }
 }
 
@@ -342,11 +347,7 @@ impl FileOperations for DirectoryFiles<'_> {
     }
 
     fn sync_names(&mut self) -> Result<()> {
-        match fs::sync(self.dir()) {
-            // A file system without fsync for directories.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
-            other => other,
-        }
+        sync_names_of(self.dir())
     }
 
     fn set_mode_of_current(&mut self, complete: bool) -> Result<()> {

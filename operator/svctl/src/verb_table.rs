@@ -478,7 +478,8 @@ pub(crate) static VERBS: &[Verb] = &[
                 with the same environment, limits and outputs. The old supervisors run on. Each leaves when its \
                 service ends by itself, and then ours starts the service. With --now our supervise adopts each process \
                 instead, as supervise(8) describes. A runsv is always replaced in this way, because it never leaves \
-                without its service. A service that is down stays down; for that it has a file down for a moment. Under \
+                without its service, and so is a supervise of daemontools-encore that runs the logger as well. A \
+                service that is down stays down; for that it has a file down for a moment. Under \
                 systemd, the unit of the old svscan gets KillMode=process until the next boot, and is stopped. With \
                 --to, an svscan of another suite takes over from ours; its supervise adopts no process. \
                 Services of s6 are refused. \

@@ -248,6 +248,63 @@ fn a_process_that_would_not_be_adopted_is_left_or_restarted() {
 }
 
 #[test]
+fn a_service_that_is_restarted_comes_up_in_spite_of_its_file_down() {
+    let other = Other::original();
+    let tree = other.tree();
+    tree.write("s/up/down", "");
+    tree.chmod("s/up/supervise", 0o777);
+    let before = tree.wait_up("s/up");
+    let output = other.takeover(&[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    let line = format!("up: pid {before} as before; changes when that ends, and stays down then");
+    assert!(output.out().contains(&line), "{output}");
+    let output = other.takeover(&["--restart"]);
+    assert_eq!(output.code, Some(0), "{output}");
+    let now = tree.wait_restart("s/up", before);
+    assert!(output.out().contains(&format!("up: pid {now}, started under")), "{output}");
+    assert_eq!(supervisor(tree, "s/up"), ours());
+    assert!(tree.exists("s/up/down"));
+    other.stop();
+}
+
+/// A supervise whose program has another name stands for that of encore: it writes the same status of two
+/// processes.
+#[test]
+fn a_supervise_that_runs_the_logger_as_well_is_replaced_at_once() {
+    let tree = Tree::new();
+    tree.mkdir("encore");
+    for name in ["svscan", "supervise"] {
+        std::fs::copy(ours(), tree.path("encore").join(name)).expect("a copy");
+    }
+    tree.service("s/both", LOGGED);
+    tree.mkdir("s/both/main");
+    tree.script("s/both/log", "#!/bin/sh\nexec multilog ./main\n");
+    tree.write("s/both/personality", "encore\n");
+    let multilog = harness::Suite::get().program("multilog");
+    let dirs = [&tree.path("encore"), multilog.parent().expect("a directory")];
+    let path = format!("{}:{}:/usr/bin:/bin", dirs[0].display(), dirs[1].display());
+    let scanner = tree.cmd("encore/svscan").arg0("svscan").arg("s").env("PATH", &path).start();
+    let pid = tree.wait_up("s/both");
+    tree.wait_text("s/both/main/current", "started ");
+    let other = Other { services: Services { tree, svscan: None }, scanner };
+    let tree = other.tree();
+    tree.rename("s/both/personality", "s/both/saved");
+    let output = other.takeover(&["--now"]);
+    assert_eq!(output.code, Some(1), "{output}");
+    let line = "both: stays as it is: its file log counts only with a file personality that contains encore";
+    assert!(output.out().contains(line), "{output}");
+    tree.rename("s/both/saved", "s/both/personality");
+    let output = other.takeover(&[]);
+    assert_eq!(output.code, Some(0), "{output}");
+    assert!(output.out().contains(&format!("both: pid {pid} as before, under ")), "{output}");
+    assert_eq!(supervisor(tree, "s/both"), ours());
+    tree.svc("-t", "s/both");
+    let next = tree.wait_restart("s/both", pid);
+    tree.wait_text("s/both/main/current", &format!("started {next}\n"));
+    other.stop();
+}
+
+#[test]
 fn services_of_runit_keep_their_processes() {
     if !has_suite(["runsvdir", "svlogd"]) {
         return;

@@ -37,7 +37,10 @@ pub(crate) fn doubt(dir: &ServiceDir, record: &StatusRecord) -> Option<&'static 
         return Some("others can have made its status");
     }
     let here = fs::canonicalize(dir.path()).ok();
-    let stands_here = here.is_some() && files::link(record.pid, "cwd") == here;
+    let there = files::link(record.pid, "cwd");
+    // Such as the output directory of a logger.
+    let above = there.as_deref().and_then(Path::parent);
+    let stands_here = here.is_some() && (there == here || above == here.as_deref());
     if !stands_here && !was_written_at(&status, record.since) {
         return Some("its process runs in another directory, and its status was changed since");
     }

@@ -6,6 +6,7 @@ use super::{PAUSE, kill};
 use crate::escape::escape;
 use crate::failure::{DONE, Failure, NOT_REACHED, TIMED_OUT, reason, warn};
 use crate::output::line;
+use daemontools_core::state_dir::status::Want;
 use servicedir::{Command, ScanDir, Signal};
 use std::fs::{self, File};
 use std::io;
@@ -58,22 +59,22 @@ impl<'a> Conversion<'a> {
                 Transfer::New => "svscan would start a supervise",
                 Transfer::StaysDown => "would stay down under its next supervise",
                 Transfer::Adopted => "its supervise would adopt the process now",
-                Transfer::AtEnd(why) => {
-                    &format!("would keep its process, and change when that ends{}", not_now(*why))
-                }
+                Transfer::AtEnd(why) => &format!(
+                    "would keep its process, and change when that ends{}",
+                    later(part, *why)
+                ),
                 Transfer::Restarted => "would be restarted",
-                Transfer::Left(why) => &format!("would stay as it is: {why}{}", self.remedy(part)),
+                Transfer::Left(why) => &format!("would stay as it is: {why}{}", remedy(part, why)),
             };
             line(&format!("{}: {under}: {what}", part.name));
-            if let Some(note) = plan::note(part, self.to) {
-                line(&format!("{}: note: {note}", part.name));
-            }
+            self.show_notes(part);
         }
     }
 
-    fn remedy(&self, part: &Part) -> &'static str {
-        // --now does not help a runsv, and is in the reason of the others.
-        if part.is_under(Suite::Runit) { " (--restart)" } else { "" }
+    fn show_notes(&self, part: &Part) {
+        for note in plan::notes(part, self.to) {
+            line(&format!("{}: note: {note}", part.name));
+        }
     }
 
     /// Makes the files that keep services down, and kills each runsv that changes: a supervise cannot
@@ -121,19 +122,17 @@ impl<'a> Conversion<'a> {
                     "{}: {} as before; changes when that ends{}",
                     part.name,
                     part.shown_process(),
-                    not_now(why)
+                    later(part, why)
                 )),
                 Transfer::Left(why) => {
-                    line(&format!("{}: stays as it is: {why}{}", part.name, self.remedy(part)));
+                    line(&format!("{}: stays as it is: {why}{}", part.name, remedy(part, why)));
                     code = code.max(NOT_REACHED);
                 }
                 Transfer::New | Transfer::StaysDown | Transfer::Adopted | Transfer::Restarted => {
                     pending.push((part, change));
                 }
             }
-            if let Some(note) = plan::note(part, self.to) {
-                line(&format!("{}: note: {note}", part.name));
-            }
+            self.show_notes(part);
         }
         code = code.max(self.await_changes(pending)?);
         // Each new supervisor has looked for its file by now.
@@ -152,6 +151,13 @@ impl<'a> Conversion<'a> {
                 let now =
                     scene.part(&before.name).filter(|part| has_changed(part, before, self.to));
                 match now {
+                    Some(now) if comes_up(before, now, change) => {
+                        // The file down has kept it from being started.
+                        if now.want() == Want::Down {
+                            let _ = now.dir.send(&[Command::Up]);
+                        }
+                        rest.push((before, change));
+                    }
                     Some(now) => code = code.max(report(before, now, change)),
                     None => rest.push((before, change)),
                 }
@@ -159,7 +165,10 @@ impl<'a> Conversion<'a> {
             pending = rest;
             if !pending.is_empty() && Instant::now() >= end {
                 for (part, _) in pending {
-                    warn(&format!("{}: has no new supervisor after 20 seconds", part.name));
+                    let now = scene.part(&part.name);
+                    let has_changed = now.is_some_and(|now| has_changed(now, part, self.to));
+                    let what = if has_changed { "is down under its" } else { "has no" };
+                    warn(&format!("{}: {what} new supervisor after 20 seconds", part.name));
                 }
                 return Ok(code.max(TIMED_OUT));
             }
@@ -169,15 +178,33 @@ impl<'a> Conversion<'a> {
     }
 }
 
-/// Why a process was not adopted, in parentheses.
-fn not_now(why: Option<&str>) -> String {
-    why.map_or_else(String::new, |why| format!(" (not now: {why})"))
+/// What the user can do for a part that stays as it is.
+fn remedy(part: &Part, why: &str) -> &'static str {
+    // --now does not help these, and is in the reason of the others.
+    let needs_restart = part.is_under(Suite::Runit) || part.has_encore_logger();
+    let helps = ![plan::NEEDS_PERSONALITY, plan::LOGGER_STAYS_DOWN].contains(&why);
+    if needs_restart && helps { " (--restart)" } else { "" }
+}
+
+/// What is special about a part that changes when its process ends: why it was not adopted, and that a
+/// file keeps it down.
+fn later(part: &Part, why: Option<&str>) -> String {
+    let mut text = why.map_or_else(String::new, |why| format!(" (not now: {why})"));
+    if part.down_file().exists() {
+        text.push_str(", and stays down then: it has a file down");
+    }
+    text
 }
 
 /// Whether a part has a supervisor of the suite, which has published a status.
 fn has_changed(now: &Part, before: &Part, to: Suite) -> bool {
     let is_new = now.supervisor != before.supervisor && now.is_under(to);
     is_new && now.dir.is_supervised().unwrap_or(false)
+}
+
+/// Whether a part is down under its new supervisor, and is still to come up.
+fn comes_up(before: &Part, now: &Part, change: Transfer) -> bool {
+    change == Transfer::Restarted && before.want() == Want::Up && now.pid() == 0
 }
 
 /// Tells the old supervisor of a part to go, or kills it.
@@ -188,6 +215,11 @@ fn begin(part: &Part, change: Transfer) -> io::Result<()> {
         // A runsv without doubt was killed before the start.
         Transfer::Adopted | Transfer::StaysDown if is_runsv && part.doubt.is_none() => Ok(()),
         Transfer::Adopted => kill(old),
+        // The logger is adopted.
+        Transfer::StaysDown if part.has_encore_logger() && part.doubt.is_none() => kill(old),
+        Transfer::StaysDown | Transfer::Restarted if part.has_encore_logger() => {
+            part.dir.send(&[Command::Down, Command::Exit])
+        }
         Transfer::StaysDown | Transfer::AtEnd(_) => part.dir.send(&[Command::Exit]),
         // x ends the service as well.
         Transfer::Restarted if is_runsv => part.dir.send(&[Command::Exit]),
@@ -204,7 +236,7 @@ fn report(before: &Part, now: &Part, change: Transfer) -> u8 {
     let by = now.supervisor.as_ref().map_or_else(String::new, Running::to_string);
     let (name, process) = (&before.name, now.shown_process());
     let what = match change {
-        Transfer::Adopted if before.pid() == now.pid() => {
+        Transfer::Adopted if before.pids() == now.pids() => {
             format!("{process} as before, under {by}")
         }
         Transfer::StaysDown if now.pid() == 0 => format!("down as before, under {by}"),

@@ -74,7 +74,11 @@ pub(crate) struct Part {
     pub(crate) supervisor: Option<Running>,
     /// The status, if there is one.
     pub(crate) record: Option<StatusRecord>,
-    /// Why a supervise of ours would not adopt the process.
+    /// encore: the status of the logger that the same supervise runs, from a file `log`.
+    pub(crate) logger: Option<StatusRecord>,
+    /// Its file `personality` contains `encore`.
+    pub(crate) is_encore: bool,
+    /// Why a supervise of ours would not adopt the process or the logger.
     pub(crate) doubt: Option<&'static str>,
 }
 
@@ -82,6 +86,11 @@ impl Part {
     /// The service process; 0 if it is down.
     pub(crate) fn pid(&self) -> u32 {
         self.record.map_or(0, |record| record.pid)
+    }
+
+    /// The service process and that of the logger.
+    pub(crate) fn pids(&self) -> (u32, u32) {
+        (self.pid(), self.logger.map_or(0, |record| record.pid))
     }
 
     pub(crate) fn want(&self) -> Want {
@@ -103,6 +112,12 @@ impl Part {
 
     pub(crate) fn is_under(&self, suite: Suite) -> bool {
         self.supervisor.as_ref().is_some_and(|it| it.suite == suite)
+    }
+
+    /// Whether encore's supervise runs the logger as well. After `x` it waits for the end of the
+    /// logger, and ends it only when the service was stopped.
+    pub(crate) fn has_encore_logger(&self) -> bool {
+        self.logger.is_some() && self.is_under(Suite::Daemontools)
     }
 }
 
@@ -219,18 +234,21 @@ impl<'a> Supervisors<'a> {
 
     fn part(&self, name: String, target: &Target) -> Part {
         let dir = target.dir.clone();
-        let supervisor = self.of(&dir);
         let status = files::read(&dir.state_dir().join("status")).ok().flatten();
-        let record = status.and_then(|bytes| parse_file(&bytes)).map(|(service, _)| service);
-        let doubt = match record {
-            Some(record) if record.pid != 0 => adoptable::doubt(&dir, &record),
-            _ => None,
-        };
-        Part { name, dir, supervisor, record, doubt }
+        let (record, logger) = status
+            .and_then(|bytes| parse_file(&bytes))
+            .map_or((None, None), |(service, logger)| (Some(service), logger));
+        let supervisor = self.of(&dir, record.map_or(0, |record| record.pid));
+        let personality = fs::read(dir.path().join("personality")).unwrap_or_default();
+        let is_encore = personality.trim_ascii() == b"encore";
+        let running = [record, logger].into_iter().flatten().filter(|record| record.pid != 0);
+        let doubt = running.filter_map(|record| adoptable::doubt(&dir, &record)).next();
+        Part { name, dir, supervisor, record, logger, is_encore, doubt }
     }
 
-    /// The supervisor that holds the lock of a service.
-    fn of(&self, dir: &ServiceDir) -> Option<Running> {
+    /// The supervisor that holds the lock of a service. Until its exec, the service process has the name and
+    /// the files of its supervise.
+    fn of(&self, dir: &ServiceDir, service: u32) -> Option<Running> {
         let full = dir.path().canonicalize().ok()?;
         let lock = fs::metadata(dir.state_dir().join("lock")).ok()?.ino();
         // runsv stands in the directory of the service, also for the logger.
@@ -238,7 +256,7 @@ impl<'a> Supervisors<'a> {
         let above = full.parent().and_then(|dir| self.0.get(dir)).into_iter();
         let above = above.flatten().filter(|it| it.name == "runsv");
         let all: Vec<&Process> = here.flatten().chain(above).copied().collect();
-        all.into_iter().find(|it| holds(it.pid, lock)).map(Running::of)
+        all.into_iter().find(|it| it.pid != service && holds(it.pid, lock)).map(Running::of)
     }
 }
 

@@ -1,7 +1,7 @@
 //! What a takeover does with each service and logger.
 
 use super::examine::{Part, Suite};
-use daemontools_core::state_dir::status::Want;
+use daemontools_core::state_dir::status::{StateCode, Want};
 
 /// What the user asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,13 @@ pub(crate) enum Transfer {
 
 const ONCE: &str = "it is not wanted up, and the next supervise would start it again when it ends; \
                     --now adopts it";
+/// Without this file nothing would go to the logger any more.
+pub(crate) const NEEDS_PERSONALITY: &str =
+    "its file log counts only with a file personality that contains encore";
+/// After a restart the service would be started again, but not its logger.
+pub(crate) const LOGGER_STAYS_DOWN: &str = "its file down would keep its logger down";
+const STARTED: &str = "it is up without a process, and the next supervise takes it for stopped: svc -u \
+                       runs its start again";
 const RUNSV: &str = "runsv ends only together with the service";
 
 /// Decides on a part; `to` is the suite that takes over.
@@ -42,6 +49,9 @@ pub(crate) fn change(part: &Part, to: Suite, mode: Mode) -> Transfer {
     let Some(supervisor) = &part.supervisor else { return Transfer::New };
     if supervisor.suite == to {
         return Transfer::None;
+    }
+    if to == Suite::Ours && part.has_encore_logger() && !part.is_encore {
+        return Transfer::Left(NEEDS_PERSONALITY);
     }
     if part.pid() == 0 && part.want() != Want::Up {
         return match part.doubt {
@@ -51,14 +61,16 @@ pub(crate) fn change(part: &Part, to: Suite, mode: Mode) -> Transfer {
         };
     }
     let can_adopt = to == Suite::Ours && part.doubt.is_none();
-    let wants_now = mode != Mode::AtEnd || supervisor.suite == Suite::Runit;
+    let never_leaves = supervisor.suite == Suite::Runit || part.has_encore_logger();
+    let wants_now = mode != Mode::AtEnd || never_leaves;
     if can_adopt && wants_now {
         return Transfer::Adopted;
     }
     if mode == Mode::Restart {
-        return Transfer::Restarted;
+        let stays_down = part.has_encore_logger() && part.down_file().exists();
+        return if stays_down { Transfer::Left(LOGGER_STAYS_DOWN) } else { Transfer::Restarted };
     }
-    if supervisor.suite == Suite::Runit {
+    if never_leaves {
         return Transfer::Left(part.doubt.unwrap_or(RUNSV));
     }
     if part.want() != Want::Up {
@@ -67,9 +79,12 @@ pub(crate) fn change(part: &Part, to: Suite, mode: Mode) -> Transfer {
     Transfer::AtEnd(part.doubt.filter(|_| mode == Mode::Now))
 }
 
-/// What changes for a service although its processes stay; `None` if nothing does.
-pub(crate) fn note(part: &Part, to: Suite) -> Option<String> {
-    let supervisor = part.supervisor.as_ref().filter(|it| it.suite != to)?;
+/// What changes for a service although its processes stay.
+pub(crate) fn notes(part: &Part, to: Suite) -> Vec<String> {
+    let Some(supervisor) = part.supervisor.as_ref().filter(|it| it.suite != to) else {
+        return Vec::new();
+    };
+    let mut notes = Vec::new();
     let has = |name: &&&str| part.dir.path().join(name).exists();
     let listed = |names: &[&str]| names.iter().filter(has).copied().collect::<Vec<_>>().join(", ");
     if to == Suite::Ours {
@@ -78,15 +93,23 @@ pub(crate) fn note(part: &Part, to: Suite) -> Option<String> {
             _ => (&["start", "stop", "notify"], "encore"),
         };
         let found = listed(names);
-        let is_chosen = part.dir.path().join("personality").exists();
-        return (!found.is_empty() && !is_chosen).then(|| {
-            format!("its {found} counts only with a file personality that contains {word}")
-        });
+        if !found.is_empty() && !part.dir.path().join("personality").exists() {
+            notes.push(format!(
+                "its {found} counts only with a file personality that contains {word}"
+            ));
+        }
+    } else {
+        let options: Vec<&str> =
+            servicedir::option_file_names().filter(|name| *name != "down").collect();
+        let found = listed(&options);
+        if !found.is_empty() {
+            notes.push(format!("its option files count no more: {found}"));
+        }
     }
-    let options: Vec<&str> =
-        servicedir::option_file_names().filter(|name| *name != "down").collect();
-    let found = listed(&options);
-    (!found.is_empty()).then(|| format!("its option files count no more: {found}"))
+    if part.pid() == 0 && part.record.is_some_and(|it| it.state == Some(StateCode::Started)) {
+        notes.push(STARTED.to_owned());
+    }
+    notes
 }
 
 #[cfg(test)]
@@ -106,8 +129,16 @@ mod tests {
             dir: ServiceDir::new("/nonexistent"),
             supervisor: Some(supervisor),
             record: Some(record),
+            logger: None,
+            is_encore: false,
             doubt,
         }
+    }
+
+    /// A service whose logger runs under the same supervise of encore.
+    fn with_logger(pid: u32, want: Want, doubt: Option<&'static str>) -> Part {
+        let part = part(Suite::Daemontools, pid, want, doubt);
+        Part { logger: part.record, is_encore: true, ..part }
     }
 
     #[test]
@@ -130,6 +161,32 @@ mod tests {
             let found = change(&part(from, 7, Want::Up, doubt), to, mode);
             assert_eq!(found, expected, "{from:?} to {to:?}, {mode:?}, {doubt:?}");
         }
+    }
+
+    #[test]
+    fn a_supervise_of_encore_with_a_logger_never_leaves_by_itself() {
+        let change = |mode, doubt| change(&with_logger(7, Want::Up, doubt), Suite::Ours, mode);
+        assert_eq!(change(Mode::AtEnd, None), Transfer::Adopted);
+        assert_eq!(change(Mode::AtEnd, Some("why")), Transfer::Left("why"));
+        assert_eq!(change(Mode::Now, Some("why")), Transfer::Left("why"));
+        assert_eq!(change(Mode::Restart, Some("why")), Transfer::Restarted);
+        let part = Part { is_encore: false, ..with_logger(7, Want::Up, None) };
+        for mode in [Mode::AtEnd, Mode::Now, Mode::Restart] {
+            let found = super::change(&part, Suite::Ours, mode);
+            assert_eq!(found, Transfer::Left(NEEDS_PERSONALITY));
+        }
+    }
+
+    #[test]
+    fn a_service_without_a_process_can_be_up() {
+        let mut part = part(Suite::Daemontools, 0, Want::Once, None);
+        assert!(notes(&part, Suite::Ours).is_empty());
+        if let Some(record) = &mut part.record {
+            record.state = Some(StateCode::Started);
+        }
+        assert_eq!(change(&part, Suite::Ours, Mode::Now), Transfer::StaysDown);
+        assert_eq!(notes(&part, Suite::Ours), [STARTED]);
+        assert!(notes(&part, Suite::Daemontools).is_empty());
     }
 
     #[test]

@@ -73,6 +73,17 @@ pub fn findings(scan: &Path, name: Option<&OsStr>) -> Result<Option<Vec<Value>>,
     Ok(Some(found.iter().map(doctor::object).collect()))
 }
 
+/// The findings of `svctl doctor --json` that concern all services together: svscan, its unit, the limits of
+/// the system.
+///
+/// # Errors
+/// Why the directory or /proc cannot be read.
+pub fn machine_findings(scan: &Path) -> Result<Vec<Value>, String> {
+    let scan = ScanDir::new(scan);
+    let found = all(&scan).and_then(|targets| doctor::of_machine(&scan, &targets));
+    Ok(found.map_err(|failure| failure.message)?.iter().map(doctor::object).collect())
+}
+
 /// Lines of the log of a service, oldest first.
 #[derive(Clone, Debug)]
 pub struct LogPage {

@@ -1,5 +1,6 @@
 //! Pages as HTML. Text from outside gets in only through [`text`].
 
+use crate::machine::is_error;
 use crate::request_path::encode;
 use serde_json::Value;
 use std::fmt::Write as _;
@@ -42,14 +43,15 @@ fn page(dir: &Path, title: &str, kind: &str, control: bool, main: &str) -> Strin
 pub(crate) fn list_page(
     dir: &Path,
     views: &Result<Vec<View>, String>,
+    machine: &[Value],
     is_all: bool,
     control: bool,
 ) -> String {
     let mut main = String::new();
     let title = match views {
         Ok(views) => {
-            write_list(&mut main, views, is_all);
-            summary(views)
+            write_list(&mut main, views, machine, is_all);
+            summary(views, machine)
         }
         Err(why) => {
             let _ = write!(main, "<h1 class=\"summary bad\" id=\"summary\">{}</h1>", text(why));
@@ -68,20 +70,28 @@ pub(crate) fn trouble_page(dir: &Path, why: &str) -> String {
 }
 
 /// The state of all services in one line.
-fn summary(views: &[View]) -> String {
+fn summary(views: &[View], machine: &[Value]) -> String {
     let failing = views.iter().filter(|view| view.is_failing()).count();
+    let failing = failing + machine.iter().filter(|it| is_error(it)).count();
     let plural = |number: usize| if number == 1 { "" } else { "s" };
     match (views.len(), failing) {
-        (0, _) => "No services".to_owned(),
+        (0, 0) => "No services".to_owned(),
         (all, 0) => format!("No problems in {all} service{}", plural(all)),
         (all, bad) => format!("{bad} problem{} in {all} service{}", plural(bad), plural(all)),
     }
 }
 
-fn write_list(main: &mut String, views: &[View], is_all: bool) {
-    let is_bad = views.iter().any(View::is_failing);
-    let class = if is_bad { "summary bad" } else { "summary good" };
-    let _ = write!(main, "<h1 class=\"{class}\" id=\"summary\">{}</h1>", text(&summary(views)));
+fn write_list(main: &mut String, views: &[View], machine: &[Value], is_all: bool) {
+    let is_bad = views.iter().any(View::is_failing) || machine.iter().any(is_error);
+    let class = match (is_bad, views.is_empty()) {
+        (true, _) => "summary bad",
+        (false, true) => "summary",
+        (false, false) => "summary good",
+    };
+    let shown = text(&summary(views, machine));
+    let _ = write!(main, "<h1 class=\"{class}\" id=\"summary\">{shown}</h1><div id=\"machine\">");
+    write_findings(main, machine);
+    main.push_str("</div>");
     if views.is_empty() {
         main.push_str("<p class=\"empty\">The scan directory has no services yet.</p>");
         return;
@@ -111,6 +121,21 @@ fn write_list(main: &mut String, views: &[View], is_all: bool) {
     main.push_str("</ul>");
     if let Some(left) = sorted.len().checked_sub(most).filter(|left| *left > 0) {
         let _ = write!(main, "<p id=\"more\"><a href=\"/?all\">{left} more services</a></p>");
+    }
+}
+
+fn write_findings(main: &mut String, findings: &[Value]) {
+    for finding in findings {
+        let field = |key: &str| text(finding[key].as_str().unwrap_or_default());
+        let _ = write!(
+            main,
+            "<div class=\"finding {}\"><p><strong>{}</strong> {}</p><p>{}</p><pre>{}</pre></div>",
+            field("severity"),
+            field("id"),
+            field("severity"),
+            field("evidence"),
+            field("remedy"),
+        );
     }
 }
 
@@ -150,18 +175,7 @@ pub(crate) fn service_page(
     if findings.is_empty() {
         main.push_str("<p>None.</p>");
     }
-    for finding in findings {
-        let field = |key: &str| text(finding[key].as_str().unwrap_or_default());
-        let _ = write!(
-            main,
-            "<div class=\"finding {}\"><p><strong>{}</strong> ({})</p><p>{}</p><pre>{}</pre></div>",
-            field("severity"),
-            field("id"),
-            field("severity"),
-            field("evidence"),
-            field("remedy"),
-        );
-    }
+    write_findings(&mut main, findings);
     main.push_str("<h2>Log</h2><pre class=\"log\">");
     for line in log.and_then(|log| log["lines"].as_array()).into_iter().flatten() {
         let field = |key: &str| text(line[key].as_str().unwrap_or_default());

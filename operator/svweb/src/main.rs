@@ -13,6 +13,7 @@ mod failure;
 mod guarded_stream;
 mod html;
 mod listeners;
+mod machine;
 mod options;
 mod readiness;
 mod replies;

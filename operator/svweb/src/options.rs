@@ -93,7 +93,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Req
             Arg::Short(_) | Arg::Long(_) => return Err(wrong(argument.unexpected())),
         }
     }
-    options.dir = dir.unwrap_or_else(svctl::usual_scan_dir);
+    let dir = dir.unwrap_or_else(svctl::usual_scan_dir);
+    // The reader of a page does not know where svweb runs.
+    options.dir = std::path::absolute(&dir).unwrap_or(dir);
     if options.control && options.token_file.is_none() {
         let message = "unable to use --control without --token-file: control needs a token";
         return Err(Failure::usage(message));

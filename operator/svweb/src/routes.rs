@@ -5,6 +5,7 @@ use crate::control::{self, MOST_BODY};
 use crate::event_stream::{EventStream, ReplyBody};
 use crate::failure::say;
 use crate::html;
+use crate::machine::Machine;
 use crate::options::Options;
 use crate::replies::{
     HTML, JSON, Reply, TEXT, api, asset, busy, closing, error, error_for, reply, with_body,
@@ -23,7 +24,7 @@ use std::ffi::{OsStr, OsString};
 use std::rc::Rc;
 use std::time::Duration;
 use svctl::metrics::{Form, scrape};
-use svctl::service_pages::{details, findings, log_lines};
+use svctl::service_pages::{details, findings, log_lines, machine_findings};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
@@ -33,6 +34,9 @@ const READERS: usize = 2;
 
 /// How long a request waits for its turn, and for the body of a request.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long the page of all services waits for the findings about the machine.
+const MACHINE_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The most clients with a stream of events: other requests have places left.
 const MOST_STREAMS: usize = 1536;
@@ -52,13 +56,15 @@ pub(crate) struct Site {
     token: RefCell<Option<Token>>,
     tree: Rc<WatchedTree>,
     readers: Semaphore,
+    machine: Machine,
 }
 
 impl Site {
     pub(crate) fn new(options: Options, token: Option<Token>) -> Rc<Self> {
         let tree = WatchedTree::new(&options.dir);
         let readers = Semaphore::new(READERS);
-        Rc::new(Self { options, token: RefCell::new(token), tree, readers })
+        let machine = Machine::default();
+        Rc::new(Self { options, token: RefCell::new(token), tree, readers, machine })
     }
 
     /// Reads the token again.
@@ -127,7 +133,7 @@ impl Site {
                 Ok(_) => reply(200, TEXT, "ok\n"),
                 Err(_) => error(503, false, "unable to read the scan directory"),
             },
-            Route::List => self.list_page(query),
+            Route::List => self.list_page(query).await,
             Route::ApiServices => match self.tree.list() {
                 Ok(list) => reply(200, JSON, list),
                 Err(why) => error(503, true, &why),
@@ -135,6 +141,10 @@ impl Site {
             Route::ApiEvents => self.events(request),
             Route::ApiService(name) => self.service(name).await,
             Route::ApiFindings(name) => self.findings(name).await,
+            Route::ApiMachine => match self.machine_findings().await {
+                Some(found) => api(200, &json!({"schema": 1, "findings": *found})),
+                None => busy(true),
+            },
             Route::ApiLogs(name) => self.logs(name, query).await,
             Route::Service(name) => self.service_page(name).await,
             Route::Metrics => self.metrics(request).await,
@@ -171,6 +181,12 @@ impl Site {
             Some(Ok(None)) => error(404, true, "there is no such service"),
             Some(Ok(Some(found))) => api(200, &json!({"schema": 1, "findings": found})),
         }
+    }
+
+    async fn machine_findings(&self) -> Option<Rc<Vec<Value>>> {
+        let dir = self.options.dir.clone();
+        let examine = async { self.beside(move || machine_findings(&dir)).await?.ok() };
+        self.machine.findings(examine).await
     }
 
     async fn logs(&self, name: OsString, query: Option<&str>) -> Reply {
@@ -216,15 +232,15 @@ impl Site {
         }
     }
 
-    fn list_page(&self, query: Option<&str>) -> Reply {
+    async fn list_page(&self, query: Option<&str>) -> Reply {
         let is_all = query_value(query, "all").is_some();
+        // The page comes without them while other requests read for long; its script asks again.
+        let machine = timeout(MACHINE_PATIENCE, self.machine_findings()).await;
+        let machine = machine.ok().flatten().unwrap_or_default();
         let views = self.tree.views();
         let status = if views.is_ok() { 200 } else { 503 };
-        reply(
-            status,
-            HTML,
-            html::list_page(&self.options.dir, &views, is_all, self.options.control),
-        )
+        let Options { dir, control, .. } = &self.options;
+        reply(status, HTML, html::list_page(dir, &views, &machine, is_all, *control))
     }
 
     async fn service_page(&self, name: OsString) -> Reply {

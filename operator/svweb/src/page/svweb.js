@@ -99,7 +99,7 @@ function connect(handlers, log) {
     setLink("live", false);
     take(JSON.parse(event.data));
   });
-  on("alive", () => {});
+  if (!handlers.alive) on("alive", () => {});
   for (const [kind, take] of Object.entries(handlers)) on(kind, take);
   source.onopen = () => { lastSign = Date.now(); setLink("live", false); if (handlers.opened) handlers.opened(); };
   source.onerror = () => {
@@ -121,6 +121,18 @@ setInterval(() => {
   reconnect();
 }, 15_000);
 
+function findingOf(it) {
+  return el("div", { class: "finding " + (it.severity === "error" ? "error" : "warning") },
+    el("p", {}, el("strong", {}, plain(it.id)), " " + it.severity), el("p", {}, plain(it.evidence)), el("pre", {}, plain(it.remedy)));
+}
+
+async function read(path) {
+  const answer = await fetch(path, { cache: "no-store" });
+  const value = await answer.json();
+  if (!answer.ok) throw new Error(value.error);
+  return value;
+}
+
 function takeList(list) {
   services.clear();
   for (const it of list.services) services.set(it.id, it);
@@ -135,6 +147,11 @@ function listPage() {
   let order = [];
   let isWaiting = false;
   let isIncomplete = false;
+  let faults = 0;
+  // What is wrong with the machine as a whole: the server has drawn it, and it is asked again when the
+  // connection is new, when the page comes into view, and at every tenth sign of life.
+  const machine = document.getElementById("machine") ?? el("div", { id: "machine" });
+  let beats = 0;
   const summary = el("h1", { class: "summary", id: "summary", "aria-live": "polite" });
   const counts = el("p", { class: "counts" });
   const notice = el("p", { class: "notice", hidden: true });
@@ -200,18 +217,20 @@ function listPage() {
   function draw() {
     isWaiting = false;
     // Until the first list the page stays as the server has made it.
-    if (!rows.isConnected) main.replaceChildren(summary, counts, notice, problems, bar, nothing, rows);
+    if (!rows.isConnected) main.replaceChildren(summary, counts, notice, machine, problems, bar, nothing, rows);
     const now = Date.now();
     const all = [...services.values()];
     const bad = all.filter((it) => isProblem(it, now)).sort(sorted.state);
-    const text = all.length === 0 ? "No services" : bad.length === 0 ? "No problems" : count(bad.length, "problem");
+    const wrong = bad.length + faults;
+    const text = wrong ? count(wrong, "problem") : all.length === 0 ? "No services" : "No problems";
     if (summary.textContent !== text) summary.textContent = text;
-    summary.className = "summary " + (bad.length ? "bad" : "good");
-    document.title = (bad.length ? "▲ " + text : text) + " – " + count(all.length, "service");
+    summary.className = "summary " + (wrong ? "bad" : all.length ? "good" : "");
+    document.title = (wrong ? "▲ " + text : text) + " – " + count(all.length, "service");
     const states = new Map();
     for (const it of all) states.set(it.state, (states.get(it.state) || 0) + 1);
     counts.textContent = count(all.length, "service") + (states.size ? ": " : "") + [...states].sort((one, other) => other[1] - one[1])
       .map(([state, number]) => number.toLocaleString("en") + " " + state).join(", ");
+    counts.hidden = all.length === 0;
     const denied = all.filter((it) => it.reason === "access denied").length;
     const notices = [denied && "svweb may not look at " + count(denied, "service") + " (svctl help grant).",
       isIncomplete && "The kernel refuses watches (fs.inotify.max_user_watches): changes may be missing."].filter(Boolean).join(" ");
@@ -234,6 +253,16 @@ function listPage() {
     requestAnimationFrame(draw);
   }
 
+  async function readMachine() {
+    try {
+      const found = (await read("/api/v1/findings/machine")).findings;
+      machine.replaceChildren(...found.map(findingOf));
+      faults = found.filter((it) => it.severity === "error").length;
+      if (services.size || rows.isConnected) drawSoon();
+    } catch { /* The old findings stay; the connection says that there is no contact. */ }
+  }
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) readMachine(); });
+
   addEventListener("scroll", () => requestAnimationFrame(() => rows.isConnected && drawRows()), { passive: true });
   addEventListener("resize", () => { if (rows.isConnected) drawSoon(); });
   addEventListener("beforeprint", () => { if (rows.isConnected) drawRows(); });
@@ -251,6 +280,8 @@ function listPage() {
     },
     service: (it) => { services.set(it.id, it); drawSoon(); },
     removed: (it) => { services.delete(it.id); drawSoon(); },
+    alive: () => { beats += 1; if (beats % 10 === 0 && !document.hidden) readMachine(); },
+    opened: readMachine,
   }, null);
 }
 
@@ -263,7 +294,7 @@ function servicePage() {
   const head = el("p", { class: "head", role: "status" });
   const reason = el("p", { class: "reason" });
   const actions = el("div", { class: "actions" });
-  const findings = el("div", {});
+  const findings = el("div", {}, el("p", { class: "empty" }, "svctl doctor looks for faults …"));
   const details = el("dl", {});
   const log = el("div", { class: "log", role: "log", tabindex: "0", "aria-label": "Log" });
   const follow = el("input", { type: "checkbox", id: "follow", checked: true, onchange: () => { if (follow.checked) log.scrollTop = log.scrollHeight; } });
@@ -273,13 +304,6 @@ function servicePage() {
   let isStale = false;
   let day = "";
   let tries = 0;
-
-  async function read(path) {
-    const answer = await fetch(path, { cache: "no-store" });
-    const value = await answer.json();
-    if (!answer.ok) throw new Error(value.error);
-    return value;
-  }
 
   function drawHead() {
     if (!service) return;
@@ -307,8 +331,7 @@ function servicePage() {
   }
 
   function drawFindings(found) {
-    findings.replaceChildren(...found.map((it) => el("div", { class: "finding " + (it.severity === "error" ? "error" : "warning") },
-      el("p", {}, el("strong", {}, plain(it.id)), " " + it.severity), el("p", {}, plain(it.evidence)), el("pre", {}, plain(it.remedy)))));
+    findings.replaceChildren(...found.map(findingOf));
     if (!found.length) findings.append(el("p", { class: "empty" }, "svctl doctor finds nothing wrong with this service."));
   }
 

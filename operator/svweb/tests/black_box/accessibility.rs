@@ -11,7 +11,7 @@ use std::process::Command;
 /// axe-core: the file that `DAEMONTOOLS_AXE` names, or the one that `tests/axe` fetches. `None` without it,
 /// and where the name is `none`.
 #[track_caller]
-fn axe() -> Option<String> {
+pub(crate) fn axe() -> Option<String> {
     let named = std::env::var_os("DAEMONTOOLS_AXE").filter(|path| !path.is_empty());
     let path = match named {
         Some(path) if path == "none" => return None,
@@ -43,7 +43,7 @@ fn findings(browser: &Browser, axe: &str) -> Vec<String> {
 
 /// Asserts that axe-core finds nothing in any width, light or dark.
 #[track_caller]
-fn assert_accessible(browser: &Browser, axe: &str, what: &str) {
+pub(crate) fn assert_accessible(browser: &Browser, axe: &str, what: &str) {
     for width in [360, 1200] {
         browser.resize(width, 800);
         for scheme in ["light", "dark"] {

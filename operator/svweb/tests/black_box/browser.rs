@@ -249,6 +249,48 @@ fn the_page_of_a_usual_machine_shows_what_is_wrong() {
     assert_eq!(browser.complaints(), [""; 0]);
 }
 
+#[test]
+fn a_machine_without_svscan_is_a_problem() {
+    let mut site = Site::start(&[], |tree| {
+        tree.idle_service("s/web");
+    });
+    site.wait_state("web", "up");
+    assert_eq!(site.get("/api/v1/findings/machine").json()["findings"], serde_json::json!([]));
+    site.svscan.take().expect("svscan").kill();
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1200, 800);
+    browser.open(&site.url("/"));
+    // Findings stay for 10 seconds. The page asks when it comes into view.
+    let asked = "document.dispatchEvent(new Event('visibilitychange'))";
+    browser.wait(&format!("{asked} && document.querySelector('h1').innerText === '1 problem'"));
+    browser.wait_text(&format!("no process holds the lock of {}", site.tree.path("s").display()));
+    browser.picture("svscan-1200-light");
+    if let Some(axe) = crate::accessibility::axe() {
+        crate::accessibility::assert_accessible(&browser, &axe, "a machine without svscan");
+    }
+    let plain = site.get("/").body;
+    assert!(plain.contains("1 problem") && plain.contains("svscan-missing"), "{plain}");
+    site.svscan = Some(site.tree.cmd("svscan").arg("s").start());
+    browser.wait(&format!("{asked} && document.querySelector('h1').innerText === 'No problems'"));
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn an_svscan_without_a_lock_whose_place_is_hidden_is_not_missing() {
+    let tree = Tree::new();
+    tree.mkdir("s");
+    // As the original's svscan, it takes no lock.
+    tree.mkdir("bin");
+    let svscan = tree.copy_program("/bin/sleep", "bin/svscan");
+    let svscan = tree.cmd(&svscan.to_string_lossy()).arg("1000").cwd("s").start();
+    let web = svweb(&tree, &["--listen", "127.0.0.1:0"]).unprivileged().start();
+    let address = crate::address_of(&web);
+    let path = "GET /api/v1/findings/machine";
+    let answer = crate::client::request(address, path, &["Host: localhost"], "");
+    assert!(!answer.body.contains("svscan-missing"), "{answer}");
+    svscan.kill();
+}
+
 /// Gives the right back, so that the tree can be removed.
 struct Restored<'t>(&'t Tree);
 

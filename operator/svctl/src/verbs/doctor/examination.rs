@@ -38,6 +38,8 @@ pub(crate) struct Examination<'a> {
     pub(crate) scan: &'a ScanDir,
     pub(crate) table: ProcessTable,
     pub(crate) svscans: Vec<Svscan>,
+    /// Whether the owner of the scan directory runs an svscan, and this user may not see where it stands.
+    pub(crate) is_svscan_hidden: bool,
     /// The supervisors by their directories.
     supervises: HashMap<PathBuf, Vec<u32>>,
     /// The processes that no svscan and no supervise started.
@@ -103,15 +105,29 @@ fn directory(process: &Process, mounts: &Path) -> Option<PathBuf> {
     files::link(process.pid, "cwd")
 }
 
+/// Whether this user may not see where a process stands.
+fn is_hidden(process: &Process) -> bool {
+    let place = fs::read_link(format!("/proc/{}/cwd", process.pid));
+    place.is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied)
+}
+
 impl<'a> Examination<'a> {
     pub(crate) fn begin(scan: &'a ScanDir) -> io::Result<Self> {
         let table = ProcessTable::read()?;
         let mut svscans = Vec::new();
+        let mut is_svscan_hidden = false;
+        let owner = fs::metadata(scan.path()).ok().map(|found| found.uid());
         let mut supervises: HashMap<PathBuf, Vec<u32>> = HashMap::new();
         let mounts = fs::read_link("/proc/self/ns/mnt")?;
         let is_ours = |process: &&Process| ["svscan", "supervise"].contains(&&*process.name);
         for process in table.iter().filter(is_ours) {
-            let Some(dir) = directory(process, &mounts) else { continue };
+            let Some(dir) = directory(process, &mounts) else {
+                is_svscan_hidden |= process.name == "svscan"
+                    && process.state != 'Z'
+                    && files::user_of(process.pid) == owner
+                    && is_hidden(process);
+                continue;
+            };
             if process.name == "svscan" {
                 svscans.push(Svscan { pid: process.pid, dir });
             } else {
@@ -123,6 +139,7 @@ impl<'a> Examination<'a> {
             scan,
             table,
             svscans,
+            is_svscan_hidden,
             supervises,
             strays: OnceCell::new(),
             svscan: OnceCell::new(),

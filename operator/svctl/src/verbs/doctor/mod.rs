@@ -75,6 +75,14 @@ pub(crate) fn of_everything(scan: &ScanDir, targets: &[Target]) -> Result<Vec<Fi
     examine(scan, targets, targets, true)
 }
 
+/// The findings that concern all services together.
+pub(crate) fn of_machine(scan: &ScanDir, services: &[Target]) -> Result<Vec<Finding>, Failure> {
+    let system = Examination::begin(scan).map_err(|e| Failure::system("read /proc", &e))?;
+    let mut report = Report::default();
+    system::examine(&system, services, &mut report);
+    Ok(report.findings)
+}
+
 /// What `svctl doctor` prints without arguments.
 pub(crate) fn report(scan: &ScanDir, output: Output) -> Result<Vec<String>, Failure> {
     let targets = all(scan)?;

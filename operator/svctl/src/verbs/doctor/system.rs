@@ -25,6 +25,8 @@ const USUAL: [&str; 2] = ["/etc/service", "/service"];
 
 pub(crate) fn examine(system: &Examination<'_>, all: &[Target], report: &mut Report) {
     match system.svscan() {
+        // The original's svscan takes no lock: this may be the one.
+        None if system.is_svscan_hidden => {}
         None => no_svscan(system, report),
         Some(pid) => {
             old_executable(pid, "svscan", None, system, report);

@@ -147,6 +147,7 @@ function listPage() {
   let order = [];
   let isWaiting = false;
   let isIncomplete = false;
+  let isPrinted = false;
   let faults = 0;
   // What is wrong with the machine as a whole: the server has drawn it, and it is asked again when the
   // connection is new, when the page comes into view, and at every tenth sign of life.
@@ -199,7 +200,6 @@ function listPage() {
     const now = Date.now();
     const high = height();
     const top = rows.getBoundingClientRect().top;
-    const isPrinted = matchMedia("print").matches;
     const first = isPrinted ? 0 : Math.max(0, Math.floor(-top / high) - 10);
     const last = isPrinted ? order.length : Math.min(order.length, Math.ceil((innerHeight - top) / high) + 10);
     rows.style.height = order.length * high + "px";
@@ -265,7 +265,10 @@ function listPage() {
 
   addEventListener("scroll", () => requestAnimationFrame(() => rows.isConnected && drawRows()), { passive: true });
   addEventListener("resize", () => { if (rows.isConnected) drawSoon(); });
-  addEventListener("beforeprint", () => { if (rows.isConnected) drawRows(); });
+  // The event comes before the medium changes.
+  for (const [event, value] of [["beforeprint", true], ["afterprint", false]]) {
+    addEventListener(event, () => { isPrinted = value; if (rows.isConnected) drawRows(); });
+  }
   addEventListener("keydown", (event) => {
     if (!rows.isConnected) return;
     if (event.key === "/" && document.activeElement !== box && !event.ctrlKey) { event.preventDefault(); box.focus(); }

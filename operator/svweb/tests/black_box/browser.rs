@@ -177,8 +177,20 @@ fn every_number_of_services_has_a_page() {
     browser.open(&site.url("/"));
     browser.wait_text("The scan directory has no services yet");
     browser.picture("empty-1200-light");
+    for number in 0..40 {
+        site.tree.idle_service(format!("s/idle-{number}"));
+        if number == 0 {
+            browser.wait("document.querySelector('.counts').innerText === '1 service: 1 up'");
+            browser.picture("1-1200-light");
+        }
+    }
+    browser.wait("document.querySelector('.counts').innerText === '40 services: 40 up'");
+    browser.picture("40-1200-light");
+    browser.resize(360, 740);
+    browser.picture("40-360-light");
+    browser.resize(1200, 800);
     // svscan makes a supervisor for each directory: these are links that lead nowhere.
-    for number in 0..10_000 {
+    for number in 40..10_000 {
         let link = site.tree.path("s").join(format!("service-{number:05}"));
         std::os::unix::fs::symlink("/nowhere", link).expect("a link");
     }
@@ -188,6 +200,27 @@ fn every_number_of_services_has_a_page() {
     let rows = browser.run("return document.querySelectorAll('#list li').length");
     assert!(rows.as_u64().is_some_and(|rows| rows < 100), "{rows}");
     browser.picture("10000-1200-light");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
+fn paper_has_all_services() {
+    let site = Site::start(&[], |tree| {
+        for number in 0..500 {
+            tree.symlink("/nowhere", format!("s/service-{number:03}"));
+        }
+    });
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1200, 800);
+    browser.open(&site.url("/"));
+    browser.wait("document.querySelector('.counts')?.innerText.startsWith('500 services')");
+    let rows = "document.querySelectorAll('#list li').length";
+    browser.wait(&format!("{rows} < 100"));
+    browser.run(&format!("addEventListener('beforeprint', () => {{ window.printed = {rows}; }})"));
+    browser.print("500-print");
+    assert_eq!(browser.run("return window.printed"), 500);
+    // The screen has few of them again.
+    browser.wait(&format!("{rows} < 100"));
     assert_eq!(browser.complaints(), [""; 0]);
 }
 

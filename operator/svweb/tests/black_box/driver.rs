@@ -152,6 +152,12 @@ impl Browser {
         self.command("Emulation.setEmulatedMedia", &json!({"media": media}));
     }
 
+    /// Prints the page into a PDF in target/svweb.
+    pub(crate) fn print(&self, name: &str) {
+        let text = self.of_session("POST", "print", &json!({}));
+        write_picture(&format!("{name}.pdf"), text.as_str().unwrap_or_default());
+    }
+
     /// Presses a key, such as `Tab`.
     pub(crate) fn key(&self, key: &str, text: &str) {
         for kind in ["keyDown", "keyUp"] {
@@ -164,10 +170,7 @@ impl Browser {
     /// Writes a picture of the page into target/svweb.
     pub(crate) fn picture(&self, name: &str) {
         let text = self.of_session("GET", "screenshot", &Value::Null);
-        let dir = harness::checkout().join("target/svweb");
-        std::fs::create_dir_all(&dir).expect("a directory");
-        let bytes = decode(text.as_str().unwrap_or_default());
-        std::fs::write(dir.join(format!("{name}.png")), bytes).expect("a picture");
+        write_picture(&format!("{name}.png"), text.as_str().unwrap_or_default());
     }
 
     /// The errors and warnings of the console since the last call, without those of the network.
@@ -187,6 +190,13 @@ impl Drop for Browser {
         }
         drop(self.driver.take());
     }
+}
+
+/// Writes a file, which comes in base 64, into target/svweb.
+fn write_picture(name: &str, text: &str) {
+    let dir = harness::checkout().join("target/svweb");
+    std::fs::create_dir_all(&dir).expect("a directory");
+    std::fs::write(dir.join(name), decode(text)).expect("a picture");
 }
 
 /// Decodes base 64.

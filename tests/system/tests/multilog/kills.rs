@@ -181,8 +181,9 @@ fn a_standby_process_writes_to_each_directory_what_another_one_has() {
     let text: String = (0..1000).map(|n| format!("{n:04} {}\n", "x".repeat(n % 500))).collect();
     let (reader, mut input) = pipe().expect("a pipe");
     input.write_all(&text.as_bytes()[..60_000]).expect("write");
-    // The first directory syncs its first file before the second directory receives a line.
-    let kill = ["strace", "-qq", "-o", "calls", "-e", "inject=fsync:signal=KILL:when=1"];
+    // Two syncs are of the names of the new directories. Then the first directory syncs its first file
+    // before the second directory receives a line.
+    let kill = ["strace", "-qq", "-o", "calls", "-e", "inject=fsync:signal=KILL:when=3"];
     let own = reader.try_clone().expect("another reader");
     let script = ["s50000", "n100", "./d", "s8192", "./e"];
     let logger = multilog(&tree, &script).under(kill).stdin_from(own).start();

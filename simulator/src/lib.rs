@@ -7,6 +7,7 @@
 pub mod conformance;
 pub mod kernel;
 pub mod multilog;
+pub mod original;
 pub mod program;
 pub mod random;
 pub mod scripted;

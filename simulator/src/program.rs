@@ -11,6 +11,11 @@ unsafe fn tools(stack: *const usize) -> ! {
     unsafe { from_stack(stack, daemontools_tools::main) }
 }
 
+unsafe fn original(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, crate::original::main) }
+}
+
 unsafe fn writer(stack: *const usize) -> ! {
     // SAFETY: as above.
     unsafe { from_stack(stack, scripted::writer) }
@@ -27,8 +32,9 @@ unsafe fn conformance(stack: *const usize) -> ! {
 }
 
 /// The programs by their paths.
-pub const ALL: [(&str, Program); 4] = [
+pub const ALL: [(&str, Program); 5] = [
     ("/bin/multilog", tools),
+    ("/bin/original", original),
     ("/bin/writer", writer),
     ("/bin/sh", shell),
     ("/bin/conformance", conformance),

@@ -4,10 +4,10 @@ use simulator::multilog::{Scenario, run, shrink};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The number of new seeds; the long form is `cargo run -- run 100000`.
-const NEW_SEEDS: u64 = 500;
+const NEW_SEEDS: u64 = 2000;
 
 /// Scenarios that have found a fault of multilog, in their text form, with the fault.
-const FOUND: [(&str, &str); 9] = [
+const FOUND: [(&str, &str); 14] = [
     (
         "8313 10175809346726853145 299 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | S3:error/0",
         "a standby process whose wait is interrupted writes while its logger runs",
@@ -49,6 +49,26 @@ const FOUND: [(&str, &str); 9] = [
         "1796082841143243 5173504928703111825 195 | n1000000 s4096 ./log0 | L119:kill | \
          L31:short/124 S13:kill",
         "a logger that reads a part of the mark at once writes the batch of the killed one again",
+    ),
+    (
+        "1055 15472710161836294197 38 | t n1000000 s8192 ./log0 | L9:term | L15:memory | L87:error/0",
+        "a batch after one without a mark has an earlier stamp",
+    ),
+    (
+        "2440 4928121063737314681 3 | t n3 s99999 n2 s8192 ./log1 | L74:kill | L1:clock/-36000",
+        "stamps go back after a KILL, because current is empty",
+    ),
+    (
+        "14755 16315616477555907926 9 posix | n1000000 s4096 ./log0 | L22:kill | L75:power",
+        "a new directory of a killed logger is lost with the power",
+    ),
+    (
+        "39445 9333936656522733534 51 posix | n1000000 s20000 !cat ./log0 | L26:error/0 P1:power",
+        "a new directory is lost with the power, because there was no descriptor for its sync",
+    ),
+    (
+        "506441 11628861072437825415 1 posix | n1000000 s99999 ./log0 | L72:error/0 L74:power",
+        "a complete current is lost with the power, because the sync of its name failed",
     ),
 ];
 

@@ -1,13 +1,15 @@
 //! What multilog promises.
 
+use super::history::History;
 use super::input::Input;
-use super::scenario::{Kind, PlannedFault, Scenario};
-use crate::kernel::{Content, Ended, Inode, Kernel};
-use std::collections::BTreeSet;
+use super::outputs::{Directory, HEAD, Outputs, StatusFile};
+use super::scenario::Scenario;
+use super::text::{LogFile, Part, log_files, missing, parts, without_stamps};
+use crate::kernel::{Content, Ended, FileSystem, Kernel};
 use std::fmt;
 
-/// What one KILL may lose: a read, and the beginning of a line before it.
-const LOST_BY_KILL: usize = 2048 + 4000;
+/// What one KILL may lose: the last read, and the beginning of the line that this read continues.
+const LOST_BY_KILL: usize = 2048 + HEAD;
 
 /// A finished file ends with a line if a line ends in this many of its last bytes.
 const END: usize = 2000;
@@ -34,6 +36,13 @@ pub enum Violation {
         /// The input contains it before.
         is_doubled: bool,
     },
+    /// A line that the patterns deselect.
+    NotSelected {
+        /// The directory.
+        directory: String,
+        /// The line.
+        line: String,
+    },
     /// More of the input is missing than the KILLs explain.
     Lost {
         /// The directory.
@@ -43,6 +52,15 @@ pub enum Violation {
         /// The number of KILLs.
         kills: u64,
     },
+    /// Text of a complete file is missing after a loss of power.
+    LostAfterSync {
+        /// The directory.
+        directory: String,
+        /// The missing bytes.
+        bytes: usize,
+    },
+    /// A finished file has lost a part of its text with the power.
+    Incomplete(String),
     /// The standby process has ended, and text in the pipe is already in a log.
     NotConsumed {
         /// The directory.
@@ -54,6 +72,19 @@ pub enum Violation {
     Split(String),
     /// A file with a wrong name, mode or size.
     WrongFile(String),
+    /// A directory has more or fewer files than the script asks for.
+    WrongNumber {
+        /// The directory.
+        directory: String,
+        /// The number of old files.
+        files: usize,
+    },
+    /// A status file does not show the last line.
+    WrongStatus(String),
+    /// The state of the processor is not what a processor has written.
+    WrongState(String),
+    /// A stamp is earlier than the one before it.
+    StampGoesBack(String),
 }
 
 impl fmt::Display for Violation {
@@ -68,209 +99,263 @@ impl fmt::Display for Violation {
                 let why = if *is_doubled { "is there twice" } else { "is not in the input" };
                 write!(f, "{file}: {text:?} {why}")
             }
+            Self::NotSelected { directory, line } => {
+                write!(f, "{directory}: {line:?} is there and not selected")
+            }
             Self::Lost { directory, bytes, kills } => {
                 write!(f, "{directory}: {bytes} bytes are missing after {kills} KILLs")
             }
+            Self::LostAfterSync { directory, bytes } => {
+                write!(f, "{directory}: {bytes} bytes of a complete file are lost with the power")
+            }
+            Self::Incomplete(file) => write!(f, "{file} has lost text with the power"),
             Self::NotConsumed { directory, bytes } => {
                 write!(f, "{directory}: the next {bytes} bytes of the pipe are there already")
             }
             Self::Split(file) => write!(f, "{file} ends inside a line"),
             Self::WrongFile(file) => write!(f, "{file}: wrong name, mode or size"),
-        }
-    }
-}
-
-/// The log files of a directory in the order of their text.
-fn log_files(kernel: &Kernel, directory: &str) -> Vec<(String, Vec<u8>)> {
-    let files = kernel.list(directory);
-    let is_whole = |wanted: &[u8]| {
-        files.iter().any(|(name, _, inode)| name == wanted && inode.mode & 0o100 != 0)
-    };
-    let previous: &[u8] = if is_whole(b"processed") { b"processed" } else { b"previous" };
-    let mut order: Vec<&(Vec<u8>, u64, &Inode)> =
-        files.iter().filter(|it| it.0.starts_with(b"@")).collect();
-    for last in [previous, b"current"] {
-        order.extend(files.iter().filter(|it| it.0 == last));
-    }
-    let mut seen = BTreeSet::new();
-    let mut logs = Vec::new();
-    for (name, number, inode) in order {
-        if let Content::File(bytes) = &inode.content
-            && seen.insert(*number)
-        {
-            logs.push((String::from_utf8_lossy(name).into_owned(), bytes.clone()));
-        }
-    }
-    logs
-}
-
-/// Removes stamps: `@`, up to 24 digits and a space. The input has no `@`.
-fn without_stamps(text: &[u8]) -> Vec<u8> {
-    let mut rest = text;
-    let mut kept = Vec::new();
-    while let Some((&first, others)) = rest.split_first() {
-        rest = others;
-        if first == b'@' {
-            let digits = rest.iter().take(24).take_while(|c| c.is_ascii_hexdigit()).count();
-            rest = &rest[digits..];
-            if digits == 24 {
-                rest = rest.strip_prefix(b" ").unwrap_or(rest);
+            Self::WrongNumber { directory, files } => {
+                write!(f, "{directory} has {files} old files")
             }
-        } else {
-            kept.push(first);
+            Self::WrongStatus(file) => write!(f, "{file} does not show the last line"),
+            Self::WrongState(file) => write!(f, "{file} is not what a processor has written"),
+            Self::StampGoesBack(file) => write!(f, "{file}: a stamp goes back"),
         }
     }
-    kept
 }
 
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    memchr::memmem::find(text, part)
-}
-
-/// The longest beginning of `part` in `text`: its place and its length.
-fn longest_start(text: &[u8], part: &[u8]) -> (usize, usize) {
-    let (mut best, mut limit) = ((0, 0), part.len());
-    while best.1 + 1 < limit {
-        let length = usize::midpoint(best.1, limit);
-        match find(text, &part[..length]) {
-            Some(found) => best = (found, length),
-            None => limit = length,
-        }
-    }
-    best
-}
-
-/// Checks the directories at the end of a scenario.
+/// Checks the outputs at the end of a scenario.
 ///
 /// # Errors
 /// The first broken promise.
 pub fn logs(
     kernel: &Kernel,
     scenario: &Scenario,
+    outputs: &Outputs,
     input: &Input,
-    kills: u64,
-    standby_faults: u64,
+    history: &History,
 ) -> Result<(), Violation> {
-    let directories = scenario.script.iter().filter(|argument| argument.starts_with("./"));
-    let sizes = scenario.script.iter().filter_map(|argument| argument.strip_prefix('s'));
-    // A rotation by ALRM does not wait for the end of a line.
-    let is_alarm = |fault: &PlannedFault| fault.kind == Kind::Alarm;
-    let may_split = scenario.loggers.iter().flatten().any(is_alarm);
-    for (directory, size) in directories.zip(sizes) {
-        let directory = &directory[1..];
-        let size = size.parse().unwrap_or(0);
-        names(kernel, directory, size, may_split)?;
-        text(kernel, directory, input, kills, kills + standby_faults)?;
+    directories(kernel, scenario, outputs, history)?;
+    for directory in &outputs.directories {
+        number(kernel, scenario, directory, history)?;
+        let files = log_files(kernel, &directory.path);
+        if outputs.has_stamps && !history.has_gone_back && !scenario.has_original() {
+            stamps(&files, directory)?;
+        }
+        text(&files, directory, input, history)?;
+    }
+    for status in &outputs.status_files {
+        status_file(kernel, outputs, status, input, history)?;
     }
     Ok(())
 }
 
-fn names(kernel: &Kernel, directory: &str, size: usize, may_split: bool) -> Result<(), Violation> {
+/// Checks the directories at the end of any logger.
+///
+/// # Errors
+/// The first broken promise.
+pub fn directories(
+    kernel: &Kernel,
+    scenario: &Scenario,
+    outputs: &Outputs,
+    history: &History,
+) -> Result<(), Violation> {
+    for directory in &outputs.directories {
+        names(kernel, scenario, directory, history)?;
+        state(kernel, directory)?;
+        // Before the oldest file is removed there is one more.
+        let files = old_files(kernel, directory);
+        if has_exact_number(scenario, history) && files > directory.files {
+            return Err(Violation::WrongNumber { directory: directory.path.clone(), files });
+        }
+    }
+    Ok(())
+}
+
+/// The number of old files.
+fn old_files(kernel: &Kernel, directory: &Directory) -> usize {
+    let files = kernel.list(&directory.path);
+    files.into_iter().filter(|(name, ..)| name.starts_with(b"@")).count()
+}
+
+/// Whether the number of files is exact: the power can take back a removal, and the original counts only
+/// after a rotation.
+fn has_exact_number(scenario: &Scenario, history: &History) -> bool {
+    history.power_cuts == 0 && !history.has_failed_removal && !scenario.has_original()
+}
+
+/// Names, modes, sizes and ends of the files.
+fn names(
+    kernel: &Kernel,
+    scenario: &Scenario,
+    directory: &Directory,
+    history: &History,
+) -> Result<(), Violation> {
     const OTHERS: [&[u8]; 7] =
         [b"current", b"lock", b"state", b"newstate", b"previous", b"processed", b".multilog-batch"];
-    for (name, _, inode) in kernel.list(directory) {
-        let file = format!("{directory}/{}", String::from_utf8_lossy(&name));
+    // The mode needs a sync of the file after the change.
+    let may_lose_mode = history.power_cuts > 0 && scenario.disk == Some(FileSystem::Posix);
+    for (name, _, inode) in kernel.list(&directory.path) {
+        let file = format!("{}/{}", directory.path, String::from_utf8_lossy(&name));
         let Content::File(bytes) = &inode.content else { return Err(Violation::WrongFile(file)) };
-        if let Some(label) = name.strip_prefix(b"@") {
-            let (digits, end) = label.split_at(label.len().min(24));
-            let is_label = digits.iter().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(c));
-            let is_named = is_label && digits.len() == 24 && (end == b".s" || end == b".u");
-            if !is_named || inode.mode != 0o744 && end == b".s" || bytes.len() > size {
-                return Err(Violation::WrongFile(format!(
-                    "{file} {:o} {}",
-                    inode.mode,
-                    bytes.len()
-                )));
-            }
-            let last = &bytes[bytes.len().saturating_sub(END)..];
-            if may_split {
+        let Some(label) = name.strip_prefix(b"@") else {
+            if OTHERS.contains(&&name[..]) {
                 continue;
             }
-            if end == b".s" && !last.ends_with(b"\n") && last.contains(&b'\n') {
-                return Err(Violation::Split(file));
-            }
-        } else if !OTHERS.contains(&&name[..]) {
             return Err(Violation::WrongFile(file));
+        };
+        let (digits, end) = label.split_at(label.len().min(24));
+        let is_label = digits.iter().all(|c| c.is_ascii_digit() || (b'a'..=b'f').contains(c));
+        let is_named = is_label && digits.len() == 24 && (end == b".s" || end == b".u");
+        let has_mode = inode.mode == 0o744 || end == b".u" || may_lose_mode;
+        if !is_named || !has_mode || bytes.len() > directory.size {
+            let (mode, length) = (inode.mode, bytes.len());
+            return Err(Violation::WrongFile(format!("{file} {mode:o} {length}")));
+        }
+        let last = &bytes[bytes.len().saturating_sub(END)..];
+        // A rotation by ALRM does not wait for the end of a line.
+        let may_split = history.has_alarm || end == b".u";
+        if !may_split && !last.ends_with(b"\n") && last.contains(&b'\n') {
+            return Err(Violation::Split(file));
         }
     }
     Ok(())
 }
 
-/// What a directory contains of the input.
-struct Logged {
-    /// Where in the input the last part ends.
-    end: usize,
-    /// The number of bytes.
-    bytes: usize,
-}
-
-fn logged(
+/// The number of old files after a logger that nothing has killed.
+fn number(
     kernel: &Kernel,
-    directory: &str,
-    input: &Input,
-    mut cuts: u64,
-) -> Result<Logged, Violation> {
-    let (mut at, mut bytes) = (0, 0);
-    for (name, text) in log_files(kernel, directory) {
-        let text = without_stamps(&text);
-        for mut part in text.split_inclusive(|c| *c == b'\n') {
-            while !part.is_empty() {
-                let rest = &input.text[at..];
-                let (found, length) = match find(rest, part) {
-                    Some(found) => (found, part.len()),
-                    // A KILL can cut a line; the next logger appends to it.
-                    None if cuts > 0 => {
-                        cuts -= 1;
-                        longest_start(rest, part)
-                    }
-                    None => (0, 0),
-                };
-                if length == 0 {
-                    let text = String::from_utf8_lossy(&part[..part.len().min(80)]).into_owned();
-                    let is_doubled = find(&input.text, part).is_some();
-                    let file = format!("{directory}/{name}");
-                    return Err(Violation::NotNext { file, text, is_doubled });
-                }
-                at += found + length;
-                bytes += length;
-                part = &part[length..];
-            }
-        }
-    }
-    Ok(Logged { end: at, bytes })
-}
-
-fn text(
-    kernel: &Kernel,
-    directory: &str,
-    input: &Input,
-    kills: u64,
-    cuts: u64,
+    scenario: &Scenario,
+    directory: &Directory,
+    history: &History,
 ) -> Result<(), Violation> {
-    let bytes = input.text.len() - logged(kernel, directory, input, cuts)?.bytes;
-    if bytes > usize::try_from(kills).unwrap_or(0) * LOST_BY_KILL {
-        return Err(Violation::Lost { directory: directory.into(), bytes, kills });
+    let files = old_files(kernel, directory);
+    let is_exact = has_exact_number(scenario, history);
+    let is_too_many = files >= directory.files && is_exact;
+    let is_too_few = scenario.directories() == 1
+        && history.has_pruned
+        && is_exact
+        && files + 1 < directory.files;
+    if is_too_many || is_too_few {
+        return Err(Violation::WrongNumber { directory: directory.path.clone(), files });
     }
     Ok(())
+}
+
+/// The state is empty or a number and a newline, as the processors write it.
+pub(super) fn state(kernel: &Kernel, directory: &Directory) -> Result<(), Violation> {
+    let path = format!("{}/state", directory.path);
+    let Some(Content::File(text)) = kernel.look_up(&path).map(|inode| &inode.content) else {
+        return Ok(());
+    };
+    let is_number = text
+        .strip_suffix(b"\n")
+        .is_some_and(|digits| !digits.is_empty() && digits.iter().all(u8::is_ascii_digit));
+    if is_number || text.is_empty() { Ok(()) } else { Err(Violation::WrongState(path)) }
+}
+
+/// Stamps never go back.
+fn stamps(files: &[LogFile], directory: &Directory) -> Result<(), Violation> {
+    let mut last: &[u8] = b"";
+    for file in files {
+        for line in file.text.split(|c| *c == b'\n') {
+            let Some(stamp) = line.get(..26).filter(|it| it.starts_with(b"@4")) else { continue };
+            if !stamp[1..25].iter().all(u8::is_ascii_hexdigit) {
+                continue;
+            }
+            if stamp < last {
+                let stamp = String::from_utf8_lossy(stamp);
+                let file = format!("{}/{} {stamp}", directory.path, file.name);
+                return Err(Violation::StampGoesBack(file));
+            }
+            last = stamp;
+        }
+    }
+    Ok(())
+}
+
+/// Each selected line once and in order, except what the KILLs may lose.
+fn text(
+    files: &[LogFile],
+    directory: &Directory,
+    input: &Input,
+    history: &History,
+) -> Result<(), Violation> {
+    let parts = parts(files, directory, input, history.cuts())?;
+    // The oldest file can begin with the end of a line, which may be that of another line too.
+    let is_start =
+        |part: &&Part| part.range.start == 0 || input.text[part.range.start - 1] == b'\n';
+    let first = parts.iter().find(is_start).map_or(input.text.len(), |part| part.range.start);
+    let from = if history.has_pruned { first.max(history.from) } else { history.from };
+    let bytes = missing(&parts, directory, input, from)?;
+    // The rest of a line whose beginning is lost can be deselected; and of a longer line than a logger
+    // holds, all that came before its end can be lost.
+    let longest = input.longest_line();
+    let each = if directory.selection.is_all() { LOST_BY_KILL } else { LOST_BY_KILL + longest };
+    let kills = history.recent_kills;
+    if bytes > usize::try_from(kills).unwrap_or(0) * each.max(longest) {
+        return Err(Violation::Lost { directory: directory.path.clone(), bytes, kills });
+    }
+    Ok(())
+}
+
+/// A status file shows the beginning of the last selected line, and newlines up to its size.
+fn status_file(
+    kernel: &Kernel,
+    outputs: &Outputs,
+    status: &StatusFile,
+    input: &Input,
+    history: &History,
+) -> Result<(), Violation> {
+    let wrong = || Violation::WrongStatus(status.path.clone());
+    let Some(Content::File(shown)) = kernel.look_up(&status.path).map(|inode| &inode.content)
+    else {
+        return Err(wrong());
+    };
+    // Nothing is synced here, and TERM does not wait for a failing write.
+    if history.power_cuts > 0 || history.has_term || history.standby_faults > 0 {
+        return Ok(());
+    }
+    let lines = input.text.split_inclusive(|c| *c == b'\n').map(|line| &line[..line.len() - 1]);
+    let last = lines.rev().find(|line| status.selection.selects(line));
+    if history.kills == 0 {
+        let Some(last) = last else {
+            return if shown.is_empty() { Ok(()) } else { Err(wrong()) };
+        };
+        let seen = if outputs.has_stamps { HEAD - 26 } else { HEAD };
+        let mut wanted = last[..last.len().min(seen)].to_vec();
+        let text = without_stamps(shown);
+        wanted.resize(text.len(), b'\n');
+        return if text == wanted && shown.len() == HEAD + 1 { Ok(()) } else { Err(wrong()) };
+    }
+    // A KILL can lose the last line, or its beginning. What is shown is a part of a line.
+    let text = without_stamps(shown);
+    let end = text.iter().rposition(|c| *c != b'\n').map_or(0, |at| at + 1);
+    let is_part = memchr::memmem::find(&input.text, &text[..end]).is_some();
+    let is_size = shown.len() == HEAD + 1 || shown.is_empty();
+    if is_part && is_size { Ok(()) } else { Err(wrong()) }
 }
 
 /// Checks the directories after the end of a killed logger's standby process: the pipe begins behind
 /// everything that is in a log, so that a logger that ignores the mark, as the original, writes nothing
-/// again. `taken` bytes of the input are no longer in the pipe.
+/// again. `taken` is the place in the input of the first byte in the pipe.
 ///
 /// # Errors
 /// The first broken promise.
 pub fn pipe(
     kernel: &Kernel,
-    scenario: &Scenario,
+    outputs: &Outputs,
     input: &Input,
     taken: usize,
-    cuts: u64,
+    history: &History,
 ) -> Result<(), Violation> {
-    for directory in scenario.script.iter().filter_map(|argument| argument.strip_prefix('.')) {
-        let end = logged(kernel, directory, input, cuts)?.end;
+    for directory in &outputs.directories {
+        let files = log_files(kernel, &directory.path);
+        let parts = parts(&files, directory, input, history.cuts())?;
+        let end = parts.last().map_or(0, |part| part.range.end);
         if end > taken {
-            return Err(Violation::NotConsumed { directory: directory.into(), bytes: end - taken });
+            let directory = directory.path.clone();
+            return Err(Violation::NotConsumed { directory, bytes: end - taken });
         }
     }
     Ok(())

@@ -40,13 +40,19 @@ impl Input {
         Self { seed, text }
     }
 
-    /// The pieces in which the writer writes it.
-    pub fn pieces(&self) -> impl Iterator<Item = Piece<'_>> {
-        let mut random = Random::new(!self.seed);
+    /// The length of the longest line.
+    #[must_use]
+    pub fn longest_line(&self) -> usize {
+        self.text.split_inclusive(|c| *c == b'\n').map(<[u8]>::len).max().unwrap_or(0)
+    }
+
+    /// The pieces in which the writer writes the text from a place on.
+    pub fn pieces(&self, from: usize, end: usize) -> impl Iterator<Item = Piece<'_>> {
+        let mut random = Random::new(!self.seed ^ from as u64);
         // A flood, or single lines, or both.
-        let largest = random.one_of(&[100, 1000, 5000, 40_000]);
+        let largest = random.one_of(&[10, 100, 1000, 5000, 40_000]);
         let pauses = random.one_of(&[2, 3, 20, 1000]);
-        let mut rest = &self.text[..];
+        let mut rest = self.text.get(from..end).unwrap_or_default();
         std::iter::from_fn(move || {
             if rest.is_empty() {
                 return None;

@@ -1,14 +1,30 @@
 //! The text form of a scenario, for regressions and for replay:
 //! `SEED INPUT-SEED LINES | SCRIPT | FAULTS OF LOGGER 1 | FAULTS OF LOGGER 2`. A fault is the process (`L` is
-//! the logger, `S` its standby process), the number of the call, and what happens: `L85:error/0`.
+//! the logger, `S` its standby process, `P` a processor), the number of the call, and what happens:
+//! `L85:error/0`. The word `original` before the faults makes the logger the original's. Behind the number of
+//! lines there can be a file system (`ext4`, `xfs`, `posix`), and `ends-in-line`.
 
-use super::scenario::{Kind, PlannedFault, Role, Scenario};
+use super::faults::{Kind, PlannedFault, Role};
+use super::scenario::{Life, Scenario};
+use crate::kernel::FileSystem;
 use std::fmt;
 use std::str::FromStr;
 
+/// The file systems by their names.
+const SYSTEMS: [(&str, FileSystem); 3] =
+    [("ext4", FileSystem::Ext4), ("xfs", FileSystem::Xfs), ("posix", FileSystem::Posix)];
+
+const ENDS_IN_LINE: &str = "ends-in-line";
+
+const ORIGINAL: &str = "original";
+
 impl fmt::Display for PlannedFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let role = if self.role == Role::Logger { 'L' } else { 'S' };
+        let role = match self.role {
+            Role::Logger => 'L',
+            Role::Standby => 'S',
+            Role::Processor => 'P',
+        };
         write!(f, "{role}{}:", self.call)?;
         match self.kind {
             Kind::Kill => f.write_str("kill"),
@@ -16,6 +32,9 @@ impl fmt::Display for PlannedFault {
             Kind::Alarm => f.write_str("alarm"),
             Kind::Error(choice) => write!(f, "error/{choice}"),
             Kind::Short(most) => write!(f, "short/{most}"),
+            Kind::Power => f.write_str("power"),
+            Kind::Clock(seconds) => write!(f, "clock/{seconds}"),
+            Kind::Memory => f.write_str("memory"),
         }
     }
 }
@@ -23,10 +42,20 @@ impl fmt::Display for PlannedFault {
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (seed, (input, lines)) = (self.seed, self.input);
-        write!(f, "{seed} {input} {lines} | {}", self.script.join(" "))?;
-        for faults in &self.loggers {
+        write!(f, "{seed} {input} {lines}")?;
+        if let Some((name, _)) = SYSTEMS.iter().find(|it| Some(it.1) == self.disk) {
+            write!(f, " {name}")?;
+        }
+        if self.ends_in_line {
+            write!(f, " {ENDS_IN_LINE}")?;
+        }
+        write!(f, " | {}", self.script.join(" "))?;
+        for life in &self.loggers {
             f.write_str(" |")?;
-            faults.iter().try_for_each(|fault| write!(f, " {fault}"))?;
+            if life.is_original {
+                write!(f, " {ORIGINAL}")?;
+            }
+            life.faults.iter().try_for_each(|fault| write!(f, " {fault}"))?;
         }
         Ok(())
     }
@@ -48,6 +77,7 @@ impl FromStr for PlannedFault {
         let role = match place.get(..1) {
             Some("L") => Role::Logger,
             Some("S") => Role::Standby,
+            Some("P") => Role::Processor,
             _ => return Err(NotAScenario),
         };
         let (kind, value) =
@@ -58,6 +88,9 @@ impl FromStr for PlannedFault {
             "alarm" => Kind::Alarm,
             "error" => Kind::Error(number(value)?),
             "short" => Kind::Short(number(value)?),
+            "power" => Kind::Power,
+            "clock" => Kind::Clock(number(value)?),
+            "memory" => Kind::Memory,
             _ => return Err(NotAScenario),
         };
         Ok(Self { role, call: number(place.get(1..))?, kind })
@@ -72,11 +105,29 @@ impl FromStr for Scenario {
         let mut numbers = parts.next().ok_or(NotAScenario)?.split_whitespace();
         let (seed, input) = (number(numbers.next())?, number(numbers.next())?);
         let lines = number(numbers.next())?;
+        let (mut disk, mut ends_in_line) = (None, false);
+        for word in numbers {
+            match SYSTEMS.iter().find(|(name, _)| *name == word) {
+                Some((_, system)) => disk = Some(*system),
+                None if word == ENDS_IN_LINE => ends_in_line = true,
+                None => return Err(NotAScenario),
+            }
+        }
         let script = parts.next().ok_or(NotAScenario)?.split_whitespace();
         let script = script.map(str::to_owned).collect();
-        let faults = |text: &str| text.split_whitespace().map(str::parse).collect();
-        let loggers = parts.map(faults).collect::<Result<_, _>>()?;
-        Ok(Self { seed, script, input: (input, lines), loggers })
+        let loggers = parts.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { seed, script, input: (input, lines), ends_in_line, disk, loggers })
+    }
+}
+
+impl FromStr for Life {
+    type Err = NotAScenario;
+
+    fn from_str(text: &str) -> Result<Self, NotAScenario> {
+        let mut words = text.split_whitespace().peekable();
+        let is_original = words.next_if_eq(&ORIGINAL).is_some();
+        let faults = words.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { is_original, faults })
     }
 }
 

@@ -2,18 +2,23 @@
 
 use super::check::{self, Violation};
 use super::input::Input;
-use super::scenario::{Kind, PlannedFault, Role, Scenario, errors};
-use crate::kernel::{Ended, Kernel, Pid};
+use super::outputs::Outputs;
+use super::plan::Plan;
+use super::power::Promises;
+use super::scenario::{Life, Scenario};
+use crate::kernel::{Ended, Kernel};
 use crate::program;
-use crate::world::{Fate, Fault, Step, World};
-use linux_raw_sys::general::{__NR_read, __NR_write, SIGALRM, SIGTERM};
-use machine::Call;
+use crate::random::Random;
+use crate::world::{Step, World};
 
 /// More steps than any scenario needs.
 const MOST_STEPS: u64 = 100_000;
 
 /// Standard error of the loggers.
 pub const MESSAGES: &str = "/messages";
+
+const OURS: &str = "/bin/multilog";
+const ORIGINAL: &str = "/bin/original";
 
 /// The result of a run.
 #[derive(Debug)]
@@ -26,77 +31,25 @@ pub struct Report {
     pub violation: Option<Violation>,
 }
 
-/// The faults of the logger that runs.
-struct Plan<'a> {
-    logger: Pid,
-    faults: &'a [PlannedFault],
-    /// Each fault happens once.
-    happened: Vec<bool>,
-    calls: u64,
-    /// KILLs that have hit a logger.
-    kills: u64,
-    /// Faults that have hit a standby process.
-    standby_faults: u64,
-    story: Vec<String>,
-    trace: bool,
+/// Why a wait is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waited {
+    /// The process has ended.
+    For(Ended),
+    /// The power has failed.
+    PowerFailed,
 }
 
-impl Fate for Plan<'_> {
-    fn fault(&mut self, kernel: &Kernel, pid: Pid, count: u64, call: Call) -> Option<Fault> {
-        let role = if pid == self.logger {
-            Role::Logger
-        } else if kernel.process(pid)?.is_copy_of(b"/bin/multilog") {
-            Role::Standby
-        } else {
-            return None;
-        };
-        let is_due = |(n, it): &(usize, &PlannedFault)| {
-            it.role == role && it.call == count && !self.happened[*n]
-        };
-        let mut planned = self.faults.iter().enumerate().filter(is_due);
-        let (n, fault) = planned.find_map(|(n, it)| Some((n, fault(it.kind, call)?)))?;
-        self.happened[n] = true;
-        match (fault, role) {
-            (Fault::Kill, Role::Logger) => self.kills += 1,
-            (_, Role::Standby) => self.standby_faults += 1,
-            _ => {}
-        }
-        let who = if role == Role::Logger { "multilog" } else { "the standby process" };
-        let call = crate::words::call(kernel, pid, call);
-        self.story
-            .push(format!("{who} {pid}, call {count}, {call}: {}", crate::words::fault(fault)));
-        Some(fault)
-    }
-
-    fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>) {
-        self.calls += 1;
-        if self.trace {
-            let result = crate::words::result(result);
-            self.story
-                .push(format!("  {pid} {} = {result}", crate::words::call(kernel, pid, call)));
-        }
-    }
-}
-
-fn fault(kind: Kind, call: Call) -> Option<Fault> {
-    match kind {
-        Kind::Kill => Some(Fault::Kill),
-        Kind::Terminate => Some(Fault::Signal(SIGTERM)),
-        Kind::Alarm => Some(Fault::Signal(SIGALRM)),
-        Kind::Error(choice) => match errors(call.number) {
-            [] => None,
-            errors => {
-                let choice = usize::try_from(choice % errors.len() as u64).unwrap_or(0);
-                Some(Fault::Error(errors[choice]))
-            }
-        },
-        Kind::Short(most) => {
-            // Not pwrite: Linux overwrites a page of a file as a whole, also if a KILL comes.
-            let transfers = [__NR_read, __NR_write].map(|number| number as usize);
-            let is_longer = call.arguments[2] > most && call.arguments[0] != 0;
-            (transfers.contains(&call.number) && is_longer).then_some(Fault::Short(most))
-        }
-    }
+/// A scenario that runs.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    outputs: Outputs,
+    input: Input,
+    world: World,
+    plan: Plan,
+    /// The read end of the pipe, and standard error.
+    reader: usize,
+    messages: usize,
 }
 
 /// Runs a scenario. With `trace`, the story has every system call.
@@ -105,99 +58,154 @@ pub fn run(scenario: &Scenario, trace: bool) -> Report {
     let _alone = machine::lock();
     let mut kernel = Kernel::new(&program::ALL);
     kernel.make_file(MESSAGES, b"");
-    let messages = kernel.open_for_appending(MESSAGES);
-    let (reader, writer) = kernel.make_pipe();
-    let mut world = World::new(kernel, scenario.seed);
-    let (seed, lines) = (scenario.input.0.to_string(), scenario.input.1.to_string());
-    let _ = world.kernel.start(&["/bin/writer", &seed, &lines], "/", &[(1, writer), (2, messages)]);
-    world.kernel.close_outside(writer);
-    let mut plan = Plan {
-        logger: 0,
-        faults: &[],
-        happened: Vec::new(),
-        calls: 0,
-        kills: 0,
-        standby_faults: 0,
-        story: Vec::new(),
-        trace,
+    if let Some(kind) = scenario.disk {
+        kernel.use_disk(kind);
+    }
+    let mut run = Run {
+        scenario,
+        outputs: scenario.outputs(),
+        input: Input::new(scenario.input.0, scenario.input.1),
+        world: World::new(kernel, scenario.seed),
+        plan: Plan::new(trace),
+        reader: 0,
+        messages: 0,
     };
-    let arguments: Vec<&str> = std::iter::once("/bin/multilog")
-        .chain(scenario.script.iter().map(String::as_str))
-        .collect();
-    let input = Input::new(scenario.input.0, scenario.input.1);
-    let mut violation = None;
-    let mut logger = 0;
-    let mut failed_starts = 0;
-    while violation.is_none() {
-        let faults = scenario.loggers.get(logger).map_or(&[][..], Vec::as_slice);
-        let pid = world.kernel.start(&arguments, "/", &[(0, reader), (1, messages), (2, messages)]);
-        plan.story.push(format!("multilog {pid} starts"));
-        (plan.logger, plan.faults) = (pid, faults);
-        plan.happened = vec![false; faults.len()];
-        let ended = wait_for(&mut world, pid, &mut plan);
-        let is_last = logger >= scenario.loggers.len();
-        logger += 1;
-        match ended {
-            Err(stuck) => violation = Some(stuck),
-            Ok(Ended::Exited(0)) if is_last => {
-                plan.story.push(format!("multilog {pid} ends"));
-                break;
-            }
-            // The standby process of a killed logger can still have the lock.
-            Ok(how) if is_last && failed_starts < 3 => {
-                plan.story.push(format!("multilog {pid}: {how:?}"));
-                failed_starts += 1;
-            }
-            Ok(how) if is_last => violation = Some(Violation::Ended(how)),
-            Ok(how) => plan.story.push(format!("multilog {pid}: {how:?}")),
-        }
-        // Half of the next loggers wait until the standby process has ended.
-        let waits = scenario.seed.is_multiple_of(2);
-        if violation.is_none() && waits {
-            violation = rest(&mut world, &mut plan).err();
-            if violation.is_none() && plan.standby_faults == 0 {
-                let taken = world.kernel.taken(reader);
-                violation = check::pipe(&world.kernel, scenario, &input, taken, plan.kills).err();
-            }
-        }
-        if world.kernel.panicked {
-            violation = Some(Violation::Panic);
-        }
+    run.start_writer();
+    let mut violation = run.all_loggers().err();
+    if run.world.kernel.panicked {
+        violation.get_or_insert(Violation::Panic);
     }
-    if violation.is_none() {
-        violation =
-            check::logs(&world.kernel, scenario, &input, plan.kills, plan.standby_faults).err();
-    }
-    if let Some(number) = world.kernel.unknown.first() {
+    if let Some(number) = run.world.kernel.unknown.first() {
         violation.get_or_insert(Violation::UnknownCall(*number));
     }
-    Report { calls: plan.calls, story: plan.story, violation }
+    Report { calls: run.plan.calls, story: run.plan.story, violation }
 }
 
-/// Runs the world until no copy of multilog is left.
-fn rest(world: &mut World, plan: &mut Plan<'_>) -> Result<(), Violation> {
-    for _ in 0..MOST_STEPS {
-        let mut running = world.kernel.running();
-        if !running.any(|(_, process)| process.is_copy_of(b"/bin/multilog")) {
+impl Run<'_> {
+    /// Makes the pipe, and starts its writer at the present place of the input.
+    fn start_writer(&mut self) {
+        let kernel = &mut self.world.kernel;
+        self.messages = kernel.open_for_appending(MESSAGES);
+        let (reader, writer) = kernel.make_pipe();
+        self.reader = reader;
+        let numbers = [
+            self.scenario.input.0,
+            self.scenario.input.1 as u64,
+            self.plan.history.from as u64,
+            u64::from(self.scenario.ends_in_line),
+        ];
+        let numbers = numbers.map(|number| number.to_string());
+        let mut arguments = vec!["/bin/writer"];
+        arguments.extend(numbers.iter().map(String::as_str));
+        let _ = kernel.start(&arguments, "/", &[(1, writer), (2, self.messages)]);
+        kernel.close_outside(writer);
+    }
+
+    /// Runs one logger after the other, and checks the logs at the end.
+    fn all_loggers(&mut self) -> Result<(), Violation> {
+        for life in &self.scenario.loggers {
+            if self.logger(life)? == Waited::PowerFailed {
+                continue;
+            }
+            // Half of the next loggers wait until the standby process has ended.
+            if self.scenario.seed.is_multiple_of(2) && self.rest()? {
+                self.check_pipe()?;
+            }
+        }
+        let last = Life::default();
+        let mut starts = 1;
+        // The standby process of a killed logger can still have the lock.
+        while let Waited::For(how) = self.logger(&last)?
+            && how != Ended::Exited(0)
+        {
+            starts += 1;
+            if starts > 4 {
+                return Err(Violation::Ended(how));
+            }
+        }
+        let history = &self.plan.history;
+        check::logs(&self.world.kernel, self.scenario, &self.outputs, &self.input, history)
+    }
+
+    /// Runs a logger to its end, or to a loss of power.
+    fn logger(&mut self, life: &Life) -> Result<Waited, Violation> {
+        let program = if life.is_original { ORIGINAL } else { OURS };
+        let script = self.scenario.script.iter().map(String::as_str);
+        let arguments: Vec<&str> = std::iter::once(program).chain(script).collect();
+        let files = [(0, self.reader), (1, self.messages), (2, self.messages)];
+        let pid = self.world.kernel.start(&arguments, "/", &files);
+        self.plan.begin(pid, program, life.faults.clone());
+        for _ in 0..MOST_STEPS {
+            if let Some(how) = self.world.kernel.reap(pid) {
+                self.plan.story.push(format!("{} {pid}: {how:?}", &program[5..]));
+                let (kernel, history) = (&self.world.kernel, &self.plan.history);
+                check::directories(kernel, self.scenario, &self.outputs, history)?;
+                return Ok(Waited::For(how));
+            }
+            if self.step()? {
+                return Ok(Waited::PowerFailed);
+            }
+        }
+        Err(Violation::Endless)
+    }
+
+    /// Lets the world go on; returns whether the power has failed, and starts the machine again.
+    fn step(&mut self) -> Result<bool, Violation> {
+        match self.world.step(&mut self.plan) {
+            _ if self.world.kernel.panicked => Err(Violation::Panic),
+            _ if self.world.kernel.power_failed => self.lose_power().map(|()| true),
+            Step::Stuck => Err(Violation::Stuck),
+            Step::Done => Ok(false),
+        }
+    }
+
+    /// Runs the world until no copy of multilog is left. Returns false if the power has failed meanwhile.
+    fn rest(&mut self) -> Result<bool, Violation> {
+        for _ in 0..MOST_STEPS {
+            let mut running = self.world.kernel.running();
+            if !running.any(|(_, process)| process.is_copy_of(OURS.as_bytes())) {
+                return Ok(true);
+            }
+            drop(running);
+            if self.step()? {
+                return Ok(false);
+            }
+        }
+        Err(Violation::Endless)
+    }
+
+    fn check_pipe(&self) -> Result<(), Violation> {
+        if self.plan.history.standby_faults > 0 {
             return Ok(());
         }
-        drop(running);
-        if world.step(plan) == Step::Stuck {
-            return Err(Violation::Stuck);
-        }
+        let taken = self.plan.history.from + self.world.kernel.taken(self.reader);
+        // A logger adds the newline that the last line does not have.
+        let taken = taken + usize::from(self.scenario.ends_in_line);
+        let kernel = &self.world.kernel;
+        check::pipe(kernel, &self.outputs, &self.input, taken, &self.plan.history)
     }
-    Err(Violation::Endless)
-}
 
-/// Runs the world until a process has ended.
-fn wait_for(world: &mut World, pid: Pid, plan: &mut Plan<'_>) -> Result<Ended, Violation> {
-    for _ in 0..MOST_STEPS {
-        if let Some(ended) = world.kernel.reap(pid) {
-            return Ok(ended);
+    /// Loses the power, compares what is left with the promises, and starts the writer again.
+    fn lose_power(&mut self) -> Result<(), Violation> {
+        let kernel = &mut self.world.kernel;
+        let promises = Promises::new(kernel, &self.outputs, &self.input, &self.plan.history)?;
+        let written = self.plan.history.from + kernel.written(self.reader);
+        let history = &mut self.plan.history;
+        history.power_cuts += 1;
+        history.recent_kills = 0;
+        // The next writer begins with a line of its own.
+        let rest = &self.input.text[written.min(self.input.text.len())..];
+        let is_line = written == 0 || self.input.text.get(written - 1) == Some(&b'\n');
+        let end = rest.iter().position(|c| *c == b'\n').map_or(rest.len(), |at| at + 1);
+        history.from = written + if is_line { 0 } else { end };
+        let mut random = Random::new(self.scenario.seed ^ history.power_cuts);
+        kernel.cut_power(&mut random);
+        self.plan.story.push("the machine starts again".into());
+        promises.check(&self.world.kernel, &self.outputs, &self.input, &self.plan.history)?;
+        for directory in &self.outputs.directories {
+            check::state(&self.world.kernel, directory)?;
         }
-        if world.step(plan) == Step::Stuck {
-            return Err(Violation::Stuck);
-        }
+        self.start_writer();
+        Ok(())
     }
-    Err(Violation::Endless)
 }

@@ -1,42 +1,17 @@
 //! What a seed decides before anything runs.
 
+use super::faults::{PlannedFault, faults};
+use super::outputs::Outputs;
+use crate::kernel::FileSystem;
 use crate::random::Random;
-use linux_raw_sys::errno::{EAGAIN, EINTR, EIO, EMFILE, ENOMEM, ENOSPC};
-use linux_raw_sys::general as nr;
 
-/// Which process of a logger a fault hits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// multilog itself.
-    Logger,
-    /// Its standby process.
-    Standby,
-}
-
-/// A fault of a logger at one of its calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlannedFault {
-    /// The process that it hits.
-    pub role: Role,
-    /// The number of the call.
-    pub call: u64,
-    /// What happens.
-    pub kind: Kind,
-}
-
-/// A planned fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// KILL.
-    Kill,
-    /// TERM.
-    Terminate,
-    /// ALRM, which asks for a rotation.
-    Alarm,
-    /// The call fails with one of its errors, which this number selects.
-    Error(u64),
-    /// It transfers at most this many bytes.
-    Short(usize),
+/// One logger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// It is the original's, as the specification describes it.
+    pub is_original: bool,
+    /// What happens to it.
+    pub faults: Vec<PlannedFault>,
 }
 
 /// A scenario.
@@ -48,8 +23,25 @@ pub struct Scenario {
     pub script: Vec<String>,
     /// The seed of the text, and its number of lines.
     pub input: (u64, usize),
-    /// The loggers, one after the other, each with its faults; after them comes one without faults.
-    pub loggers: Vec<Vec<PlannedFault>>,
+    /// The last line has no newline.
+    pub ends_in_line: bool,
+    /// The file system, if the power fails.
+    pub disk: Option<FileSystem>,
+    /// The loggers, one after the other; after them comes one without faults.
+    pub loggers: Vec<Life>,
+}
+
+/// What the seeds vary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum World {
+    /// One or two directories, for many lines.
+    Plain,
+    /// Patterns, status files, processors of all kinds, few files, jumps of the clock, refused memory.
+    Rich,
+    /// The power fails.
+    Power,
+    /// Some loggers are the original's.
+    Mixed,
 }
 
 impl Scenario {
@@ -57,11 +49,34 @@ impl Scenario {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
+        let world = random.one_of(&[World::Plain, World::Rich, World::Power, World::Mixed]);
         let lines = random.one_of(&[10, 50, 100, 400]);
         let lines = usize::try_from(1 + random.below(lines)).unwrap_or(1);
-        let script = script(&mut random);
-        let loggers = (0..1 + random.below(4)).map(|_| faults(&mut random)).collect();
-        Self { seed, script, input: (random.next(), lines), loggers }
+        let script = match world {
+            World::Rich => rich_script(&mut random),
+            World::Mixed if random.one_in(2) => rich_script(&mut random),
+            _ => plain_script(&mut random, world),
+        };
+        let is_power = world == World::Power;
+        let systems = [FileSystem::Ext4, FileSystem::Xfs, FileSystem::Posix];
+        let disk = is_power.then(|| random.one_of(&systems));
+        let ends_in_line = world == World::Rich && random.one_in(4);
+        let loggers = 1 + random.below(4);
+        let loggers = (0..loggers).map(|_| {
+            let is_original = world == World::Mixed && random.one_in(2);
+            let mut faults = faults(&mut random, world == World::Rich, is_power);
+            // Without the standby process, the original writes the last batch again.
+            faults.retain(|it| world != World::Mixed || it.role != super::faults::Role::Standby);
+            Life { is_original, faults }
+        });
+        let loggers = loggers.collect();
+        Self { seed, script, input: (random.next(), lines), ends_in_line, disk, loggers }
+    }
+
+    /// The outputs of the script.
+    #[must_use]
+    pub fn outputs(&self) -> Outputs {
+        Outputs::new(&self.script)
     }
 
     /// The number of output directories.
@@ -70,71 +85,70 @@ impl Scenario {
         self.script.iter().filter(|argument| argument.starts_with("./")).count()
     }
 
+    /// Whether a logger is the original's.
+    #[must_use]
+    pub fn has_original(&self) -> bool {
+        self.loggers.iter().any(|life| life.is_original)
+    }
+
     /// What happens, in plain words.
     #[must_use]
     pub fn describe(&self) -> Vec<String> {
         let lines = self.input.1;
-        vec![
-            format!("a writer writes {lines} lines into a pipe"),
+        let end = if self.ends_in_line { ", the last one without a newline," } else { "" };
+        let mut told = vec![
+            format!("a writer writes {lines} lines{end} into a pipe"),
             format!("the pipe is the input of multilog {}", self.script.join(" ")),
-        ]
+        ];
+        told.extend(self.disk.map(|kind| format!("a sync is as in {kind:?}")));
+        told
     }
 }
 
-fn script(random: &mut Random) -> Vec<String> {
+fn plain_script(random: &mut Random, world: World) -> Vec<String> {
     let mut script: Vec<String> = Vec::new();
     if random.one_in(2) {
         script.push("t".into());
     }
     for directory in 0..if random.one_in(4) { 2 } else { 1 } {
-        script.push("n1000000".into());
+        let is_small = world == World::Power && random.one_in(3);
+        script.push(if is_small { "n3" } else { "n1000000" }.into());
         script.push(random.one_of(&["s4096", "s4096", "s8192", "s20000", "s99999"]).into());
         if random.one_in(2) {
-            script.push(random.one_of(&["!cat", "!cat", "!slow", "!fails"]).into());
+            let processors = match world {
+                World::Power => &["!cat", "!counts", "!slow", "!fails"],
+                _ => &["!cat", "!cat", "!slow", "!fails"],
+            };
+            script.push(random.one_of(processors).into());
         }
         script.push(format!("./log{directory}"));
     }
     script
 }
 
-fn faults(random: &mut Random) -> Vec<PlannedFault> {
-    let mut faults = Vec::new();
-    // Most loggers die early or in the middle; some see only errors.
-    let reach = random.one_of(&[40, 100, 300, 1000]);
-    for _ in 0..random.below(3) {
-        let kind = match random.below(8) {
-            0 => Kind::Alarm,
-            1..=2 => Kind::Short(usize::try_from(1 + random.below(2000)).unwrap_or(1)),
-            _ => Kind::Error(random.next()),
-        };
-        faults.push(PlannedFault { role: Role::Logger, call: random.below(reach), kind });
+fn rich_script(random: &mut Random) -> Vec<String> {
+    // The colon is in no stamp, so that the selection depends on the line only.
+    const PATTERNS: [&str; 8] =
+        ["-*:1*", "+*:12*", "-*:*", "+*:*7.*", "-*", "+*:2*", "-*:*3.1*", "+*:1*1*"];
+    const PROCESSORS: [&str; 7] =
+        ["!cat", "!counts", "!slow", "!fails", "!hangs", "!crashes", "!forks"];
+    let mut script: Vec<String> = Vec::new();
+    if random.one_in(2) {
+        script.push("t".into());
     }
-    let kind = if random.one_in(5) { Kind::Terminate } else { Kind::Kill };
-    faults.push(PlannedFault { role: Role::Logger, call: random.below(reach), kind });
-    if random.one_in(3) {
-        let call = random.below(60);
-        let kind = if random.one_in(2) { Kind::Kill } else { Kind::Error(random.next()) };
-        faults.push(PlannedFault { role: Role::Standby, call, kind });
+    for number in 0..1 + random.below(3) {
+        for _ in 0..random.below(3) {
+            script.push(random.one_of(&PATTERNS).into());
+        }
+        if random.one_in(3) {
+            script.push(format!("=status{number}"));
+        }
+        script.push(random.one_of(&["n2", "n2", "n3", "n5", "n1000000"]).into());
+        script.push(random.one_of(&["s4096", "s4096", "s4096", "s8192", "s99999"]).into());
+        if random.one_in(2) {
+            script.push(random.one_of(&PROCESSORS).into());
+        }
+        script.push(format!("./log{number}"));
     }
-    faults
-}
-
-/// The errors that a system call can have in a logger.
-#[must_use]
-pub fn errors(number: usize) -> &'static [u32] {
-    match u32::try_from(number).unwrap_or(u32::MAX) {
-        nr::__NR_write | nr::__NR_pwrite64 => &[ENOSPC, EIO, EINTR],
-        nr::__NR_writev => &[EINTR],
-        nr::__NR_read => &[EINTR],
-        nr::__NR_openat => &[EMFILE, ENOMEM],
-        nr::__NR_mkdirat | nr::__NR_linkat | nr::__NR_renameat => &[ENOSPC, EIO],
-        nr::__NR_fsync | nr::__NR_fdatasync | nr::__NR_fchmod | nr::__NR_ftruncate => &[EIO],
-        nr::__NR_unlinkat => &[EIO],
-        nr::__NR_clone => &[EAGAIN, ENOMEM],
-        nr::__NR_pipe2 | nr::__NR_signalfd4 => &[EMFILE],
-        nr::__NR_tee | nr::__NR_splice => &[ENOMEM, EINTR],
-        nr::__NR_ppoll => &[EINTR],
-        nr::__NR_getdents64 => &[EIO],
-        _ => &[],
-    }
+    script
 }

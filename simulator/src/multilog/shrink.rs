@@ -1,7 +1,8 @@
 //! Makes a failing scenario shorter.
 
+use super::faults::Kind;
 use super::run::run;
-use super::scenario::{Kind, Scenario};
+use super::scenario::Scenario;
 use super::{Report, Violation};
 use std::mem::discriminant;
 
@@ -40,56 +41,56 @@ fn candidates(scenario: &Scenario) -> Vec<Scenario> {
         add(&|it| drop(it.loggers.remove(n)));
     }
     for n in 0..scenario.loggers.len() {
-        for fault in 0..scenario.loggers[n].len() {
+        for fault in 0..scenario.loggers[n].faults.len() {
             add(&|it| {
-                it.loggers[n].remove(fault);
+                it.loggers[n].faults.remove(fault);
             });
         }
     }
-    for length in [0, 1] {
-        let (all, directories) = (&scenario.script, scenario.directories());
-        if directories > 1 {
-            add(&|it| it.script = only_directory(all, length));
+    for number in 0..scenario.directories() {
+        if scenario.directories() > 1 {
+            add(&|it| it.script = without_directory(&scenario.script, number));
         }
     }
     for (n, argument) in scenario.script.iter().enumerate() {
-        if argument == "t" || argument.starts_with('!') {
+        if argument == "t" || argument.starts_with(['!', '-', '+', '=']) {
             add(&|it| drop(it.script.remove(n)));
         }
     }
+    for n in 0..scenario.loggers.len() {
+        add(&|it| it.loggers[n].is_original = false);
+    }
+    add(&|it| it.ends_in_line = false);
     let lines = scenario.input.1;
     for fewer in [lines / 2, lines.saturating_sub(lines / 4), lines.saturating_sub(1)] {
         add(&|it| it.input.1 = fewer);
     }
-    for (logger, faults) in scenario.loggers.iter().enumerate() {
-        for (n, fault) in faults.iter().enumerate() {
+    for (logger, life) in scenario.loggers.iter().enumerate() {
+        for (n, fault) in life.faults.iter().enumerate() {
             // The number of the error among those of the call.
             if let Kind::Error(choice) = fault.kind {
                 for smaller in (0..6).filter(|smaller| *smaller < choice) {
-                    add(&|it| it.loggers[logger][n].kind = Kind::Error(smaller));
+                    add(&|it| it.loggers[logger].faults[n].kind = Kind::Error(smaller));
                 }
             }
         }
     }
     // Another order of the processes can need fewer lines.
     for n in 0..scenario.loggers.len() {
-        for fault in 0..scenario.loggers[n].len() {
-            add(&|it| it.loggers[n][fault].call /= 2);
-            add(&|it| it.loggers[n][fault].call = it.loggers[n][fault].call.saturating_sub(1));
+        for fault in 0..scenario.loggers[n].faults.len() {
+            add(&|it| it.loggers[n].faults[fault].call /= 2);
+            add(&|it| {
+                let call = &mut it.loggers[n].faults[fault].call;
+                *call = call.saturating_sub(1);
+            });
         }
     }
     found
 }
 
-/// The script with one of its two directories.
-fn only_directory(script: &[String], number: usize) -> Vec<String> {
-    let end = script.iter().position(|it| it.starts_with("./")).map_or(script.len(), |it| it + 1);
-    let (first, second) = script.split_at(end);
-    match number {
-        0 => first.to_vec(),
-        _ => {
-            let stamp = first.iter().filter(|it| *it == "t");
-            stamp.chain(second).cloned().collect()
-        }
-    }
+/// The script without one of its directories. The settings before that directory remain.
+fn without_directory(script: &[String], number: usize) -> Vec<String> {
+    let is_directory = |argument: &&String| argument.starts_with("./");
+    let removed = script.iter().filter(is_directory).nth(number);
+    script.iter().filter(|it| Some(*it) != removed).cloned().collect()
 }

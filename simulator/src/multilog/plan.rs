@@ -1,0 +1,122 @@
+//! The faults of the logger that runs.
+
+use super::faults::{PlannedFault, Role};
+use super::history::History;
+use crate::kernel::{Kernel, Pid};
+use crate::world::{Fate, Fault};
+use linux_raw_sys::general::{__NR_unlinkat, SIGALRM, SIGTERM};
+use machine::{Call, read_string};
+
+/// The longest time that the clock can be set back without an effect on stamps.
+const DAY: i64 = 86_400;
+
+pub(super) struct Plan {
+    pub(super) logger: Pid,
+    /// The program of the logger.
+    pub(super) program: &'static str,
+    pub(super) faults: Vec<PlannedFault>,
+    /// Each fault happens once.
+    pub(super) happened: Vec<bool>,
+    pub(super) calls: u64,
+    pub(super) history: History,
+    /// How far the clock was set back, in seconds.
+    set_back: i64,
+    pub(super) story: Vec<String>,
+    trace: bool,
+}
+
+impl Plan {
+    pub(super) fn new(trace: bool) -> Self {
+        Self {
+            logger: 0,
+            program: "",
+            faults: Vec::new(),
+            happened: Vec::new(),
+            calls: 0,
+            history: History::default(),
+            set_back: 0,
+            story: Vec::new(),
+            trace,
+        }
+    }
+
+    /// A logger begins.
+    pub(super) fn begin(&mut self, logger: Pid, program: &'static str, faults: Vec<PlannedFault>) {
+        self.story.push(format!("{} {logger} starts", program.trim_start_matches("/bin/")));
+        self.happened = vec![false; faults.len()];
+        (self.logger, self.program, self.faults) = (logger, program, faults);
+    }
+
+    fn role(&self, kernel: &Kernel, pid: Pid) -> Option<Role> {
+        if pid == self.logger {
+            return Some(Role::Logger);
+        }
+        let process = kernel.process(pid)?;
+        if process.is_copy_of(self.program.as_bytes()) {
+            // The original's child before exec.
+            let is_original = self.program == "/bin/original";
+            return Some(if is_original { Role::Processor } else { Role::Standby });
+        }
+        let is_child = process.arguments[0] == self.program.as_bytes();
+        (is_child || process.arguments[0] == b"sh").then_some(Role::Processor)
+    }
+
+    /// Notes what a fault does to the promises.
+    fn remember(&mut self, fault: Fault, role: Role) {
+        let history = &mut self.history;
+        match (fault, role) {
+            (Fault::Kill | Fault::Memory, Role::Logger) => {
+                history.kills += 1;
+                history.recent_kills += 1;
+                // A process without memory starts a standby process without memory.
+                history.standby_faults += u64::from(fault == Fault::Memory);
+            }
+            (Fault::Clock(seconds @ ..0), _) => {
+                self.set_back -= seconds;
+                history.has_gone_back |= self.set_back >= DAY;
+            }
+            (Fault::Power | Fault::Clock(_) | Fault::Memory, _) if role != Role::Standby => {}
+            (_, Role::Standby) => history.standby_faults += 1,
+            (Fault::Signal(SIGTERM), Role::Logger) => history.has_term = true,
+            (Fault::Signal(SIGALRM), Role::Logger) => history.has_alarm = true,
+            _ => {}
+        }
+    }
+}
+
+impl Fate for Plan {
+    fn fault(&mut self, kernel: &Kernel, pid: Pid, count: u64, call: Call) -> Option<Fault> {
+        let role = self.role(kernel, pid)?;
+        let is_due = |(n, it): &(usize, &PlannedFault)| {
+            it.role == role && it.call == count && !self.happened[*n]
+        };
+        let mut planned = self.faults.iter().enumerate().filter(is_due);
+        let (n, fault) = planned.find_map(|(n, it)| Some((n, it.kind.at(call)?)))?;
+        self.happened[n] = true;
+        self.remember(fault, role);
+        let who = match role {
+            Role::Logger => "multilog",
+            Role::Standby => "the standby process",
+            Role::Processor => "the processor",
+        };
+        let call = crate::words::call(kernel, pid, call);
+        self.story
+            .push(format!("{who} {pid}, call {count}, {call}: {}", crate::words::fault(fault)));
+        Some(fault)
+    }
+
+    fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>) {
+        self.calls += 1;
+        if call.number == __NR_unlinkat as usize
+            && read_string(call.arguments[1]).is_some_and(|name| name.starts_with(b"@"))
+        {
+            self.history.has_pruned = true;
+            self.history.has_failed_removal |= result != Some(0);
+        }
+        if self.trace {
+            let result = crate::words::result(result);
+            self.story
+                .push(format!("  {pid} {} = {result}", crate::words::call(kernel, pid, call)));
+        }
+    }
+}

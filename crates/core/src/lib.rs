@@ -16,6 +16,7 @@ pub mod loaders;
 pub mod multilog;
 pub mod options;
 pub mod programs;
+pub mod sorting;
 pub mod state_dir;
 pub mod supervise;
 pub mod svscan;

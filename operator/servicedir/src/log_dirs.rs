@@ -1,6 +1,7 @@
 //! The log directories of a service: where its logger writes.
 
 use crate::{ServiceDir, regular_file};
+use daemontools_core::sorting::sort;
 use rustix::fs::OFlags;
 use std::ffi::OsStr;
 use std::fs;
@@ -44,7 +45,7 @@ impl ServiceDir {
             found = self.log_dir_candidates()?;
             found.retain(|dir| dir.join("current").is_file());
         }
-        found.sort_unstable();
+        sort(&mut found);
         found.dedup();
         found.truncate(MOST_DIRS);
         Ok(found)

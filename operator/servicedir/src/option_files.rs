@@ -2,6 +2,7 @@
 
 use crate::{ServiceDir, regular_file};
 use daemontools_core::options::{Lookalike, OptionFile, ServiceOptions};
+use daemontools_core::sorting::sort;
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -53,7 +54,7 @@ impl ServiceDir {
                 Some((name, right))
             })
             .collect();
-        found.sort_unstable();
+        sort(&mut found);
         found
     }
 

@@ -1,5 +1,6 @@
 //! The processes of the system as /proc shows them, and what those of one service use.
 
+use daemontools_core::sorting::sort;
 use rustix::fs::{Mode, OFlags, open};
 use std::collections::HashMap;
 use std::fs;
@@ -92,7 +93,7 @@ impl FromIterator<Process> for ProcessTable {
             table.all.insert(process.pid, process);
         }
         for children in table.children.values_mut() {
-            children.sort_unstable();
+            sort(children);
         }
         table
     }
@@ -194,7 +195,7 @@ fn children_of(pid: u32) -> Vec<u32> {
             list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok()).collect::<Vec<_>>()
         })
         .collect();
-    found.sort_unstable();
+    sort(&mut found);
     found
 }
 

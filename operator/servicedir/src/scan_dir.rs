@@ -1,6 +1,7 @@
 //! A scan directory: its services, its other entries, and the svscan that holds it.
 
 use crate::{Process, ServiceDir};
+use daemontools_core::sorting::sort_by;
 use daemontools_core::text::proc_locks;
 use rustix::fs::{Mode, OFlags, Stat, fstat, major, minor, open};
 use rustix::process::geteuid;
@@ -98,7 +99,7 @@ impl ScanDir {
             };
             entries.push(Entry { name, kind });
         }
-        entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        sort_by(&mut entries, |one, other| one.name.cmp(&other.name));
         Ok(entries)
     }
 

@@ -3,6 +3,7 @@
 use crate::feed::{Event, Feed};
 use crate::selection::{Target, all, select};
 use crate::view::{Found, View};
+use daemontools_core::sorting::sort;
 use servicedir::{ScanDir, ServiceDir};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
@@ -213,7 +214,7 @@ impl ServiceTree {
         }
         self.feed.rearrange(&places);
         let mut gone: Vec<OsString> = known.into_keys().collect();
-        gone.sort_unstable();
+        sort(&mut gone);
         changes.extend(gone.into_iter().map(TreeChange::Removed));
         for at in 0..self.services.len() {
             if self.services.get(at).is_some_and(|service| !service.is_read) {

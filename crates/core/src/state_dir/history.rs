@@ -17,6 +17,7 @@
 //! command before. The numbers, which grow with every change, order the lines of both rings: the clock
 //! can be set back. Each line is overwritten in place by one write, for which a full disk has room.
 
+use crate::sorting::sort_by_key;
 use crate::state_dir::control::{Command, Scope, Signal};
 use crate::state_dir::counters::Counters;
 use crate::state_dir::padded_line::PaddedLine;
@@ -241,7 +242,7 @@ fn parse_command(value: &[u8]) -> Option<Trigger> {
 pub fn parse_file(file: &[u8]) -> Vec<ServiceChange> {
     let lines = file.chunks_exact(LEN).take(2 * RING);
     let mut changes: Vec<ServiceChange> = lines.filter_map(ServiceChange::parse).collect();
-    changes.sort_unstable_by_key(|change| change.number);
+    sort_by_key(&mut changes, |change| change.number);
     changes
 }
 

@@ -13,6 +13,7 @@
 //!
 //! `%` and two hexadecimal digits stand for each byte that is not a visible ASCII character.
 
+use crate::sorting::sort_by_key;
 use crate::state_dir::control::{Command, Decoder, Scope, Target};
 use crate::state_dir::history::{ServiceChange, Trigger};
 use crate::state_dir::padded_line::PaddedLine;
@@ -124,7 +125,7 @@ impl RequestNote {
 pub fn parse_notes(file: &[u8]) -> Vec<RequestNote> {
     let lines = file.chunks_exact(LEN).take(RING);
     let mut notes: Vec<RequestNote> = lines.filter_map(RequestNote::parse).collect();
-    notes.sort_unstable_by_key(|note| note.number);
+    sort_by_key(&mut notes, |note| note.number);
     notes
 }
 

@@ -14,6 +14,7 @@
 use super::local_zone::LocalZone;
 use super::stamp::{Moment, StampReader, Tai};
 use crate::interrupt::is_end_requested;
+use daemontools_core::sorting::sort_by;
 use daemontools_core::time::tai::{DIGITS, Tai64n};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, fstat, open, openat, statat};
 use rustix::io::Errno;
@@ -334,7 +335,7 @@ impl LogDirectory {
             }
         }
         // Labels have one length, so names sort as their moments.
-        found.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        sort_by(&mut found, |one, other| one.name.cmp(&other.name));
         drop_copies(&mut found, self.writer);
         Ok((found, has_more))
     }

@@ -16,6 +16,7 @@ use super::known_labels::KnownLabels;
 use super::read_budget::ReadBudget;
 use super::read_place::{FilesBefore, ReadTo};
 use super::stamp::Moment;
+use daemontools_core::sorting::sort;
 use daemontools_core::time::tai::Tai64n;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -240,7 +241,7 @@ impl FollowedDirectory {
         }
         if has_unnoted {
             // A name without an event is older than the watch, and so than the names with one.
-            self.appeared.sort_unstable();
+            sort(&mut self.appeared);
         }
         // Between two names, or no logger has run yet.
         let Some((current, current_id)) = current else { return Ok(()) };

@@ -6,6 +6,7 @@ use super::line_printer::LinePrinter;
 use super::line_reader::Extent;
 use super::local_zone::LocalZone;
 use super::stamp::{Moment, StampReader, Tai};
+use daemontools_core::sorting::sort_by_key;
 use std::collections::BTreeMap;
 use std::time::SystemTime;
 
@@ -160,7 +161,7 @@ impl LiveLines {
             return;
         }
         self.interrupt(printer, out);
-        self.batch.sort_by_key(|line| line.key);
+        sort_by_key(&mut self.batch, |line| line.key);
         for line in self.batch.drain(..) {
             printer.begin_line(line.directory, &line.head, &line.bytes, out);
             printer.end_line(out);

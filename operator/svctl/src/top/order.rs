@@ -1,6 +1,7 @@
 //! Which services the list shows, and in which order.
 
 use super::row::Row;
+use daemontools_core::sorting::sort_by_key;
 use servicedir::State;
 
 /// Which services are shown.
@@ -81,9 +82,9 @@ impl Sort {
         match self {
             Self::Name => {}
             Self::State => {
-                shown.sort_unstable_by_key(|&at| (row(at).map(|row| rank(row.view.word())), at));
+                sort_by_key(shown, |&at| (row(at).map(|row| rank(row.view.word())), at));
             }
-            Self::Since => shown.sort_unstable_by_key(|&at| {
+            Self::Since => sort_by_key(shown, |&at| {
                 let snapshot = row(at).and_then(|row| row.view.snapshot());
                 (std::cmp::Reverse(snapshot.map(|it| it.status.since)), at)
             }),

@@ -5,6 +5,7 @@ use super::row::Row;
 use crate::selection::Target;
 use crate::times::local;
 use crate::view::{Found, View};
+use daemontools_core::sorting::sort_by_key;
 use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::time::SystemTime;
@@ -272,7 +273,7 @@ impl Rows {
                 None => counts.push((word, 1)),
             }
         }
-        counts.sort_unstable_by_key(|(word, _)| (rank(word), *word));
+        sort_by_key(&mut counts, |(word, _)| (rank(word), *word));
         (counts, unread)
     }
 }

@@ -5,6 +5,7 @@ use crate::output::{Colour, Output, pad};
 use crate::selection::Target;
 use crate::times::local;
 use crate::verbs::log_tail::{self, Record, last_lines_within};
+use daemontools_core::sorting::sort_by_key;
 use servicedir::ServiceDir;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -83,19 +84,18 @@ impl Tails {
         let is_single = self.sources.len() == 1;
         // A narrow screen has room for the time of the day only.
         let is_short = output.width < 60;
-        // The second part keeps lines of one moment in their order.
-        let mut lines: Vec<(Option<SystemTime>, usize, usize, &Record)> = Vec::new();
+        let mut lines: Vec<(Option<SystemTime>, usize, &Record)> = Vec::new();
         for (number, source) in self.sources.iter().enumerate() {
             let mut last = None;
             for record in &source.tail.records {
                 last = record.time.or(last);
-                lines.push((last, lines.len(), number, record));
+                lines.push((last, number, record));
             }
         }
-        lines.sort_unstable_by_key(|(time, at, ..)| (*time, *at));
+        sort_by_key(&mut lines, |(time, ..)| *time);
         let widest = self.sources.iter().map(|it| it.name.width()).max().unwrap_or(0);
         let name_width = widest.min(output.width / 4);
-        let shown = lines.into_iter().map(|(_, _, number, record)| {
+        let shown = lines.into_iter().map(|(_, number, record)| {
             let time = record.time.map(local).unwrap_or_default();
             let time =
                 if is_short { time.get(time.len().saturating_sub(8)..) } else { Some(&*time) };

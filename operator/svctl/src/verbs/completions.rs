@@ -8,6 +8,7 @@ use crate::failure::{DONE, Failure, USAGE};
 use crate::options::{GLOBAL, Opt};
 use crate::output::line;
 use crate::verb_table::{Operand, VERBS, Verb};
+use daemontools_core::sorting::sort;
 use std::fmt::Write as _;
 
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
@@ -50,7 +51,7 @@ fn with_value(is_it: impl Fn(&str) -> bool) -> String {
         patterns.extend(option.short.map(|letter| format!("-{letter}")));
         patterns.push(format!("--{}", option.long));
     }
-    patterns.sort_unstable();
+    sort(&mut patterns);
     patterns.dedup();
     patterns.join("|")
 }

@@ -9,6 +9,7 @@ use crate::selection::{named_or_all, scan_dir};
 use crate::times::age;
 use crate::usage::{usage_members, usage_words};
 use crate::view::{DENIED, Found, RIGHTS, SCHEMA, View};
+use daemontools_core::sorting::sort_by_key;
 use serde_json::{Value, json};
 use servicedir::ProcessTable;
 use std::fmt::Write as _;
@@ -144,7 +145,7 @@ fn counts(views: &[View]) -> String {
             None => states.push((view.word(), 1)),
         }
     }
-    states.sort_unstable_by_key(|(word, count)| (std::cmp::Reverse(*count), *word));
+    sort_by_key(&mut states, |(word, count)| (std::cmp::Reverse(*count), *word));
     let states: Vec<String> =
         states.iter().map(|(word, count)| format!("{count} {word}")).collect();
     format!("{} services: {}", views.len(), states.join(", "))

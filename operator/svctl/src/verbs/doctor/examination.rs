@@ -8,6 +8,7 @@ use crate::selection::Target;
 use crate::times::age;
 use crate::verbs::log_tail::{LogTail, last_lines};
 use crate::view::{View, is_fault};
+use daemontools_core::sorting::sort_by_key;
 use servicedir::{EntryKind, Process, ProcessTable, ScanDir, Snapshot, State};
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -134,7 +135,7 @@ impl<'a> Examination<'a> {
                 supervises.entry(dir).or_default().push(process.pid);
             }
         }
-        svscans.sort_unstable_by_key(|svscan| svscan.pid);
+        sort_by_key(&mut svscans, |svscan| svscan.pid);
         Ok(Self {
             scan,
             table,

@@ -1,6 +1,7 @@
 //! Who listens on a port.
 
 use super::files;
+use daemontools_core::sorting::sort_by_key;
 use servicedir::{Process, ProcessTable};
 use std::fs;
 use std::path::Path;
@@ -58,7 +59,7 @@ pub(crate) fn listener(table: &ProcessTable, port: u16) -> Option<Process> {
     }
     let wanted: Vec<String> = inodes.iter().map(|inode| format!("socket:[{inode}]")).collect();
     let mut all: Vec<&Process> = table.iter().collect();
-    all.sort_unstable_by_key(|process| process.pid);
+    sort_by_key(&mut all, |process| process.pid);
     let has_socket = |process: &&&Process| {
         let Ok(open) = fs::read_dir(format!("/proc/{}/fd", process.pid)) else { return false };
         open.flatten().take(MOST_OPEN_FILES).any(|entry| {

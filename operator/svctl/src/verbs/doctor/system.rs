@@ -7,6 +7,7 @@ use super::limits::{is_near, open_files, soft_limit};
 use super::sockets;
 use super::state::old_executable;
 use crate::selection::Target;
+use daemontools_core::sorting::sort;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -181,7 +182,7 @@ fn units(system: &Examination<'_>, report: &mut Report) {
     for dir in UNITS {
         let Ok(entries) = fs::read_dir(dir) else { continue };
         let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
-        names.sort_unstable();
+        sort(&mut names);
         for name in
             names.into_iter().filter(|it| Path::new(it).extension() == Some(OsStr::new("service")))
         {
@@ -217,7 +218,7 @@ fn unit_that_kills(path: &Path, scan: &Path) -> Option<String> {
             .flatten()
             .map(|entry| entry.path())
             .collect();
-        drop_ins.sort_unstable();
+        sort(&mut drop_ins);
         for drop_in in drop_ins.iter().filter(|it| it.extension() == Some(OsStr::new("conf"))) {
             text.push('\n');
             text += &files::text(drop_in);

@@ -5,6 +5,7 @@ use crate::escape::escape;
 use crate::failure::Failure;
 use crate::selection::{Target, all};
 use crate::verbs::doctor::files;
+use daemontools_core::sorting::sort_by_key;
 use daemontools_core::state_dir::status::{StatusRecord, Want, parse_file};
 use rustix::process::geteuid;
 use servicedir::{EntryKind, Process, ProcessTable, ScanDir, ServiceDir};
@@ -182,7 +183,7 @@ fn scanners(table: &ProcessTable, path: &Path) -> Vec<Running> {
         .filter(scans)
         .map(Running::of)
         .collect();
-    found.sort_by_key(|it| it.pid);
+    sort_by_key(&mut found, |it| it.pid);
     found
 }
 
@@ -192,7 +193,7 @@ fn s6_process(table: &ProcessTable, scan: &Path, parts: &[Part]) -> Option<Runni
     let dirs = parts.iter().map(|part| part.dir.path()).chain([scan]);
     let dirs: HashSet<PathBuf> = dirs.filter_map(|dir| dir.canonicalize().ok()).collect();
     let mut all: Vec<&Process> = table.iter().filter(|it| it.name.starts_with("s6-s")).collect();
-    all.sort_by_key(|it| it.pid);
+    sort_by_key(&mut all, |it| it.pid);
     let is_here = |it: &&Process| files::link(it.pid, "cwd").is_some_and(|dir| dirs.contains(&dir));
     all.into_iter().find(is_here).map(Running::of)
 }

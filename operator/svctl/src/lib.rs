@@ -11,6 +11,7 @@ mod accounts;
 mod arguments;
 mod change_words;
 mod command_line;
+mod date_time;
 mod escape;
 mod failure;
 mod feed;

@@ -118,7 +118,7 @@ pub fn log_lines(
             (cursor, _) = Cursor::of_argument(Path::new(text)).map_err(|it| it.message)?;
         }
         Some(text) => {
-            filter.since = time_argument::parse(text, zone.zone()).map_err(|it| it.message)?;
+            filter.since = time_argument::parse(text, zone.clone()).map_err(|it| it.message)?;
         }
         None => {}
     }

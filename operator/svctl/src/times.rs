@@ -2,42 +2,59 @@
 
 use crate::failure::{Failure, USAGE};
 
-use jiff::fmt::temporal::DateTimePrinter;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ZonedDateTime};
+use crate::logs::local_text::LocalText;
+use crate::logs::local_zone::LocalZone;
 use std::time::{Duration, SystemTime};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/// The same moment for jiff. `Timestamp::now` could panic, and needs the texts of all of jiff's errors.
-pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
-    // Times beyond the year 9999 are shown as the last one.
-    Timestamp::try_from(time).unwrap_or(Timestamp::MAX)
+/// The first and the last second of the years of four digits, as Unix times.
+const FOUR_DIGITS: (i64, i64) = (-62_167_219_200, 253_402_300_799);
+
+/// The Unix time, and the nanoseconds behind its second. Times outside the years of four digits are shown as the
+/// nearest one.
+fn unix(time: SystemTime) -> (i64, u32) {
+    let whole = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+    let (seconds, nanoseconds) = match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => (whole(after), after.subsec_nanos()),
+        Err(before) => match (whole(before.duration()), before.duration().subsec_nanos()) {
+            (seconds, 0) => (-seconds, 0),
+            (seconds, part) => (-seconds - 1, 1_000_000_000 - part),
+        },
+    };
+    (seconds.clamp(FOUR_DIGITS.0, FOUR_DIGITS.1), nanoseconds)
+}
+
+/// The date and the time of day in a zone.
+fn in_zone(seconds: i64, zone: LocalZone) -> LocalText {
+    let mut text = LocalText::new(zone);
+    text.set_second(seconds);
+    text
 }
 
 /// RFC 3339 in UTC with nanoseconds, as in `2026-11-29T18:22:10.279000000Z`.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
-    let printer = DateTimePrinter::new().precision(Some(9));
-    let mut text = String::new();
-    match printer.print_timestamp(&timestamp(time), &mut text) {
-        Ok(()) => text,
-        Err(_) => String::new(),
-    }
+    let (seconds, nanoseconds) = unix(time);
+    let text = in_zone(seconds, LocalZone::utc());
+    format!("{}T{}.{nanoseconds:09}Z", ascii(&text.date), ascii(&text.time))
 }
 
 /// The local time to the second, without the year if it is this year's: `Nov 26 09:12:04`.
 pub(crate) fn local(time: SystemTime) -> String {
-    let zoned = |time| ZonedDateTime::new(timestamp(time), TimeZone::system());
-    let (time, now) = (zoned(time), zoned(SystemTime::now()));
-    let (month, day) = (time.month(), time.day());
-    let date = if time.year() == now.year() {
-        let name = usize::try_from(month - 1).ok().and_then(|month| MONTHS.get(month));
-        format!("{} {day:02}", name.unwrap_or(&""))
-    } else {
-        format!("{:04}-{month:02}-{day:02}", time.year())
-    };
-    format!("{date} {:02}:{:02}:{:02}", time.hour(), time.minute(), time.second())
+    let text = |time| in_zone(unix(time).0, LocalZone::system());
+    let (LocalText { date, time, .. }, now) = (text(time), text(SystemTime::now()));
+    let [year @ .., _, m1, m2, _, d1, d2] = date;
+    let month = usize::from((m1 - b'0') * 10 + m2 - b'1');
+    match MONTHS.get(month).filter(|_| now.date.starts_with(&year)) {
+        Some(month) => format!("{month} {} {}", ascii(&[d1, d2]), ascii(&time)),
+        None => format!("{} {}", ascii(&date), ascii(&time)),
+    }
+}
+
+/// A text of digits.
+fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).unwrap_or_default()
 }
 
 /// The time from `since` to now; zero for a time in the future.
@@ -152,5 +169,10 @@ mod tests {
     fn times_for_programs_are_utc_with_nanoseconds() {
         let time = SystemTime::UNIX_EPOCH + Duration::new(1_700_000_000, 5);
         assert_eq!(rfc3339(time), "2023-11-14T22:13:20.000000005Z");
+        let before = |time| SystemTime::UNIX_EPOCH - time;
+        assert_eq!(rfc3339(before(Duration::new(1, 5))), "1969-12-31T23:59:58.999999995Z");
+        assert_eq!(rfc3339(before(Duration::new(1, 0))), "1969-12-31T23:59:59.000000000Z");
+        let far = SystemTime::UNIX_EPOCH + Duration::from_secs(1 << 50);
+        assert_eq!(rfc3339(far), "9999-12-31T23:59:59.000000000Z");
     }
 }

@@ -15,6 +15,22 @@ pub struct Date {
 }
 
 impl Date {
+    /// The date, if the calendar has it.
+    #[must_use]
+    pub fn new(year: i64, month: u8, day: u8) -> Option<Self> {
+        let date = Self { year, month, day };
+        ((1..=12).contains(&month) && day > 0 && Self::of_day(date.to_day()) == date)
+            .then_some(date)
+    }
+
+    /// The days from 1970-01-01 to the date.
+    #[must_use]
+    pub const fn to_day(self) -> i64 {
+        let leap = if is_leap(self.year) { 1 } else { 0 };
+        days_before_year(self.year) + days_before_month(self.month as i64, leap) + self.day as i64
+            - 1
+    }
+
     /// The date `day` days after 1970-01-01.
     #[must_use]
     pub const fn of_day(day: i64) -> Self {
@@ -56,6 +72,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn dates_that_the_calendar_lacks() {
+        for (year, month, day) in [(2026, 2, 29), (1900, 2, 29), (2026, 4, 31), (2026, 1, 0)] {
+            assert_eq!(Date::new(year, month, day), None);
+        }
+        for (year, month) in [(2026, 0), (2026, 13), (2026, 255)] {
+            assert_eq!(Date::new(year, month, 1), None);
+        }
+        assert_eq!(Date::new(2000, 2, 29).map(Date::to_day), Some(11_016));
+    }
+
+    #[test]
     fn days_become_dates() {
         let date = |year, month, day| Date { year, month, day };
         assert_eq!(Date::of_day(0), date(1970, 1, 1));
@@ -68,6 +95,7 @@ mod tests {
             for month in 1..=12_u8 {
                 let first = days_before_year(year) + days_before_month(month.into(), leap);
                 assert_eq!(Date::of_day(first), date(year, month, 1));
+                assert_eq!(date(year, month, 1).to_day(), first);
             }
         }
     }

@@ -158,7 +158,7 @@ fn command(arguments: &Arguments, zone: &LocalZone) -> Result<String, Failure> {
     };
     for long in [SINCE.long, UNTIL.long] {
         if let Some(text) = arguments.value(long) {
-            let moment = time_argument::parse(&text.to_string_lossy(), zone.zone())?;
+            let moment = time_argument::parse(&text.to_string_lossy(), zone.clone())?;
             add(long, moment.label().as_bytes());
         }
     }
@@ -362,13 +362,14 @@ impl RemoteLine {
     /// Reads a line of JSON.
     fn parse(text: &[u8]) -> Option<Self> {
         let mut object: Value = serde_json::from_slice(text).ok()?;
-        let time: jiff::Timestamp = object.get("time")?.as_str()?.parse().ok()?;
+        let time = object.get("time")?.as_str()?;
+        let moment = time_argument::with_zone(time.as_bytes())?;
         let mut text = |name: &str| match object.get_mut(name).map(Value::take) {
             Some(Value::String(text)) => Some(text),
             _ => None,
         };
         Some(Self {
-            moment: Moment(i64::try_from(time.as_nanosecond()).ok()?),
+            moment,
             service: text("service").filter(|name| name.len() <= LONGEST_NAME)?,
             label: text("label").filter(|label| label.bytes().all(is_of_label)),
             message: text("message")?,

@@ -10,12 +10,12 @@ pub(crate) use merged_logs::logs;
 use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, warn};
 use crate::interrupt::Interrupt;
+use crate::logs::local_zone::LocalZone;
 use crate::logs::time_argument;
 use crate::options::{DIR, DOWN, FAILED, HOST, JSON, LINES, LONG, Opt, SINCE};
 use crate::output::{Colour, escape, json_line, line};
 use crate::shell_words::quoted;
 use crate::view::SCHEMA;
-use jiff::tz::TimeZone;
 use remote::{Remote, Silence, pump};
 use serde_json::{Value, json};
 use servicedir::read_regular_file;
@@ -75,7 +75,7 @@ pub(crate) fn history(arguments: &Arguments) -> Result<u8, Failure> {
         return Err(Failure::new(USAGE, "usage: svctl history --host HOST NAME..."));
     }
     let since = arguments.value(SINCE.long).map(|text| {
-        let moment = time_argument::parse(&text.to_string_lossy(), &TimeZone::system())?;
+        let moment = time_argument::parse(&text.to_string_lossy(), LocalZone::system())?;
         Ok(format!("--{}={}", SINCE.long, moment.label()))
     });
     one_after_the_other("history", arguments, "services", since.transpose()?)

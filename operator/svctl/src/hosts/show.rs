@@ -1,5 +1,6 @@
 //! The services of other machines, for a person and for pipes.
 
+use crate::logs::time_argument;
 use crate::output::{Output, escape, line, pad};
 use crate::times::{age, local, short};
 use crate::usage::usage_words;
@@ -16,9 +17,7 @@ fn text(object: &Value, name: &str) -> String {
 
 /// A time of an object.
 fn time(object: &Value, name: &str) -> Option<SystemTime> {
-    let time: jiff::Timestamp = object[name].as_str()?.parse().ok()?;
-    let since_1970 = Duration::try_from(time.as_duration()).ok()?;
-    SystemTime::UNIX_EPOCH.checked_add(since_1970)
+    Some(time_argument::with_zone(object[name].as_str()?.as_bytes())?.to_system_time())
 }
 
 /// The usage of an object; `None` without a process, and from a svctl that does not tell.

@@ -32,7 +32,11 @@ impl LocalText {
 
     /// Sets the texts to those of a moment.
     pub(crate) fn set(&mut self, moment: Moment) {
-        let second = moment.seconds();
+        self.set_second(moment.seconds());
+    }
+
+    /// Sets the texts to those of a Unix time.
+    pub(crate) fn set_second(&mut self, second: i64) {
         if second == self.second {
             return;
         }
@@ -75,10 +79,10 @@ const fn pair(n: u32) -> [u8; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::tz::{Offset, TimeZone};
+    use daemontools_core::time::zone::Zone;
 
-    fn text(hours: i8, seconds: i64) -> String {
-        let zone = TimeZone::fixed(Offset::constant(hours));
+    fn text(zone: &str, seconds: i64) -> String {
+        let zone = Zone::from_string(zone.as_bytes());
         let mut text = LocalText::new(LocalZone::new(zone));
         text.set(Moment::new(seconds, 5).unwrap());
         let parts = [&text.date[..], b"T", &text.time, &text.offset].concat();
@@ -87,8 +91,8 @@ mod tests {
 
     #[test]
     fn moments_have_a_local_date() {
-        assert_eq!(text(0, 1_796_049_692), "2026-11-30T14:41:32+00:00");
-        assert_eq!(text(10, 1_796_049_692), "2026-12-01T00:41:32+10:00");
-        assert_eq!(text(-3, -1), "1969-12-31T20:59:59-03:00");
+        assert_eq!(text("UTC0", 1_796_049_692), "2026-11-30T14:41:32+00:00");
+        assert_eq!(text("<+10>-10", 1_796_049_692), "2026-12-01T00:41:32+10:00");
+        assert_eq!(text("<-03>3", -1), "1969-12-31T20:59:59-03:00");
     }
 }

@@ -1,85 +1,126 @@
 //! Local time, with the last answer of the time zone kept: consecutive lines need the same one.
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use daemontools_core::time::zone::{Span, Zone};
+use std::env::var_os;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
 
-/// Zones change their offset at full quarters of an hour.
-const QUARTER: i64 = 900;
+/// The largest offset of a zone from UTC in seconds, and more.
+const LARGEST_OFFSET: i64 = 26 * 3600;
+
+/// The largest file of a zone in bytes. Those of zoneinfo have a few thousand.
+const LARGEST_FILE: u64 = 1 << 20;
 
 /// A time zone that answers for many moments in a row.
 #[derive(Clone, Debug)]
 pub(crate) struct LocalZone {
-    zone: TimeZone,
-    /// A quarter of an hour in UTC, and its offset.
-    of_utc: (i64, i64),
-    /// A quarter of an hour of local time, and its offset.
-    of_local: (i64, i64),
+    zone: Arc<Zone>,
+    /// The time with one offset that the last answer is from.
+    span: Span,
 }
 
 impl LocalZone {
-    pub(crate) fn new(zone: TimeZone) -> Self {
-        Self { zone, of_utc: (i64::MIN, 0), of_local: (i64::MIN, 0) }
+    pub(crate) fn new(zone: impl Into<Arc<Zone>>) -> Self {
+        let zone = zone.into();
+        Self { span: zone.at(0), zone }
     }
 
-    /// The system's zone (`TZ`, /etc/localtime).
+    /// The system's zone (`TZ`, /etc/localtime) when the program asks for it first.
     pub(crate) fn system() -> Self {
-        Self::new(TimeZone::system())
+        static ZONE: OnceLock<Arc<Zone>> = OnceLock::new();
+        Self::new(ZONE.get_or_init(|| system_zone().into()).clone())
     }
 
     pub(crate) fn utc() -> Self {
-        Self::new(TimeZone::UTC)
-    }
-
-    pub(crate) fn zone(&self) -> &TimeZone {
-        &self.zone
+        Self::new(Zone::utc())
     }
 
     /// The seconds that local time is ahead of UTC at a Unix time.
     pub(crate) fn offset_at(&mut self, seconds: i64) -> i64 {
-        let quarter = seconds.div_euclid(QUARTER);
-        if self.of_utc.0 != quarter {
-            let at = Timestamp::from_second(seconds).unwrap_or(Timestamp::MAX);
-            self.of_utc = (quarter, self.zone.to_offset(at).seconds().into());
+        if !(self.span.from..self.span.until).contains(&seconds) {
+            self.span = self.zone.at(seconds);
         }
-        self.of_utc.1
+        self.span.offset
     }
 
     /// The Unix time of a local time, which is given as the seconds that UTC would have with this
-    /// date. A time that a clock shows twice is the first of both.
+    /// date. A time that a clock shows twice is the first of both; one that it skips counts from
+    /// before.
     pub(crate) fn unix_of_local(&mut self, local: i64) -> i64 {
-        let quarter = local.div_euclid(QUARTER);
-        if self.of_local.0 != quarter {
-            self.of_local = (quarter, self.offset_of_local(local));
+        let unix = local.saturating_sub(self.span.offset);
+        // At its beginning a span may show times that the one before has shown.
+        let once = self.span.from.saturating_add(LARGEST_OFFSET)..self.span.until;
+        if once.contains(&unix) {
+            return unix;
         }
-        local.saturating_sub(self.of_local.1)
+        let before = self.zone.at(local.saturating_sub(LARGEST_OFFSET));
+        let after = self.zone.at(local.saturating_add(LARGEST_OFFSET));
+        let [first, second] =
+            [before, after].map(|span| (local.saturating_sub(span.offset), span.offset));
+        let is_shown = |(unix, offset): (i64, i64)| self.zone.at(unix).offset == offset;
+        let (unix, _) = if !is_shown(first) && is_shown(second) { second } else { first };
+        self.span = self.zone.at(unix);
+        unix
     }
+}
 
-    fn offset_of_local(&self, local: i64) -> i64 {
-        let unix = |local: i64| {
-            let civil: DateTime = TimeZone::UTC.to_datetime(Timestamp::from_second(local).ok()?);
-            Some(self.zone.to_ambiguous_timestamp(civil).compatible().ok()?.as_second())
-        };
-        unix(local).map_or(0, |unix| local - unix)
+/// The time zone as the C library chooses it, and tai64nlocal: the file or rule in `TZ`, else the
+/// machine's zone, else UTC.
+fn system_zone() -> Zone {
+    let from_file = |path: &Path| {
+        let mut bytes = Vec::new();
+        File::open(path).ok()?.take(LARGEST_FILE).read_to_end(&mut bytes).ok()?;
+        Zone::from_file(&bytes)
+    };
+    let Some(tz) = var_os("TZ") else {
+        return from_file(Path::new("/etc/localtime")).unwrap_or_default();
+    };
+    let name = tz.as_bytes().strip_prefix(b":").unwrap_or(tz.as_bytes());
+    if name.is_empty() {
+        return Zone::utc();
     }
+    let zones = var_os("TZDIR").filter(|dir| !dir.is_empty());
+    let zones = zones.unwrap_or_else(|| "/usr/share/zoneinfo".into());
+    let path = Path::new(&zones).join(OsStr::from_bytes(name));
+    from_file(&path).unwrap_or_else(|| Zone::from_string(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::tz::TimeZone;
 
     #[test]
     fn summer_time_begins_and_ends() {
-        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let mut zone = LocalZone::new(zone);
+        let mut zone = LocalZone::new(Zone::from_string(b"CET-1CEST,M3.5.0,M10.5.0/3"));
         let begins = 1_774_746_000; // 2026-03-29 01:00:00 UTC
         for (unix, offset) in [(begins - 1, 3600), (begins, 7200), (begins - 1, 3600)] {
             assert_eq!(zone.offset_at(unix), offset);
             assert_eq!(zone.unix_of_local(unix + offset), unix);
         }
+        // 2026-03-29 02:30 does not exist. It is 03:30 then, whatever was asked before.
+        for first in [0, begins - 1, begins] {
+            zone.offset_at(first);
+            assert_eq!(zone.unix_of_local(begins + 5400), begins + 1800, "{first}");
+        }
         // 2026-10-25 02:30 is twice: the first is meant.
-        assert_eq!(zone.unix_of_local(1_792_895_400), 1_792_888_200);
+        let ends = 1_792_890_000;
+        for first in [0, ends - 1, ends, ends + 90_000] {
+            zone.offset_at(first);
+            assert_eq!(zone.unix_of_local(ends + 5400), ends - 1800, "{first}");
+        }
         assert_eq!(LocalZone::utc().unix_of_local(5), 5);
+    }
+
+    #[test]
+    fn the_ends_of_time() {
+        let mut zone = LocalZone::new(Zone::from_string(b"CET-1CEST,M3.5.0,M10.5.0/3"));
+        for time in [i64::MIN, i64::MAX] {
+            zone.unix_of_local(time);
+            zone.offset_at(time);
+        }
     }
 }

@@ -12,6 +12,7 @@
 
 use super::leap_seconds;
 use super::local_zone::LocalZone;
+use crate::date_time::{days, fraction, two};
 use daemontools_core::time::tai::{DIGITS, Tai64n};
 use std::time::{Duration, SystemTime};
 
@@ -199,33 +200,6 @@ fn end_stamp(line: &[u8], length: usize, moment: Moment) -> Option<Stamped<'_>> 
         _ => return None,
     };
     Some(Stamped { moment, label, message })
-}
-
-/// The nanoseconds of a period and one to nine digits, and the rest; 0 without a period.
-fn fraction(text: &[u8]) -> Option<(u32, &[u8])> {
-    let Some(digits) = text.strip_prefix(b".") else { return Some((0, text)) };
-    let count = digits.iter().take(10).take_while(|byte| byte.is_ascii_digit()).count();
-    if !(1..=9).contains(&count) {
-        return None;
-    }
-    let (number, rest) = digits.split_at(count);
-    let padded = number.iter().copied().chain(std::iter::repeat(b'0')).take(9);
-    Some((padded.fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')), rest))
-}
-
-fn two(tens: u8, ones: u8) -> Option<i64> {
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| i64::from(byte - b'0'));
-    Some(digit(tens)? * 10 + digit(ones)?)
-}
-
-/// The days from 1970-01-01 to `YYYY-MM-DD`.
-fn days(date: &[u8; 10]) -> Option<i64> {
-    let &[y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = date else { return None };
-    let year = two(y1, y2)? * 100 + two(y3, y4)?;
-    let [year, month, day] = [year, two(m1, m2)?, two(d1, d2)?].map(|n| i16::try_from(n).ok());
-    let small = |n: Option<i16>| i8::try_from(n?).ok();
-    let date = jiff::civil::Date::new(year?, small(month)?, small(day)?).ok()?;
-    Some(date.duration_since(jiff::civil::date(1970, 1, 1)).as_hours() / 24)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 use super::*;
-use jiff::tz::{Offset, TimeZone};
+use daemontools_core::time::zone::Zone;
 
 fn reader(tai: Tai) -> StampReader {
-    StampReader::new(tai, LocalZone::new(TimeZone::fixed(Offset::constant(2))))
+    StampReader::new(tai, LocalZone::new(Zone::from_string(b"EET-2")))
 }
 
 #[track_caller]

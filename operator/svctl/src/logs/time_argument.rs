@@ -1,25 +1,30 @@
 //! The times of `--since` and `--until`.
 
+use super::local_zone::LocalZone;
 use super::stamp::{Moment, Tai};
+use crate::date_time::{DateTime, days, time_of_day};
 use crate::escape::escape;
 use crate::failure::{Failure, USAGE};
-use crate::times::{parse_duration, timestamp};
+use crate::times::parse_duration;
+use daemontools_core::time::calendar::SECONDS_PER_DAY;
 use daemontools_core::time::tai::{DIGITS, Tai64n};
-use jiff::civil::{Date, DateTime, Time};
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, ZonedDateTime};
 use std::time::SystemTime;
 
 /// The moment of a text: `2026-11-30 14:41:32`, RFC 3339, `14:41`, `today`, `yesterday`, `now`, `5m`
 /// or `-5m` (ago), or a TAI64N label.
-pub(crate) fn parse(text: &str, zone: &TimeZone) -> Result<Moment, Failure> {
-    let now = timestamp(SystemTime::now());
-    parse_at(text, &now.to_zoned_datetime(zone.clone()))
+pub(crate) fn parse(text: &str, zone: LocalZone) -> Result<Moment, Failure> {
+    parse_at(text, zone, Moment::of_system_time(SystemTime::now()))
 }
 
-fn parse_at(text: &str, now: &ZonedDateTime) -> Result<Moment, Failure> {
+/// The moment of a text of RFC 3339.
+pub(crate) fn with_zone(text: &[u8]) -> Option<Moment> {
+    let time = DateTime::parse(text)?;
+    Moment::new(time.seconds - time.offset?, time.nanoseconds)
+}
+
+fn parse_at(text: &str, zone: LocalZone, now: Moment) -> Result<Moment, Failure> {
     let text = text.trim();
-    find(text, now).ok_or_else(|| {
+    find(text, zone, now).ok_or_else(|| {
         let message = format!(
             "unable to use the time {}: not a time such as 2026-11-30 14:41:32, today, -5m or a TAI64N label",
             escape(text)
@@ -28,53 +33,49 @@ fn parse_at(text: &str, now: &ZonedDateTime) -> Result<Moment, Failure> {
     })
 }
 
-fn find(text: &str, now: &ZonedDateTime) -> Option<Moment> {
-    let zone = now.time_zone();
-    let start_of = |day: Date| moment(day.to_zoned_datetime(zone.clone()).ok()?.timestamp());
+fn find(text: &str, mut zone: LocalZone, now: Moment) -> Option<Moment> {
+    let now_local = now.seconds().saturating_add(zone.offset_at(now.seconds()));
+    let today = now_local.div_euclid(SECONDS_PER_DAY);
+    let mut local = |seconds, nanoseconds| Moment::new(zone.unix_of_local(seconds), nanoseconds);
     match text {
-        "now" => return moment(now.timestamp()),
-        "today" => return start_of(now.date()),
-        "yesterday" => return start_of(now.date().yesterday().ok()?),
+        "now" => return Some(now),
+        "today" => return local(today * SECONDS_PER_DAY, 0),
+        "yesterday" => return local((today - 1) * SECONDS_PER_DAY, 0),
         _ => {}
     }
     if text.starts_with('@') {
         let label = Tai64n::from_label(text.as_bytes()).filter(|_| text.len() == DIGITS + 1)?;
         return Tai::Djb.moment(label);
     }
-    if let Ok(timestamp) = text.parse::<Timestamp>() {
-        return moment(timestamp);
+    if let Some(moment) = with_zone(text.as_bytes()) {
+        return Some(moment);
     }
-    // A date first: a Date also parses from a text with a time.
-    let local = |time: DateTime| moment(time.to_zoned_datetime(zone.clone()).ok()?.timestamp());
-    if text.len() > 10 && text.as_bytes().get(4) == Some(&b'-') {
-        return local(text.parse().ok()?);
+    if let Some(time) = DateTime::parse(text.as_bytes()) {
+        return local(time.seconds, time.nanoseconds);
     }
-    if let Ok(day) = text.parse::<Date>() {
-        return start_of(day);
+    if let Some(day) = text.as_bytes().try_into().ok().and_then(days) {
+        return local(day * SECONDS_PER_DAY, 0);
     }
-    if text.contains(':') {
-        return local(now.date().to_datetime(text.parse::<Time>().ok()?));
+    if let Some((of_day, nanoseconds, [])) = time_of_day(text.as_bytes()) {
+        return local(today * SECONDS_PER_DAY + of_day, nanoseconds);
     }
     let ago = text.strip_prefix('-').unwrap_or(text);
     let ago = ago.strip_suffix(" ago").unwrap_or(ago);
     if ago.starts_with(['+', '-']) {
         return None;
     }
-    Some(moment(now.timestamp())?.minus(parse_duration(ago).ok()?))
-}
-
-fn moment(time: Timestamp) -> Option<Moment> {
-    i64::try_from(time.as_nanosecond()).ok().map(Moment)
+    Some(now.minus(parse_duration(ago).ok()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use daemontools_core::time::zone::Zone;
 
     #[test]
     fn times_have_many_forms() {
-        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let now = "2026-11-30T14:41:32.5Z".parse::<Timestamp>().unwrap().to_zoned_datetime(zone);
+        let zone = LocalZone::new(Zone::from_string(b"CET-1CEST,M3.5.0,M10.5.0/3"));
+        let now = with_zone(b"2026-11-30T14:41:32.5Z").unwrap();
         for (text, expected) in [
             ("now", "2026-11-30T14:41:32.5Z"),
             ("today", "2026-11-29T23:00:00Z"),
@@ -93,11 +94,13 @@ mod tests {
             ("90", "2026-11-30T14:40:02.5Z"),
             ("@400000006b0d8b2600000005", "2026-11-30T14:41:32.000000005Z"),
         ] {
-            let expected = moment(expected.parse().unwrap()).unwrap();
-            assert_eq!(parse_at(text, &now).unwrap(), expected, "{text}");
+            let expected = with_zone(expected.as_bytes()).unwrap();
+            assert_eq!(parse_at(text, zone.clone(), now).unwrap(), expected, "{text}");
         }
-        for text in ["", "soon", "2026-13-01", "@4000", "25:00", "-", "--5m", "+5m"] {
-            assert_eq!(parse_at(text, &now).unwrap_err().code, USAGE, "{text}");
+        for text in
+            ["", "soon", "2026-13-01", "2026-02-29", "12:30Z", "@4000", "25:00", "-", "--5m", "+5m"]
+        {
+            assert_eq!(parse_at(text, zone.clone(), now).unwrap_err().code, USAGE, "{text}");
         }
     }
 }

@@ -4,13 +4,13 @@ use crate::change_words::{change_object, circumstances, transition};
 use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, reason, warn};
 use crate::hosts;
+use crate::logs::local_zone::LocalZone;
 use crate::logs::time_argument;
 use crate::options::{HOST, JSON, SINCE};
 use crate::output::{Colour, json_line, line, pad, wrap};
 use crate::selection::{Target, named};
 use crate::times::local;
 use crate::view::SCHEMA;
-use jiff::tz::TimeZone;
 use serde_json::json;
 use servicedir::Change;
 
@@ -24,7 +24,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let targets = named(arguments)?;
     let since = match arguments.value(SINCE.long) {
         Some(text) => {
-            let moment = time_argument::parse(&text.to_string_lossy(), &TimeZone::system())?;
+            let moment = time_argument::parse(&text.to_string_lossy(), LocalZone::system())?;
             Some(moment.to_system_time())
         }
         None => None,

@@ -45,7 +45,7 @@ impl LogRequest {
         let text = |long: &str| arguments.value(long).map(OsStr::to_string_lossy);
         let zone = if arguments.has(&UTC) { LocalZone::utc() } else { LocalZone::system() };
         let time = |long: &str| {
-            text(long).map(|text| time_argument::parse(&text, zone.zone())).transpose()
+            text(long).map(|text| time_argument::parse(&text, zone.clone())).transpose()
         };
         let filter = LineFilter {
             since: time(SINCE.long)?.unwrap_or(Moment::MIN),

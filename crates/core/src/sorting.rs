@@ -13,13 +13,17 @@ pub fn sort_by<T>(items: &mut [T], mut compare: impl FnMut(&T, &T) -> Ordering) 
         (Some(first), Some(second)) => compare(first, second).then(one.cmp(&other)),
         _ => Ordering::Equal,
     });
-    // A swap has moved the elements of the places before: each is where the element of its place came from.
-    for at in 0..items.len() {
-        let mut from = order.get(at).copied().unwrap_or(at);
-        while from < at {
-            from = order.get(from).copied().unwrap_or(at);
+    // Moves along each cycle of places, once through all of them: a place that is done names itself.
+    for start in 0..items.len() {
+        let mut at = start;
+        while let Some(place) = order.get_mut(at) {
+            let from = core::mem::replace(place, at);
+            if from == start {
+                break;
+            }
+            items.swap(at, from);
+            at = from;
         }
-        items.swap(at, from);
     }
 }
 

@@ -243,6 +243,9 @@ fn removed_lines_are_told() {
         let tree = Tree::new();
         let mut told = Told::of(&tree, FollowFrom::Beginning);
         let mut logger = Logger::start(&tree, script);
+        // A follower that has seen no line yet cannot know that some are gone.
+        logger.write(1);
+        told.wait_for("line 0");
         for round in 0..60 {
             logger.write(700);
             if round % 4 == 0 {

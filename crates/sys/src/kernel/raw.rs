@@ -151,11 +151,11 @@ pub(crate) fn is_ignored(signal: c_int) -> bool {
     ret == 0 && action[0] == 1
 }
 
-/// Reads a clock; returns seconds and nanoseconds.
+/// Reads a clock; returns seconds and nanoseconds, both 0 for a clock that does not exist.
 pub(crate) fn clock(id: u32) -> (i64, i64) {
     let mut time: [i64; 2] = [0, 0];
-    // SAFETY: a timespec has two 64-bit words here, and `time` outlives the call. The clocks that
-    // this crate uses always exist, so the call cannot fail.
+    // SAFETY: a timespec has two 64-bit words here, and `time` outlives the call. For a clock that does
+    // not exist, the kernel leaves the zeros.
     unsafe { syscall(nr::__NR_clock_gettime, id as usize, time.as_mut_ptr() as usize, 0, 0, 0) };
     (time[0], time[1])
 }

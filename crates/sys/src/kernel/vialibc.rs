@@ -117,10 +117,10 @@ pub(crate) fn is_ignored(signal: c_int) -> bool {
     ret == 0 && action.sa_sigaction == libc::SIG_IGN
 }
 
-/// Reads a clock; returns seconds and nanoseconds.
+/// Reads a clock; returns seconds and nanoseconds, both 0 for a clock that does not exist.
 pub(crate) fn clock(id: u32) -> (i64, i64) {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `time` outlives the call. The clocks that this crate uses always exist.
+    // SAFETY: `time` outlives the call. For a clock that does not exist, the kernel leaves the zeros.
     unsafe { libc::clock_gettime(id.cast_signed(), &raw mut time) };
     #[expect(clippy::useless_conversion, reason = "narrower on 32-bit architectures")]
     (i64::from(time.tv_sec), i64::from(time.tv_nsec))

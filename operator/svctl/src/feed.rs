@@ -235,9 +235,10 @@ impl Feed {
             }
             for (_, at) in self.by_watch.range((watch, 0)..=(watch, usize::MAX)) {
                 let state = self.services.get(*at).and_then(|service| service.watches[0]);
-                // The files that supervise makes on the way to a new status are no change yet.
+                // The files that supervise makes on the way to a new status are no change yet. The process
+                // record, which has the last end, may follow the status.
                 let is_of_state = state == Some(watch);
-                if is_of_state && name.is_some() && !is(&[c"status", c"state", c"ok"]) {
+                if is_of_state && name.is_some() && !is(&[c"status", c"state", c"ok", c"process"]) {
                     continue;
                 }
                 found.insert(Event::Service(*at));

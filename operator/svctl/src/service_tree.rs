@@ -244,3 +244,31 @@ impl AsFd for ServiceTree {
         self.feed.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use harness::{Signal, Tree, process, wait_until};
+    use std::fs::File;
+    use std::os::unix::fs::FileExt as _;
+
+    #[test]
+    fn an_end_that_follows_the_status_is_a_change() {
+        let tree = Tree::new();
+        tree.idle_service("s/a");
+        let supervise = tree.supervise("s/a");
+        process::signal(tree.wait_up("s/a"), Signal::KILL);
+        wait_until("the service runs again", harness::DEADLINE, || {
+            tree.text("s/a/supervise/process").contains("signal 9") && tree.status("s/a").is_some()
+        });
+        let mut services = ServiceTree::open(&tree.path("s")).unwrap();
+        wait_until("no change", harness::DEADLINE, || services.take_changes().unwrap().is_empty());
+        let text = tree.text("s/a/supervise/process");
+        let at = text.find("signal 9").unwrap() as u64;
+        let record = File::options().write(true).open(tree.path("s/a/supervise/process")).unwrap();
+        record.write_all_at(b"signal 5", at).unwrap();
+        let changes = services.take_changes().unwrap();
+        assert!(matches!(changes.as_slice(), [TreeChange::Service(_)]), "{changes:?}");
+        drop(supervise);
+    }
+}

@@ -177,9 +177,10 @@ impl Feed {
         }
     }
 
-    /// Whether changes of the service are events.
+    /// Whether all changes of the service are events.
     pub(crate) fn is_watched(&self, at: usize) -> bool {
-        self.services.get(at).is_some_and(|service| service.watches.iter().any(Option::is_some))
+        // The second watch is set last: where it is, the first one is as well, or not needed.
+        self.services.get(at).is_some_and(|service| service.watches[1].is_some())
     }
 
     /// Watches these log directories, each with its number, in place of those before.

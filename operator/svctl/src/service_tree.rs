@@ -4,7 +4,7 @@ use crate::feed::{Event, Feed};
 use crate::selection::{Target, all, select};
 use crate::view::{Found, View};
 use daemontools_core::sorting::sort;
-use servicedir::{ScanDir, ServiceDir};
+use servicedir::{EntryKind, ScanDir, ServiceDir};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -179,6 +179,27 @@ impl ServiceTree {
         }
         if has_names {
             self.read_names(&mut changes)?;
+        }
+        Ok(changes)
+    }
+
+    /// Reads what the kernel reports no change of: names that lead nowhere, and services that it does not
+    /// watch.
+    ///
+    /// # Errors
+    /// Why the directory cannot be read any more.
+    pub(crate) fn read_unwatched(&mut self) -> Result<Vec<TreeChange>, String> {
+        let mut changes = Vec::new();
+        let is_known = |it: &KnownService| {
+            matches!(it.view.target.kind, EntryKind::Service | EntryKind::NotADirectory)
+        };
+        if !self.services.iter().all(is_known) {
+            self.read_names(&mut changes)?;
+        }
+        for at in 0..self.services.len() {
+            if !self.feed.is_watched(at) {
+                changes.extend(self.read(at).map(TreeChange::Service));
+            }
         }
         Ok(changes)
     }

@@ -19,6 +19,7 @@ mod readiness;
 mod replies;
 mod request_path;
 mod routes;
+mod scrapes;
 mod server;
 mod token;
 mod watched_tree;

@@ -11,6 +11,7 @@ use crate::replies::{
     HTML, JSON, Reply, TEXT, api, asset, busy, closing, error, error_for, reply, with_body,
 };
 use crate::request_path::{Route, query_value};
+use crate::scrapes::Scrapes;
 use crate::token::{Token, reload_trouble};
 use crate::watched_tree::WatchedTree;
 use http_body_util::{BodyExt as _, Limited};
@@ -23,7 +24,7 @@ use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::rc::Rc;
 use std::time::Duration;
-use svctl::metrics::{Form, scrape};
+use svctl::metrics::Form;
 use svctl::service_pages::{details, findings, log_lines, machine_findings};
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
@@ -55,6 +56,7 @@ pub(crate) struct Site {
     options: Options,
     token: RefCell<Option<Token>>,
     tree: Rc<WatchedTree>,
+    scrapes: Rc<Scrapes>,
     readers: Semaphore,
     machine: Machine,
 }
@@ -62,9 +64,10 @@ pub(crate) struct Site {
 impl Site {
     pub(crate) fn new(options: Options, token: Option<Token>) -> Rc<Self> {
         let tree = WatchedTree::new(&options.dir);
+        let scrapes = Scrapes::new(&options.dir);
         let readers = Semaphore::new(READERS);
         let machine = Machine::default();
-        Rc::new(Self { options, token: RefCell::new(token), tree, readers, machine })
+        Rc::new(Self { options, token: RefCell::new(token), tree, scrapes, readers, machine })
     }
 
     /// Reads the token again.
@@ -268,8 +271,7 @@ impl Site {
     async fn metrics(&self, request: &Parts) -> Reply {
         let accept = request.headers.get_all(ACCEPT).iter().filter_map(|it| it.to_str().ok());
         let form = Form::from_accept(&accept.collect::<Vec<_>>().join(","));
-        let dir = self.options.dir.clone();
-        match self.beside(move || scrape(&dir, form)).await {
+        match self.beside(self.scrapes.begin(form)).await {
             None => busy(false),
             Some(Err(why)) => error(503, false, &why),
             Some(Ok(text)) => {

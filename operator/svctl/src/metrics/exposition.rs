@@ -1,7 +1,7 @@
 //! The text formats of Prometheus (version 0.0.4) and OpenMetrics (1.0).
 
 use crate::escape::is_unsafe;
-use std::fmt::{Display, Write as _};
+use std::fmt::Write as _;
 
 /// A text format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,13 +73,39 @@ pub(crate) enum Number {
     Milliseconds(u64),
 }
 
-impl Display for Number {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Number {
+    /// Appends the text of the number. A scrape has tens of thousands, so it does without the formatter.
+    fn push_to(self, text: &mut String) {
         match self {
-            Self::Whole(number) => write!(f, "{number}"),
-            Self::Milliseconds(number) => write!(f, "{}.{:03}", number / 1000, number % 1000),
+            Self::Whole(number) => {
+                if number < 0 {
+                    text.push('-');
+                }
+                push_decimal(text, number.unsigned_abs(), 1);
+            }
+            Self::Milliseconds(number) => {
+                push_decimal(text, number / 1000, 1);
+                text.push('.');
+                push_decimal(text, number % 1000, 3);
+            }
         }
     }
+}
+
+/// Appends a number with at least so many digits.
+fn push_decimal(text: &mut String, mut number: u64, least: usize) {
+    let mut digits = [b'0'; 20];
+    let mut begin = digits.len();
+    for place in digits.iter_mut().rev() {
+        *place = b'0' + (number % 10) as u8;
+        number /= 10;
+        begin -= 1;
+        if number == 0 {
+            break;
+        }
+    }
+    let begin = begin.min(digits.len() - least);
+    text.push_str(str::from_utf8(digits.get(begin..).unwrap_or_default()).unwrap_or_default());
 }
 
 impl From<bool> for Number {
@@ -138,7 +164,9 @@ impl Exposition {
             self.text.push_str(labels);
             self.text.push('}');
         }
-        let _ = writeln!(self.text, " {}", value.into());
+        self.text.push(' ');
+        value.into().push_to(&mut self.text);
+        self.text.push('\n');
     }
 
     /// The whole text.
@@ -205,6 +233,23 @@ mod tests {
         // What looks like an escape has another label than the byte.
         assert_eq!(label(b"\\x1b"), "a=\"\\\\\\\\x1b\"");
         assert_eq!(label(b""), "a=\"\"");
+    }
+
+    #[test]
+    fn a_number_has_all_its_digits() {
+        let text = |number: Number| {
+            let mut text = String::new();
+            number.push_to(&mut text);
+            text
+        };
+        for number in [0, 1, 9, 10, -1, -120, i64::MAX, i64::MIN] {
+            assert_eq!(text(Number::Whole(number)), number.to_string());
+        }
+        for (number, expected) in [(0, "0.000"), (7, "0.007"), (1050, "1.050"), (12_999, "12.999")]
+        {
+            assert_eq!(text(Number::Milliseconds(number)), expected);
+        }
+        assert_eq!(text(Number::Milliseconds(u64::MAX)), "18446744073709551.615");
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub(crate) struct SupervisedFacts {
     pub(crate) counters: Option<Counters>,
     /// What the process and its descendants use; `None` without a process.
     pub(crate) usage: Option<Usage>,
+    /// The process of its logger.
+    pub(crate) logger: Option<NonZeroU32>,
     /// `None` without a logger.
     pub(crate) log: Option<LogFacts>,
 }

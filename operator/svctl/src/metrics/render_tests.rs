@@ -22,6 +22,7 @@ pub(in super::super) fn facts() -> SupervisedFacts {
         last_end: None,
         counters: None,
         usage: None,
+        logger: None,
         log: None,
     }
 }

@@ -18,6 +18,16 @@ pub(crate) enum Socket {
     Unix(UnixStream),
 }
 
+impl Socket {
+    /// Sends a few bytes, as far as the kernel takes them at once.
+    pub(crate) fn send(&self, bytes: &[u8]) {
+        let _ = match self {
+            Self::Tcp(socket) => socket.try_write(bytes),
+            Self::Unix(socket) => socket.try_write(bytes),
+        };
+    }
+}
+
 /// A socket, and the deadline of the write that waits.
 #[derive(Debug)]
 pub(crate) struct GuardedStream {

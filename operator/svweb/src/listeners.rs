@@ -17,6 +17,9 @@ use std::path::{Path, PathBuf};
 /// The first inherited descriptor of sd_listen_fds(3).
 const FIRST: i32 = 3;
 
+/// The connections that the kernel accepts before svweb does.
+const BACKLOG: i32 = 1024;
+
 /// A socket that accepts connections.
 #[derive(Debug)]
 pub(crate) enum Listener {
@@ -82,6 +85,11 @@ pub(crate) fn open(options: &Options, inherited: Vec<OwnedFd>) -> Result<Listene
         ));
     }
     for listener in &found.all {
+        // The number of std is small: in a burst of connections, the next client would wait a second.
+        let _ = match listener {
+            Listener::Tcp(socket) => rustix::net::listen(socket, BACKLOG),
+            Listener::Unix(socket) => rustix::net::listen(socket, BACKLOG),
+        };
         let set = match listener {
             Listener::Tcp(socket) => socket.set_nonblocking(true),
             Listener::Unix(socket) => socket.set_nonblocking(true),

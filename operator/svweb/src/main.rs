@@ -15,6 +15,7 @@ mod html;
 mod listeners;
 mod machine;
 mod options;
+mod places;
 mod readiness;
 mod replies;
 mod request_path;
@@ -26,17 +27,16 @@ mod watched_tree;
 
 use crate::failure::{Failure, say};
 use crate::options::{Options, Request};
+use crate::places::Places;
 use crate::readiness::Readiness;
 use crate::routes::Site;
 use crate::token::Token;
 use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::task::Poll;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
 use tokio::task::{LocalSet, spawn_local};
 
 /// The threads that read files and /proc beside the loop.
@@ -88,10 +88,10 @@ async fn serve(
         return Err(failure(&io::ErrorKind::Other.into()));
     };
     let site = Site::new(options, token);
-    let free = Arc::new(Semaphore::new(server::most_connections()));
+    let places = Places::new(server::most_connections());
     let file = listeners.file;
     for listener in listeners.all {
-        server::serve(listener, &site, &free).map_err(|e| Failure::system("use a socket", &e))?;
+        server::serve(listener, &site, &places).map_err(|e| Failure::system("use a socket", &e))?;
     }
     readiness.announce();
     spawn_local(async move {

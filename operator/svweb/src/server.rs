@@ -1,10 +1,10 @@
 //! Connections: how many there are, how long a client may take, and how they end.
 
 use crate::access::Client;
-use crate::event_stream::ReplyBody;
 use crate::failure::say;
 use crate::guarded_stream::{GuardedStream, STALL, Socket};
 use crate::listeners::Listener;
+use crate::places::{AnswerBody, Places, Taken};
 use crate::routes::Site;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -14,18 +14,25 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::convert::Infallible;
+use std::future::{Future as _, poll_fn};
 use std::io;
 use std::path::Path;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
-use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
-use tokio::task::spawn_local;
+use tokio::sync::oneshot::Receiver;
+use tokio::task::{spawn_local, yield_now};
 use tokio::time::sleep;
 
-/// The most connections. Further ones wait in the queue of the kernel.
+/// The most connections. A further one gets the place of another: see [`Places`].
 const MOST_CONNECTIONS: usize = 2048;
+
+/// The answer to a client for which there is no place.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 5\r\n\
+      Content-Type: text/plain; charset=utf-8\r\nContent-Length: 37\r\n\r\n\
+      too many requests at the same moment\n";
 
 /// The descriptors that svweb needs beside connections.
 const OTHER_DESCRIPTORS: u64 = 128;
@@ -50,15 +57,14 @@ pub(crate) fn most_connections() -> usize {
 }
 
 /// Serves on a socket until svweb ends.
-pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) -> io::Result<()> {
-    let (site, free) = (Rc::clone(site), Arc::clone(free));
+pub(crate) fn serve(listener: Listener, site: &Rc<Site>, places: &Rc<Places>) -> io::Result<()> {
+    let (site, places) = (Rc::clone(site), Rc::clone(places));
     match listener {
         Listener::Tcp(listener) => {
             let listener = TcpListener::from_std(listener)?;
             say(&format!("serving on http://{}/", listener.local_addr()?));
             spawn_local(async move {
                 loop {
-                    let permit = Arc::clone(&free).acquire_owned().await;
                     match listener.accept().await {
                         Ok((socket, peer)) => {
                             let Ok(local) = socket.local_addr() else { continue };
@@ -67,12 +73,7 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
                             let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
                             let _ = socket.set_nodelay(true);
                             let client = Client::Tcp { local, peer };
-                            spawn_local(connection(
-                                Socket::Tcp(socket),
-                                client,
-                                Rc::clone(&site),
-                                permit,
-                            ));
+                            begin(Socket::Tcp(socket), client, &site, &places).await;
                         }
                         Err(error) => rest(&error).await,
                     }
@@ -86,7 +87,6 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
             say(&format!("serving on {}", path.display()));
             spawn_local(async move {
                 loop {
-                    let permit = Arc::clone(&free).acquire_owned().await;
                     match listener.accept().await {
                         Ok((socket, _)) => {
                             let peer = socket.peer_cred().ok();
@@ -94,12 +94,7 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
                                 user: peer.map(|it| it.uid()),
                                 pid: peer.and_then(|it| it.pid()),
                             };
-                            spawn_local(connection(
-                                Socket::Unix(socket),
-                                client,
-                                Rc::clone(&site),
-                                permit,
-                            ));
+                            begin(Socket::Unix(socket), client, &site, &places).await;
                         }
                         Err(error) => rest(&error).await,
                     }
@@ -110,6 +105,22 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, free: &Arc<Semaphore>) 
     Ok(())
 }
 
+/// Begins to serve a connection, or refuses it.
+async fn begin(socket: Socket, client: Client, site: &Rc<Site>, places: &Rc<Places>) {
+    match places.take() {
+        Some((place, lost)) => drop(spawn_local(connection(
+            GuardedStream::new(socket, STALL),
+            client,
+            Rc::clone(site),
+            place,
+            lost,
+        ))),
+        None => socket.send(FULL),
+    }
+    // A connection that has lost its place ends before the next one comes.
+    yield_now().await;
+}
+
 /// After an error of accept(2): the system is short of something, or the client has gone.
 async fn rest(error: &io::Error) {
     if !matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted) {
@@ -118,22 +129,37 @@ async fn rest(error: &io::Error) {
     }
 }
 
-/// Serves a connection. The permit is its place among all connections.
-async fn connection<P>(socket: Socket, client: Client, site: Rc<Site>, permit: P) {
-    let io = TokioIo::new(GuardedStream::new(socket, STALL));
-    let service = service_fn(move |request: Request<Incoming>| {
-        let (site, client) = (Rc::clone(&site), client.clone());
-        async move { Ok::<hyper::Response<ReplyBody>, Infallible>(site.answer(request, &client).await) }
+/// Serves a connection until it ends or loses its place.
+async fn connection(
+    stream: GuardedStream,
+    client: Client,
+    site: Rc<Site>,
+    place: Taken,
+    mut lost: Receiver<()>,
+) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let busy = place.begin_request();
+        let (site, client) = (&site, &client);
+        async move {
+            let answer = site.answer(request, client).await;
+            Ok::<_, Infallible>(answer.map(|body| AnswerBody { body, _busy: busy }))
+        }
     });
-    let served = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_TIME)
-        .max_buf_size(HEADER_BYTES)
-        .max_headers(HEADER_LINES)
-        .half_close(false)
-        .serve_connection(io, service)
-        .await;
-    // A client that ends in the middle is its own affair.
-    drop(served);
-    drop(permit);
+    let mut served = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIME)
+            .max_buf_size(HEADER_BYTES)
+            .max_headers(HEADER_LINES)
+            .half_close(false)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    poll_fn(|cx| {
+        if Pin::new(&mut lost).poll(cx).is_ready() {
+            return Poll::Ready(());
+        }
+        // A client that ends in the middle is its own affair.
+        served.as_mut().poll(cx).map(drop)
+    })
+    .await;
 }

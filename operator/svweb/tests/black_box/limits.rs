@@ -1,8 +1,9 @@
 //! Clients that send too much, too slowly, or never read.
 
-use crate::Site;
 use crate::client::{Events, connect, exchange};
-use harness::{DEADLINE, process, wait_until};
+use crate::{Site, address_of};
+use harness::{DEADLINE, Tree, process, wait_until};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
@@ -49,20 +50,73 @@ fn a_client_that_sends_slowly_loses_its_connection() {
     assert_eq!(site.get("/healthz").status, 200);
 }
 
+/// The limit of svweb.
+const MOST_CONNECTIONS: usize = 2048;
+
 #[test]
-fn many_connections_leave_the_others_served() {
-    let site = site();
-    let mut held = Vec::new();
-    for _ in 0..600 {
-        let mut stream = connect(site.address);
-        stream.write_all(b"GET / HTTP/1.1\r\n").expect("a write");
-        held.push(stream);
+fn ten_thousand_connections_leave_the_others_served() {
+    // They are descriptors of this process.
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    let allowed = limit.maximum.map_or(usize::MAX, |it| usize::try_from(it).unwrap_or(usize::MAX));
+    let count = 10_000.min(allowed.saturating_sub(500));
+    if count < 10_000 {
+        harness::skip("ten thousand descriptors");
+        return;
     }
-    assert_eq!(site.get("/healthz").status, 200);
-    drop(held);
+    let site = site();
+    let mut page = Events::open(site.address, "/api/v1/events", &[]);
+    let mut held = Vec::new();
+    for number in 0..count {
+        let mut stream = connect(site.address);
+        if number % 2 == 0 {
+            // svweb may have ended it.
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\n");
+        }
+        held.push(stream);
+        if number % 1000 == 999 {
+            assert_eq!(site.get("/healthz").status, 200, "after {number} connections");
+            assert_eq!(site.get("/").status, 200, "after {number} connections");
+            let descriptors = process::descriptors(site.web().pid()).len();
+            assert!(descriptors < MOST_CONNECTIONS + 100, "{descriptors}");
+        }
+    }
+    // A page that was open stays so.
+    site.tree.svc("-d", "s/web");
+    page.wait_state("web", "down");
+    // The oldest has lost its place, the newest has not.
+    let mut rest = Vec::new();
+    let _ = held[0].read_to_end(&mut rest);
+    let newest = held.last_mut().expect("a connection");
+    newest.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").expect("a request");
+    let mut status = [0; 12];
+    newest.read_exact(&mut status).expect("an answer");
+    assert_eq!(&status, b"HTTP/1.1 200");
+    drop((held, page));
     wait_until("the connections are closed", DEADLINE, || {
         process::descriptors(site.web().pid()).len() < 40
     });
+}
+
+#[test]
+fn a_client_without_a_place_is_refused() {
+    let tree = Tree::new();
+    tree.mkdir("s");
+    // 128 descriptors are for other things: 16 connections are left.
+    let program = env!("CARGO_BIN_EXE_svweb");
+    let script = format!("ulimit -n 144; exec {program} -d s --listen 127.0.0.1:0");
+    let web = tree.sh(&script).start();
+    let address = address_of(&web);
+    let mut streams: Vec<Events> =
+        (0..16).map(|_| Events::open(address, "/api/v1/events", &[])).collect();
+    let mut refused = String::new();
+    connect(address).read_to_string(&mut refused).expect("an answer");
+    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    let (head, body) = refused.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains(&format!("Content-Length: {}", body.len())), "{refused}");
+    streams.pop();
+    let health = || exchange(address, "GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    wait_until("an answer", DEADLINE, || health().is_some_and(|answer| answer.status == 200));
 }
 
 #[test]

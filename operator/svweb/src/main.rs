@@ -6,11 +6,13 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod authorization;
 mod control;
 mod event_ring;
 mod event_stream;
 mod failure;
 mod guarded_stream;
+mod host_name;
 mod html;
 mod listeners;
 mod machine;

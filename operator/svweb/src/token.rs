@@ -1,5 +1,6 @@
 //! The token that a client has to know.
 
+use crate::authorization::named_token;
 use crate::failure::Failure;
 use std::fs::File;
 use std::hint::black_box;
@@ -54,21 +55,9 @@ impl Token {
         black_box(difference) == 0
     }
 
-    /// Whether an Authorization header names the token: `Bearer TOKEN`, or `Basic` with it as the
-    /// password.
+    /// Whether an Authorization header names the token.
     pub(crate) fn is_in(&self, header: &[u8], allows_basic: bool) -> bool {
-        let Some(space) = header.iter().position(|byte| *byte == b' ') else { return false };
-        let (scheme, rest) = header.split_at(space);
-        let rest = rest.trim_ascii();
-        if scheme.eq_ignore_ascii_case(b"bearer") {
-            return self.is(rest);
-        }
-        if !allows_basic || !scheme.eq_ignore_ascii_case(b"basic") || rest.len() > 4 * MOST {
-            return false;
-        }
-        let Some(text) = decode_base64(rest) else { return false };
-        let colon = text.iter().position(|byte| *byte == b':');
-        colon.is_some_and(|at| self.is(text.get(at + 1..).unwrap_or_default()))
+        named_token(header, allows_basic, MOST).is_some_and(|named| self.is(&named))
     }
 }
 
@@ -76,34 +65,6 @@ impl std::fmt::Debug for Token {
     fn fmt(&self, to: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         to.write_str("Token")
     }
-}
-
-/// Decodes RFC 4648 text with its padding.
-fn decode_base64(text: &[u8]) -> Option<Vec<u8>> {
-    let end = text.iter().rposition(|byte| *byte != b'=').map_or(0, |at| at + 1);
-    let (digits, padding) = text.split_at(end);
-    if padding.len() > 2 || !text.len().is_multiple_of(4) {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(digits.len());
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in digits {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = bits << 6 | u32::from(value);
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            bytes.push((bits >> count & 0xff) as u8);
-        }
-    }
-    Some(bytes)
 }
 
 /// Why the token could not be read again.

@@ -1,5 +1,6 @@
 //! The text formats of Prometheus (version 0.0.4) and OpenMetrics (1.0).
 
+use super::accept::prefers_openmetrics;
 use crate::escape::is_unsafe;
 use std::fmt::Write as _;
 
@@ -22,26 +23,10 @@ impl Form {
         }
     }
 
-    /// The format that a client asks for with the header `Accept` (RFC 9110, section 12.5.1): OpenMetrics if it
-    /// names it with at least the weight of plain text.
+    /// The format that a client asks for with the header `Accept`.
     #[must_use]
     pub fn from_accept(accept: &str) -> Self {
-        let weight = |wanted: &str| {
-            let ranges = accept.split(',').filter_map(|range| {
-                let mut parts = range.split(';').map(str::trim);
-                let is_it = parts.next()?.eq_ignore_ascii_case(wanted);
-                let weight = parts.find_map(|it| it.strip_prefix("q="));
-                let weight: f32 = weight.map_or(Some(1.0), |it| it.parse().ok())?;
-                is_it.then_some(weight)
-            });
-            ranges.fold(0.0, f32::max)
-        };
-        let openmetrics = weight("application/openmetrics-text");
-        if openmetrics > 0.0 && openmetrics >= weight("text/plain") {
-            Self::OpenMetrics
-        } else {
-            Self::Prometheus
-        }
+        if prefers_openmetrics(accept) { Self::OpenMetrics } else { Self::Prometheus }
     }
 }
 

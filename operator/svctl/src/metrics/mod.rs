@@ -3,6 +3,7 @@
 //! `collect` reads the facts of a scan directory once. `render` is pure: it makes the text of them.
 //! [`Scraper`] does both, for a server: between scrapes it keeps what does not change, and does nothing.
 
+mod accept;
 pub(crate) mod collect;
 pub(crate) mod compat;
 pub(crate) mod exposition;

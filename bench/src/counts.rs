@@ -56,6 +56,30 @@ pub(crate) fn cpu(pid: u32) -> Measured<f64> {
     first.ok_or_else(|| "no time is told".to_owned())
 }
 
+/// The processor time of all threads of the process, in nanoseconds.
+///
+/// # Errors
+///
+/// If the process has gone, or the kernel does not count it.
+pub(crate) fn cpu_of_threads(pid: u32) -> Measured<f64> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).context("list threads")?;
+    let names = threads.flatten().filter_map(|thread| thread.file_name().into_string().ok());
+    names.filter_map(|name| name.parse().ok()).map(cpu).sum()
+}
+
+/// The processor time of the children that have ended, in milliseconds.
+///
+/// # Errors
+///
+/// If the kernel does not tell it.
+pub(crate) fn cpu_of_children() -> Measured<f64> {
+    let text = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
+    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
+    // Fields 16 and 17 of proc_pid_stat(5), in ticks of 10 ms.
+    let ticks = fields.split(' ').skip(13).take(2).map(str::parse::<f64>);
+    ticks.sum::<Result<f64, _>>().map(|ticks| ticks * 10.0).context("read /proc/self/stat")
+}
+
 /// The sum of a counter of several processes.
 ///
 /// # Errors

@@ -346,7 +346,7 @@ fn start(dir: &Path, command: &[String]) -> Measured<(Child, ChildStdout)> {
 
 /// Runs a program, and counts the lines that it prints.
 fn run(dir: &Path, command: &[String]) -> Measured<Used> {
-    let (cpu_before, before) = (cpu_of_children()?, now());
+    let (cpu_before, before) = (counts::cpu_of_children()?, now());
     let (mut child, mut output) = start(dir, command)?;
     let (mut lines, mut memory, mut since_sample) = (0, 0.0_f64, SAMPLE);
     let mut room = vec![0; 64 * 1024];
@@ -368,16 +368,7 @@ fn run(dir: &Path, command: &[String]) -> Measured<Used> {
         return Err(format!("{} ended with {status}", command.join(" ")));
     }
     let milliseconds = milliseconds(before, now());
-    Ok(Used { milliseconds, cpu: cpu_of_children()? - cpu_before, memory, lines })
-}
-
-/// The processor time of the children that have ended, in milliseconds.
-fn cpu_of_children() -> Measured<f64> {
-    let text = fs::read_to_string("/proc/self/stat").context("read /proc/self/stat")?;
-    let fields = text.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    // Fields 16 and 17 of proc_pid_stat(5), in ticks of 10 ms.
-    let ticks = fields.split(' ').skip(13).take(2).map(str::parse::<f64>);
-    ticks.sum::<Result<f64, _>>().map(|ticks| ticks * 10.0).context("read /proc/self/stat")
+    Ok(Used { milliseconds, cpu: counts::cpu_of_children()? - cpu_before, memory, lines })
 }
 
 /// Writes directories with a line each ten seconds up to now. Returns the command that prints the

@@ -12,6 +12,7 @@ mod loaders;
 mod logger;
 mod logs;
 mod memory;
+mod metrics;
 mod output;
 mod scale;
 mod suite;
@@ -116,8 +117,8 @@ fn exec_loop(suite: &Suite, command: &[String]) -> Measured<f64> {
     Ok(before.elapsed().as_secs_f64() * 1e6 / f64::from(TIMES))
 }
 
-const USAGE: &str = "usage: bench [scale | kills | logs | output | list] --ours dir [--original dir] [--peer name=dir]... \
-                     [--short | --long] [--most services-or-lines] [--dir dir]";
+const USAGE: &str = "usage: bench [scale | kills | logs | output | list | metrics] --ours dir [--original dir] \
+                     [--peer name=dir]... [--short | --long] [--most services-or-lines] [--dir dir]";
 
 /// The command line.
 #[derive(Default)]
@@ -127,6 +128,7 @@ struct Options {
     logs: bool,
     output: bool,
     list: bool,
+    metrics: bool,
     long: bool,
     most: Option<u32>,
     suites: Vec<Suite>,
@@ -148,6 +150,7 @@ impl Options {
                 "logs" => options.logs = true,
                 "output" => options.output = true,
                 "list" => options.list = true,
+                "metrics" => options.metrics = true,
                 "--short" => options.long = false,
                 "--long" => options.long = true,
                 "--most" => options.most = Some(value()?.parse().context("read --most")?),
@@ -264,6 +267,10 @@ fn work(arguments: &[String]) -> Measured<bool> {
     }
     if options.list {
         return list::measure(&work_dir, options.long, options.most, &machine());
+    }
+    if options.metrics {
+        let ours = options.suites.first().ok_or("no suite")?;
+        return metrics::measure(&work_dir, ours, options.long, options.most, &machine());
     }
     let bench = Bench { suites: options.suites, work_dir, long: options.long };
     Ok(compare(&bench, &options.missing))

@@ -10,6 +10,7 @@ mod events;
 mod hostile;
 mod limits;
 mod metrics;
+mod privileges;
 mod reading;
 mod requests;
 mod soak;

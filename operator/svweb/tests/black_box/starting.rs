@@ -5,6 +5,7 @@ use crate::{BEARER, Site, TOKEN, address_of, svweb};
 use harness::{Signal, Tree, wait_until};
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 
 /// Sends a request over a Unix socket; returns the answer.
 pub(crate) fn over_socket(tree: &Tree, path: &str, text: &str) -> String {
@@ -144,26 +145,33 @@ fn own_address() -> Option<std::net::IpAddr> {
         .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
 }
 
+/// examples/web, with a Unix socket in the place of its port, which may be taken.
 #[test]
-fn it_runs_under_supervise_with_a_socket_of_listen_and_says_that_it_is_ready() {
+fn the_example_serves_on_a_socket_of_listen_and_says_that_it_is_ready() {
     let tree = Tree::new();
     tree.mkdir("s");
-    let program = env!("CARGO_BIN_EXE_svweb");
-    let dir = tree.path("s");
-    tree.service("web", &format!("#!/bin/sh\nexec {program} -d {} --ready-fd 9\n", dir.display()));
-    tree.write("web/notification-fd", "9\n");
-    let socket = tree.path("sock");
-    tree.write("web/listen", format!("unix {}\n", socket.display()));
-    let supervise = tree.supervise("web");
-    let service = servicedir::ServiceDir::new(tree.path("web"));
+    let example = harness::checkout().join("examples/web");
+    tree.cmd("cp").arg("-R").arg(example).arg("s/web").run().is(0, "", "");
+    tree.write("s/web/listen", format!("unix {}\n", tree.path("sock").display()));
+    let programs = Path::new(env!("CARGO_BIN_EXE_svweb")).parent().expect("its directory");
+    let path = format!("{}:{}:/usr/bin:/bin", tree.suite().bin().display(), programs.display());
+    let svscan = tree.cmd("svscan").arg("s").env("PATH", path).env("SVDIR", tree.path("s")).start();
+    let service = servicedir::ServiceDir::new(tree.path("s/web"));
     wait_until("svweb is ready", harness::DEADLINE, || {
         service.snapshot().ok().flatten().is_some_and(|it| it.detail.is_some() && it.is_ready)
     });
     assert!(over_socket(&tree, "sock", HEALTH).contains("\r\n\r\nok\n"));
-    let pid = tree.wait_up("web");
-    tree.svc("-h", "web");
+    let list = "GET /api/v1/services HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    assert!(over_socket(&tree, "sock", list).contains("\"name\":\"web\""));
+    tree.wait_text("s/web/log/main/current", "svweb: serving on ");
+    let pid = tree.wait_up("s/web");
+    tree.svc("-h", "s/web");
     assert!(over_socket(&tree, "sock", HEALTH).contains("\r\n\r\nok\n"));
-    assert_eq!(tree.wait_up("web"), pid);
-    tree.svc("-dx", "web");
-    supervise.wait();
+    assert_eq!(tree.wait_up("s/web"), pid);
+    // A restart refuses no client: the socket is that of supervise.
+    tree.svc("-t", "s/web");
+    assert!(over_socket(&tree, "sock", HEALTH).contains("\r\n\r\nok\n"));
+    tree.wait_restart("s/web", pid);
+    svscan.signal(Signal::TERM);
+    svscan.wait();
 }

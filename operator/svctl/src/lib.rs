@@ -44,7 +44,7 @@ mod watches;
 pub use crate::escape::escape;
 pub use crate::failure::reason;
 pub use crate::selection::usual_scan_dir;
-pub use crate::view::View;
+pub use crate::view::{View, symbol_of};
 
 use crate::failure::Failure;
 use std::process::ExitCode;

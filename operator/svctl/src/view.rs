@@ -231,7 +231,8 @@ impl View {
 }
 
 /// The symbol of a state.
-pub(crate) fn symbol_of(state: &str) -> &'static str {
+#[must_use]
+pub fn symbol_of(state: &str) -> &'static str {
     match state {
         "up" | "ready" => "●",
         "failed" => "▲",

@@ -153,9 +153,10 @@ pub(crate) fn service_page(
     let failing = if object["failing"] == true { " failing" } else { "" };
     let mut main = format!(
         "<nav><a href=\"/\">← All services</a></nav><section class=\"service {word}{failing}\" id=\"service\" data-id=\"{}\"><h1>{}</h1>\
-         <p class=\"head\"><span class=\"state\">{word}</span> {}</p>",
+         <p class=\"head\"><span class=\"state\"><span class=\"symbol\" aria-hidden=\"true\">{}</span>{word}</span> {}</p>",
         text(string("id")),
         text(name),
+        svctl::symbol_of(word),
         text(string("note")),
     );
     main.push_str("<h2>Why</h2>");
@@ -176,12 +177,19 @@ pub(crate) fn service_page(
         main.push_str("<p>None.</p>");
     }
     write_findings(&mut main, findings);
-    main.push_str("<h2>Log</h2><pre class=\"log\">");
-    for line in log.and_then(|log| log["lines"].as_array()).into_iter().flatten() {
-        let field = |key: &str| text(line[key].as_str().unwrap_or_default());
-        let _ = writeln!(main, "{} {}", field("time"), field("message"));
+    main.push_str("<h2>Log</h2>");
+    let lines = log.and_then(|log| log["lines"].as_array()).filter(|lines| !lines.is_empty());
+    if let Some(lines) = lines {
+        main.push_str("<pre class=\"log\">");
+        for line in lines {
+            let field = |key: &str| text(line[key].as_str().unwrap_or_default());
+            let _ = writeln!(main, "{} {}", field("time"), field("message"));
+        }
+        main.push_str("</pre>");
+    } else {
+        main.push_str("<p class=\"empty\">No log lines were found.</p>");
     }
-    main.push_str("</pre></section>");
+    main.push_str("</section>");
     page(dir, &format!("{name}: {word}"), "service", control, &main)
 }
 

@@ -296,6 +296,7 @@ function servicePage() {
   const heading = el("h1", {});
   const head = el("p", { class: "head", role: "status" });
   const reason = el("p", { class: "reason" });
+  const why = el("div", { class: "why", hidden: true });
   const actions = el("div", { class: "actions" });
   const findings = el("div", {}, el("p", { class: "empty" }, "svctl doctor looks for faults …"));
   const details = el("dl", {});
@@ -318,6 +319,13 @@ function servicePage() {
       el("span", { class: "pid" }, service.pid ? "pid " + service.pid : ""));
     reason.textContent = noteOf(service, now);
     reason.hidden = !reason.textContent;
+  }
+
+  // What svctl why says, unless the service just runs.
+  function drawWhy(it) {
+    const lines = (it.why ?? []).filter(Boolean);
+    why.hidden = !lines.length || ((it.state === "up" || it.state === "ready") && !it.failing);
+    why.replaceChildren(...lines.map((line) => el("p", {}, plain(line))));
   }
 
   function drawDetails(it) {
@@ -377,6 +385,7 @@ function servicePage() {
         log.scrollTop = log.scrollHeight;
       }
       drawHead();
+      drawWhy(service);
       drawDetails(service);
       drawFindings((await read(address + "/findings")).findings);
     } catch (error) { setLink(plain(error.message), true); }
@@ -387,7 +396,7 @@ function servicePage() {
     actions.append(el("button", { type: "button", title: what, class: danger ? "danger" : "", onclick: () => confirmAction(address, action, what, service) }, action));
   }
   actions.hidden = body.dataset.control !== "on";
-  const section = el("section", { class: "service", id: "service", "data-id": id }, heading, head, reason, actions,
+  const section = el("section", { class: "service", id: "service", "data-id": id }, heading, head, reason, why, actions,
     el("h2", {}, "Findings"), findings,
     el("div", { class: "logbar" }, el("h2", {}, "Log"), el("label", { for: "follow" }, follow, " follow")), log,
     el("h2", {}, "Details"), details);

@@ -64,6 +64,23 @@ fn a_change_appears_without_a_reload() {
 }
 
 #[test]
+fn the_page_of_a_failed_service_says_why_and_what_to_do() {
+    let site = Site::start(&[], mixed);
+    site.wait_state("mailer", "failed");
+    site.wait_state("web", "up");
+    let Some(browser) = Browser::start(&site.tree) else { return };
+    browser.resize(1200, 800);
+    browser.open(&site.url("/service/mailer"));
+    browser.wait("document.querySelector('.why')?.innerText.includes('svctl up mailer')");
+    browser.wait_text("crash-loop");
+    browser.picture("why-1200-light");
+    browser.open(&site.url("/service/web"));
+    browser.wait_text("listening");
+    browser.wait("document.querySelector('.why')?.hidden");
+    assert_eq!(browser.complaints(), [""; 0]);
+}
+
+#[test]
 fn names_and_log_lines_stay_text() {
     let site = Site::start(&[], mixed);
     site.wait_state("web", "up");

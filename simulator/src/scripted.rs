@@ -48,10 +48,15 @@ pub fn shell() -> i32 {
             poll::pause(Duration::from_secs(1000));
             copy()
         }
-        // Two of three times.
+        // Two of three times, in the middle of its output.
         b"fails" => {
-            let code = copy();
-            if is_lucky() { code } else { FAILED }
+            if !is_lucky() {
+                let mut buffer = [0; 1000];
+                let length = fd::read(fd::stdin(), &mut buffer).unwrap_or(0);
+                let _ = fd::write_all(fd::stdout(), &buffer[..length]);
+                return FAILED;
+            }
+            copy()
         }
         // In the middle of its output.
         b"crashes" => {

@@ -167,9 +167,11 @@ pub fn can_follow(fifo: BorrowedFd<'_>, old: BorrowedFd<'_>) -> bool {
 /// Whether a user other than ours and root can put files into an open directory.
 #[must_use]
 pub fn others_can_write(dir: BorrowedFd<'_>) -> bool {
-    fstat(dir).map_or(true, |s| {
-        (s.st_uid != ids::effective_user() && s.st_uid != 0) || s.st_mode & OTHERS_WRITE != 0
-    })
+    fstat(dir).map_or(true, |s| is_writable_by_others(&s))
+}
+
+fn is_writable_by_others(dir: &Stat) -> bool {
+    (dir.st_uid != ids::effective_user() && dir.st_uid != 0) || dir.st_mode & OTHERS_WRITE != 0
 }
 
 /// Whether a user other than ours and root can rename or remove the directories of ours in an open
@@ -197,13 +199,16 @@ pub fn is_private(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
 /// this directory, for this place. If other users can write the directory, they can move or link
 /// one of our files from elsewhere into it. Then the file needs the mark and may have no second
 /// name.
-#[must_use]
-pub fn is_trusted(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
-    fstat(file).is_ok_and(|s| {
-        let is_own = s.st_uid == ids::effective_user() && s.st_mode & OTHERS_WRITE == 0;
-        let is_marked = s.st_mode & MARK != 0 && s.st_nlink == 1;
-        is_regular(&s) && is_own && (is_marked || !others_can_write(dir))
-    })
+///
+/// # Errors
+/// Those of fstat(2). Then nothing is known about the file: it may be ours.
+pub fn is_trusted(file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> Result<bool> {
+    let s = fstat(file)?;
+    if !is_regular(&s) || s.st_uid != ids::effective_user() || s.st_mode & OTHERS_WRITE != 0 {
+        return Ok(false);
+    }
+    let is_marked = s.st_mode & MARK != 0 && s.st_nlink == 1;
+    Ok(is_marked || !is_writable_by_others(&fstat(dir)?))
 }
 
 #[cfg(test)]
@@ -246,7 +251,7 @@ mod tests {
         with_dir("trusted", |path, dir| {
             let judge = |mode| {
                 set_mode(&path.join("file"), mode);
-                is_trusted(open(dir, c"file", Opening::READ).unwrap().as_fd(), dir)
+                is_trusted(open(dir, c"file", Opening::READ).unwrap().as_fd(), dir) == Ok(true)
             };
             drop(open_trusted(dir, c"file").unwrap());
             set_mode(path, 0o755);
@@ -272,7 +277,7 @@ mod tests {
             assert!(!has_one_name(file.as_fd()) && !belongs_to(file.as_fd(), dir));
             set_mode(path, 0o755);
             assert!(judge(0o1644) && belongs_to(file.as_fd(), dir));
-            assert!(!is_trusted(dir, dir));
+            assert_eq!(is_trusted(dir, dir), Ok(false));
         });
     }
     #[test]

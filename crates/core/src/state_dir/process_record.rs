@@ -92,6 +92,14 @@ impl ProcessIdentity {
     }
 }
 
+/// Whether a process is stopped by a signal, from the text of `/proc/PID/stat` (proc_pid_stat(5)).
+#[must_use]
+pub fn is_stopped(stat: &[u8]) -> Option<bool> {
+    // As in `ProcessIdentity::from_stat`. The state follows the name.
+    let name_end = stat.iter().rposition(|&c| c == b')')?;
+    Some(*stat.get(name_end + 2)? == b'T')
+}
+
 /// The identity of a directory, independent of its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DirectoryId {

@@ -202,3 +202,16 @@ fn a_label_dates_the_process_that_started_just_before_it() {
         assert!(!fits(Tai64n::from_bytes(label)));
     }
 }
+
+#[test]
+fn a_stopped_process_is_told_by_its_state() {
+    for (text, told) in [
+        ("7 (sleep) T 1 7 7 0", Some(true)),
+        ("7 (sleep) S 1 7 7 0", Some(false)),
+        ("7 (a) T b) S 1 7 7 0", Some(false)),
+        ("7 (sleep)", None),
+        ("", None),
+    ] {
+        assert_eq!(is_stopped(text.as_bytes()), told, "{text}");
+    }
+}

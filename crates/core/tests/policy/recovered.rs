@@ -30,6 +30,7 @@ const RECOVERED: Recovered = Recovered {
         failed: false,
         next_start: None,
         run_end: None,
+        is_stopped: None,
     },
 };
 

@@ -59,7 +59,7 @@ pub(super) fn service(
     start: Start,
 ) -> core::result::Result<Beginning, i32> {
     let (status, _) = files.read_status();
-    let Some(earlier) = newest(files, record, earlier, status, Part::Service) else {
+    let Some(earlier) = newest(files, record, earlier, status, Part::Service)? else {
         return Ok(begin_anew(start.normally_up));
     };
     let (state, saved) = read_state(files, status);
@@ -78,7 +78,7 @@ pub(super) fn logger(
     start: Start,
 ) -> core::result::Result<Beginning, i32> {
     let (_, status) = files.read_status();
-    let Some(earlier) = newest(files, record, earlier, status, Part::Logger) else {
+    let Some(earlier) = newest(files, record, earlier, status, Part::Logger)? else {
         return Ok(begin_anew(start.normally_up));
     };
     let failed = status.is_some_and(|status| status.state == Some(StateCode::Failed));
@@ -97,34 +97,39 @@ fn newest(
     earlier: Option<EarlierRecord>,
     status: Option<StatusRecord>,
     part: Part,
-) -> Option<EarlierRecord> {
+) -> core::result::Result<Option<EarlierRecord>, i32> {
     let recorded = earlier.as_ref().and_then(|earlier| earlier.record.process);
     let Some(status) = status.filter(|status| {
         record.may_be_outdated()
             && status.pid != 0
             && recorded.is_none_or(|process| !status.names(process.pid))
     }) else {
-        return earlier;
+        return Ok(earlier);
     };
     // A recorded process that lives, or cannot be watched, is the one to adopt.
     if recorded.is_some_and(|process| !matches!(process_record::open_process(process), Ok(None))) {
-        return earlier;
+        return Ok(earlier);
     }
-    let (verb, pid, reason) = match status_process::find(files.dir(), part) {
-        Named::None => return earlier,
+    // If the process cannot be watched, the service is not started: it could run twice.
+    let named = status_process::find(files.dir(), part).map_err(|error| {
+        let what = [b"unable to watch process of ", files.path().dir(), record.suffix()];
+        diag::fatal("supervise", &what, error)
+    })?;
+    let (verb, pid, reason) = match named {
+        Named::None => return Ok(earlier),
         Named::Doubtful(pid, reason) => (&b"warning: not adopting"[..], pid, reason),
         Named::Process(process, _) => {
             let starting = part == Part::Service
                 && status.state == Some(StateCode::Starting)
                 && fs::exists(fs::HERE, c"start") == Ok(true);
             let script = if starting { Script::Start } else { Script::Run };
-            let Some(named) = record.replace_with(process, script) else { return earlier };
+            let Some(named) = record.replace_with(process, script) else { return Ok(earlier) };
             say_named(files, record, b"info: adopting", process.pid, "");
-            return Some(named);
+            return Ok(Some(named));
         }
     };
     say_named(files, record, verb, pid, reason);
-    earlier
+    Ok(earlier)
 }
 
 /// Prints what becomes of the process that the status names.
@@ -189,6 +194,9 @@ fn resume_process(
             published.write_end(files, process.pid, Ended::Unknown);
         }
     }
+    let adopted_pid = record.process.map(|process| process.pid).filter(|_| adopted.is_some());
+    let saved =
+        SavedState { is_stopped: adopted_pid.and_then(process_record::is_stopped), ..saved };
     let record = ProcessRecord { leaving: record.leaving && !start.upgraded, ..record };
     let machine =
         supervise::resume(&record, lives, status, saved, start.normally_up, now(), since_boot());
@@ -215,6 +223,7 @@ fn read_state(files: &StateFiles, status: Option<StatusRecord>) -> (SavedState, 
         failed: detail.phase == Phase::Failed,
         next_start: detail.next,
         run_end: detail.run_end,
+        is_stopped: None,
     };
     (saved, runtime)
 }

@@ -92,7 +92,7 @@ impl History {
 fn open(files: &StateFiles, rings: &mut Rings) -> Result<OwnedFd> {
     let (dir, name) = (files.dir(), c"history");
     let file = match guarded::open_trusted(dir, name) {
-        Ok(file) if guarded::is_trusted(file.as_fd(), dir) => file,
+        Ok(file) if guarded::is_trusted(file.as_fd(), dir)? => file,
         Ok(_) | Err(Errno::LOOP | Errno::NXIO) => return guarded::replace_trusted(dir, name),
         Err(error) => return Err(error),
     };

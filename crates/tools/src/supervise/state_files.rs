@@ -13,7 +13,7 @@ use daemontools_core::state_dir::detail::{self, Detail};
 use daemontools_core::state_dir::status::{self, StatusRecord};
 use daemontools_core::time::tai::Tai64n;
 use daemontools_core::{Ended, Pid};
-use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, fd, fs, guarded, lock, poll};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, fd, fs, guarded, lock, poll};
 
 /// The longest `death_tally` that is read.
 const DEATH_TALLY_LIMIT: usize = 64 * 1024;
@@ -72,7 +72,11 @@ impl LockedStateDir {
         if let Some(InheritedFiles { lock, control, control_writer, ok }) = inherited.filter(same) {
             return Ok(Self { path, dir, lock, inherited: Some((control, control_writer, ok)) });
         }
-        if let Err(error) = lock_holder::take(lock.as_fd()) {
+        let mut taken = lock_holder::take(lock.as_fd());
+        if taken == Err(Errno::AGAIN) && lock_holder::continue_starting(lock.as_fd()) {
+            taken = lock_holder::take(lock.as_fd());
+        }
+        if let Err(error) = taken {
             let [a, b, c] = path.parts();
             let what = [b"unable to acquire ", a, b, c, b"/lock"];
             return Err(lock_holder::refuse("supervise", &what, &lock, error));

@@ -103,8 +103,8 @@ fn service_process(state: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
             return None;
         }
         match status_process::find(state, Part::Service) {
-            Named::Process(process, handle) => Some((process.pid, handle)),
-            Named::None | Named::Doubtful(..) => None,
+            Ok(Named::Process(process, handle)) => Some((process.pid, handle)),
+            Ok(Named::None | Named::Doubtful(..)) | Err(_) => None,
         }
     })
 }

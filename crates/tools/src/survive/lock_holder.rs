@@ -6,7 +6,8 @@
 
 use crate::common::clock::{instant, processor_time};
 use crate::common::diag::{self, TEMPORARY};
-use crate::survive::process_user::is_foreign;
+use crate::survive::process_record;
+use crate::survive::process_user::{self, is_foreign};
 use crate::survive::standing::{self, Standing};
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -15,6 +16,7 @@ use daemontools_core::text::decimal::Decimal;
 use daemontools_core::text::errno;
 use daemontools_core::text::proc_locks;
 use daemontools_sys::pidfd::Handle;
+use daemontools_sys::signal::CONT;
 use daemontools_sys::{
     AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, lock, poll, proc_fd, process,
 };
@@ -153,6 +155,20 @@ fn any_holder(file: BorrowedFd<'_>) -> AnyHolder {
         }
     }
     found
+}
+
+/// Continues a process that keeps a lock from a dead supervise: it was stopped, as by `svc -p`, before it
+/// became the service. Returns whether there was one.
+pub(crate) fn continue_starting(file: BorrowedFd<'_>) -> bool {
+    let AnyHolder::Process(pid) = any_holder(file) else { return false };
+    let Ok(Some(handle)) = Handle::open(pid) else { return false };
+    let is_it = process_user::is_own(pid)
+        && process_user::runs_our_program(pid)
+        && process_record::is_stopped(pid) == Some(true)
+        // A supervise that lives, perhaps stopped, has taken the lock itself.
+        && proc_fd::lock_taker(pid, file)
+            .is_ok_and(|taker| taker.is_none_or(|taker| taker != pid && !is_taker(taker, file)));
+    is_it && handle.signal(CONT).is_ok()
 }
 
 /// The svscan that has locked this scan directory, with a handle.

@@ -11,8 +11,8 @@ use core::ffi::CStr;
 use core::ops::Range;
 use core::time::Duration;
 use daemontools_core::state_dir::process_record::{
-    BOOT_LEN, DirectoryId, END, Invalid, LEAVING, LEN, PROCESS, Place, ProcessIdentity, Record,
-    RecordFile,
+    self, BOOT_LEN, DirectoryId, END, Invalid, LEAVING, LEN, PROCESS, Place, ProcessIdentity,
+    Record, RecordFile,
 };
 use daemontools_core::supervise::Script;
 use daemontools_core::text::decimal;
@@ -23,6 +23,9 @@ use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, gua
 /// How long to wait until the parent of an ended process has reaped it. Only then does the kernel tell
 /// how it ended.
 const REAP_TIMEOUT: Duration = Duration::from_millis(20);
+
+/// More than `/proc/PID/stat` needs up to the start time.
+const STAT_LEN: usize = 320;
 
 /// A record that another user can have written.
 const FORGEABLE: RecordFile = RecordFile::Invalid(Invalid::Forgeable);
@@ -57,7 +60,11 @@ impl RecordWriter {
     ) -> core::result::Result<(Self, RecordFile, bool), RecordError> {
         let here = here(state)?;
         let file = match guarded::open_trusted(state, name) {
-            Ok(file) if guarded::is_trusted(file.as_fd(), state) => file,
+            Ok(file)
+                if guarded::is_trusted(file.as_fd(), state).map_err(RecordError::Record)? =>
+            {
+                file
+            }
             // Another user can write this file: replace it, so that our record cannot be changed.
             Ok(other) => {
                 let file = guarded::replace_trusted(state, name).map_err(RecordError::Record)?;
@@ -72,8 +79,7 @@ impl RecordWriter {
             Err(error) => return Err(RecordError::Record(error)),
         };
         let mut room = [0; LEN];
-        let n = fd::read(file.as_fd(), &mut room).map_err(RecordError::Record)?;
-        let text = room.get(..n).unwrap_or_default();
+        let text = text_of(file.as_fd(), &mut room).map_err(RecordError::Record)?;
         let found = RecordFile::classify(text, &here);
         let is_overwritable =
             matches!(found, RecordFile::Valid(record) if record.to_text() == text);
@@ -188,11 +194,22 @@ fn read(state: BorrowedFd<'_>) -> Option<Record> {
 /// The text of the record, if no other user can have written it.
 fn read_text<'a>(state: BorrowedFd<'_>, room: &'a mut [u8; LEN]) -> Option<&'a [u8]> {
     let file = guarded::open(state, c"process", fs::Opening::READ).ok()?;
-    if !guarded::is_trusted(file.as_fd(), state) {
+    if guarded::is_trusted(file.as_fd(), state) != Ok(true) {
         return None;
     }
-    let n = fd::read(file.as_fd(), room).ok()?;
-    room.get(..n)
+    text_of(file.as_fd(), room).ok()
+}
+
+/// The text of an open record. A file system may give a part of it at a time, and a part is no record.
+fn text_of<'a>(file: BorrowedFd<'_>, room: &'a mut [u8; LEN]) -> Result<&'a [u8]> {
+    let mut length = 0;
+    while let Some(rest) = room.get_mut(length..).filter(|rest| !rest.is_empty()) {
+        match fd::read(file, rest)? {
+            0 => break,
+            n => length += n,
+        }
+    }
+    Ok(room.get(..length).unwrap_or_default())
 }
 
 /// The boot, PID namespace and state directory in which a new record holds.
@@ -227,10 +244,20 @@ fn here(state: BorrowedFd<'_>) -> core::result::Result<Place, RecordError> {
 /// # Errors
 /// ENOENT or ESRCH if there is none, and the errors of reading /proc.
 pub(crate) fn identify(pid: Pid) -> Result<ProcessIdentity> {
+    let mut text = [0; STAT_LEN];
+    ProcessIdentity::from_stat(read_stat(pid, &mut text)?).ok_or(Errno::INVAL)
+}
+
+/// The start of `/proc/PID/stat`.
+fn read_stat(pid: Pid, text: &mut [u8; STAT_LEN]) -> Result<&[u8]> {
     let mut path = [0; 48];
-    let path = of_process(&mut path, pid, b"stat")?;
-    let mut text = [0; 320];
-    ProcessIdentity::from_stat(fs::read_start(fs::HERE, path, &mut text)?).ok_or(Errno::INVAL)
+    fs::read_start(fs::HERE, of_process(&mut path, pid, b"stat")?, text)
+}
+
+/// Whether a process is stopped, as by `svc -p`; `None` if /proc does not tell.
+pub(crate) fn is_stopped(pid: Pid) -> Option<bool> {
+    let mut text = [0; STAT_LEN];
+    process_record::is_stopped(read_stat(pid, &mut text).ok()?)
 }
 
 /// Opens a recorded process; `None` if it has ended.

@@ -10,7 +10,7 @@ use daemontools_core::state_dir::process_record::ProcessIdentity;
 use daemontools_core::state_dir::status::{self, StatusRecord};
 use daemontools_core::time::tai::Tai64n;
 use daemontools_sys::pidfd::Handle;
-use daemontools_sys::{AsFd as _, BorrowedFd, OwnedFd, fd, fs, guarded, process};
+use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, guarded, process};
 
 /// How long after its label the status of a new process is written. The original writes it again after
 /// a second.
@@ -40,40 +40,52 @@ pub(crate) enum Named {
 /// user can have written the status; and its current directory is the service directory or one in it. A
 /// program in any other directory counts too if the file was last changed right after the start: then it
 /// was written here, and did not come with a copy of another service directory.
-pub(crate) fn find(state: BorrowedFd<'_>, part: Part) -> Named {
-    let Ok(file) = guarded::open(state, c"status", fs::Opening::READ) else {
-        return Named::None;
-    };
-    let Some(StatusRecord { pid, since, .. }) = read(&file, part) else {
-        return Named::None;
+///
+/// # Errors
+/// An error that can pass, as of too many descriptors: the status may name a process that runs.
+pub(crate) fn find(state: BorrowedFd<'_>, part: Part) -> Result<Named> {
+    let opened = guarded::open(state, c"status", fs::Opening::READ);
+    let Some(file) = known(opened)? else { return Ok(Named::None) };
+    let Some(StatusRecord { pid, since, .. }) = read(&file, part)? else {
+        return Ok(Named::None);
     };
     let pid = i32::try_from(pid).ok().and_then(Pid::new).filter(|pid| *pid != process::id());
-    let Some((pid, handle)) = pid.and_then(|pid| Some((pid, Handle::open(pid).ok()??))) else {
-        return Named::None;
-    };
-    let process = process_record::identify(pid).ok();
+    let Some(pid) = pid else { return Ok(Named::None) };
+    let Some(handle) = known(Handle::open(pid))?.flatten() else { return Ok(Named::None) };
+    let process = known(process_record::identify(pid))?;
     let is_it = |it: &ProcessIdentity| it.was_started_at(since, label(), since_boot());
     let Some(process) = process.filter(is_it) else {
-        return Named::None;
+        return Ok(Named::None);
     };
-    if !guarded::is_trusted(file.as_fd(), state) {
-        return Named::Doubtful(pid, "others can have made the status");
+    if known(guarded::is_trusted(file.as_fd(), state))? != Some(true) {
+        return Ok(Named::Doubtful(pid, "others can have made the status"));
     }
     if !is_here(pid) && !is_directly_below(pid) && !was_written_at(&file, since) {
-        return Named::Doubtful(pid, "it runs in another directory");
+        return Ok(Named::Doubtful(pid, "it runs in another directory"));
     }
     // Last: if it lives, all answers about this id were about this process.
-    if handle.has_ended() { Named::None } else { Named::Process(process, handle) }
+    Ok(if handle.has_ended() { Named::None } else { Named::Process(process, handle) })
 }
 
-fn read(file: &OwnedFd, part: Part) -> Option<StatusRecord> {
+/// A result, or an error that can pass. Another error says that there is nothing to be known.
+fn known<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::IO)) => Err(error),
+        Err(_) => Ok(None),
+    }
+}
+
+fn read(file: &OwnedFd, part: Part) -> Result<Option<StatusRecord>> {
     let mut room = [0; 2 * status::ENCORE_LEN];
-    let n = fd::read(file.as_fd(), &mut room).ok()?;
-    let (service, logger) = status::parse_file(room.get(..n)?)?;
-    match part {
+    let n = known(fd::read(file.as_fd(), &mut room))?.unwrap_or(0);
+    let Some((service, logger)) = room.get(..n).and_then(status::parse_file) else {
+        return Ok(None);
+    };
+    Ok(match part {
         Part::Service => Some(service),
         Part::Logger => logger,
-    }
+    })
 }
 
 /// Whether a file was last changed at the time of a label, or a little later.

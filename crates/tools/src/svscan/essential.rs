@@ -66,7 +66,7 @@ impl Scanner {
 fn take_written(state: BorrowedFd<'_>, pid: Pid) -> Option<Ended> {
     let file = guarded::open(state, c"essential", fs::Opening::READ).ok()?;
     // This ends everything, not the service alone.
-    if !guarded::is_trusted(file.as_fd(), state) {
+    if guarded::is_trusted(file.as_fd(), state) != Ok(true) {
         return None;
     }
     let mut room = [0; essential_end::LEN];

@@ -54,14 +54,14 @@ impl FileAccess {
             return self.open(dir, path, Opening::UPDATE);
         }
         match guarded::open_trusted(dir, path) {
-            Ok(file) if guarded::is_trusted(file.as_fd(), dir) => Ok(file),
+            Ok(file) if guarded::is_trusted(file.as_fd(), dir)? => Ok(file),
             _ => guarded::replace_trusted(dir, path),
         }
     }
 
     /// Whether only our user and root can have written a batch mark.
     pub(super) fn is_own_mark(&self, file: BorrowedFd<'_>, dir: BorrowedFd<'_>) -> bool {
-        self.is_private() || guarded::is_trusted(file, dir)
+        self.is_private() || guarded::is_trusted(file, dir) == Ok(true)
     }
 
     /// Opens a file for writing and empties it.

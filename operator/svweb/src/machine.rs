@@ -1,6 +1,7 @@
 //! What is wrong with the machine as a whole: no svscan, a unit that kills services, limits that are near.
 
 use serde_json::Value;
+use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
 use std::time::Duration;
@@ -13,7 +14,8 @@ const FRESH: Duration = Duration::from_secs(10);
 /// The last findings about the machine, for all clients.
 #[derive(Debug, Default)]
 pub(crate) struct Machine {
-    last: Mutex<Option<(Instant, Rc<Vec<Value>>)>>,
+    last: RefCell<Option<(Instant, Rc<Vec<Value>>)>>,
+    turn: Mutex<()>,
 }
 
 impl Machine {
@@ -23,15 +25,20 @@ impl Machine {
         examine: impl Future<Output = Option<Vec<Value>>>,
     ) -> Option<Rc<Vec<Value>>> {
         // Clients that come meanwhile wait for the same findings.
-        let mut last = self.last.lock().await;
-        if let Some((moment, found)) = &*last
+        let _turn = self.turn.lock().await;
+        if let Some((moment, found)) = &*self.last.borrow()
             && moment.elapsed() < FRESH
         {
             return Some(Rc::clone(found));
         }
         let found = Rc::new(examine.await?);
-        *last = Some((Instant::now(), Rc::clone(&found)));
+        *self.last.borrow_mut() = Some((Instant::now(), Rc::clone(&found)));
         Some(found)
+    }
+
+    /// The last findings, however old. Without any, an empty list.
+    pub(crate) fn last(&self) -> Rc<Vec<Value>> {
+        self.last.borrow().as_ref().map(|(_, found)| Rc::clone(found)).unwrap_or_default()
     }
 }
 

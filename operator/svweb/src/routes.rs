@@ -237,9 +237,9 @@ impl Site {
 
     async fn list_page(&self, query: Option<&str>) -> Reply {
         let is_all = query_value(query, "all").is_some();
-        // The page comes without them while other requests read for long; its script asks again.
+        // While other requests read for long, the page comes with the last ones; its script asks again.
         let machine = timeout(MACHINE_PATIENCE, self.machine_findings()).await;
-        let machine = machine.ok().flatten().unwrap_or_default();
+        let machine = machine.ok().flatten().unwrap_or_else(|| self.machine.last());
         let views = self.tree.views();
         let status = if views.is_ok() { 200 } else { 503 };
         let Options { dir, control, .. } = &self.options;

@@ -11,6 +11,15 @@ use std::ffi::CStr;
 use std::fmt::Write as _;
 use std::time::Duration;
 
+/// Adds expressions and their values to the text.
+macro_rules! tell {
+    ($told:ident, $($value:expr),+) => {
+        $(let _ = writeln!($told, "  {} = {:?}", stringify!($value), $value);)+
+    };
+}
+
+mod processes;
+
 /// A sequence of calls in a directory; it tells the results.
 type Case = fn(BorrowedFd<'_>, &mut String) -> Result<()>;
 
@@ -35,7 +44,7 @@ pub fn run_all(directory: BorrowedFd<'_>) -> String {
     signal::ignore_broken_pipes();
     fs::set_umask(0o022);
     let mut told = String::new();
-    for (name, case) in CASES {
+    for (name, case) in CASES.into_iter().chain(processes::CASES) {
         let _ = writeln!(told, "{name}");
         let end = case(directory, &mut told);
         let _ = writeln!(told, "  {end:?}");
@@ -51,12 +60,6 @@ pub fn main() -> i32 {
         Ok(()) => 0,
         Err(_) => 111,
     }
-}
-
-macro_rules! tell {
-    ($told:ident, $($value:expr),+) => {
-        $(let _ = writeln!($told, "  {} = {:?}", stringify!($value), $value);)+
-    };
 }
 
 fn text(directory: BorrowedFd<'_>, name: &CStr) -> Result<String> {

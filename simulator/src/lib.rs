@@ -11,6 +11,8 @@ pub mod original;
 pub mod program;
 pub mod random;
 pub mod scripted;
+pub mod simulation;
+pub mod supervise;
 pub mod words;
 pub mod world;
 

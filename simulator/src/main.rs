@@ -1,39 +1,50 @@
 //! Simulates many seeds, or shows one.
 //!
-//! `simulator run COUNT [FIRST]` simulates seeds on all processors; without FIRST it chooses one and prints
-//! it. `simulator show SEED` tells a failing seed as a short story, and `simulator trace SEED` prints every
-//! system call; in the place of SEED there can be a scenario in its text form. `simulator first COUNT` looks
-//! for the first seed that fails.
+//! `simulator run [PROGRAM] COUNT [FIRST]` simulates COUNT seeds of each program, or of PROGRAM alone, on all
+//! processors; without FIRST it chooses one and prints it. `simulator show [PROGRAM] SEED` tells a failing seed
+//! as a short story, and `simulator trace [PROGRAM] SEED` prints every system call; in the place of SEED there
+//! can be a scenario in its text form. `simulator first [PROGRAM] COUNT` looks for the first seed that fails.
+//! The programs are multilog and supervise; where one is needed and none is named, it is multilog.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
-use simulator::multilog::{Scenario, run, shrink};
+use simulator::simulation::{self, Simulation};
 use std::process::{Command, ExitCode};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let named = words.get(1).and_then(|name| simulation::named(name));
+    if named.is_some() {
+        words.remove(1);
+    }
+    let one = named.unwrap_or(simulation::ALL[0]);
     let number = |text: &str| text.parse::<u64>().ok();
     match words[..] {
         ["run", count, ref first @ ..] => {
             let first = first.first().and_then(|first| number(first)).unwrap_or_else(any_seed);
-            number(count).map_or(ExitCode::from(100), |count| run_all(first, count))
+            let programs = named.map_or_else(|| simulation::ALL.to_vec(), |named| vec![named]);
+            number(count).map_or(ExitCode::from(100), |count| {
+                let passed = programs.iter().filter(|it| run_all(it, first, count)).count();
+                if passed == programs.len() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            })
         }
-        ["part", first, count] => part(number(first).unwrap_or(0), number(count).unwrap_or(0)),
-        ["first", most] => number(most).map_or(ExitCode::from(100), first_failure),
-        ["show", seed] => scenario(seed).map_or(ExitCode::from(100), |it| show(&it)),
-        ["trace", seed] => scenario(seed).map_or(ExitCode::from(100), |it| trace(&it)),
+        ["part", first, count] => {
+            part(&one, number(first).unwrap_or(0), number(count).unwrap_or(0))
+        }
+        ["first", most] => {
+            number(most).map_or(ExitCode::from(100), |most| first_failure(&one, most))
+        }
+        ["show", seed] => show(&one, seed),
+        ["trace", seed] => trace(&one, seed),
         _ => {
-            eprintln!("usage: simulator run COUNT [FIRST] | show SEED | trace SEED");
+            eprintln!(
+                "usage: simulator run [PROGRAM] COUNT [FIRST] | show [PROGRAM] SEED | trace [PROGRAM] SEED"
+            );
             ExitCode::from(100)
         }
     }
-}
-
-/// The scenario of a seed, or in its text form.
-fn scenario(text: &str) -> Option<Scenario> {
-    text.parse().map(Scenario::new).ok().or_else(|| text.parse().ok())
 }
 
 /// A seed that differs from run to run.
@@ -43,8 +54,8 @@ fn any_seed() -> u64 {
 }
 
 /// Simulates seeds in as many processes as there are processors: the variables of the programs exist once
-/// in a process.
-fn run_all(first: u64, count: u64) -> ExitCode {
+/// in a process. Returns whether all passed.
+fn run_all(simulation: &Simulation, first: u64, count: u64) -> bool {
     let start = Instant::now();
     let workers = std::thread::available_parallelism().map_or(1, |it| it.get() as u64);
     let program = std::env::current_exe().expect("a path of this program");
@@ -53,26 +64,27 @@ fn run_all(first: u64, count: u64) -> ExitCode {
         .map(|n| (first + n * each, each.min(count.saturating_sub(n * each))))
         .map(|(first, count)| {
             let numbers = [first, count].map(|number| number.to_string());
-            Command::new(&program).arg("part").args(numbers).spawn().expect("a worker")
+            let mut worker = Command::new(&program);
+            worker.args(["part", simulation.name]).args(numbers).spawn().expect("a worker")
         })
         .collect();
     let mut passed = true;
     for mut child in children {
         passed &= child.wait().is_ok_and(|ended| ended.success());
     }
-    let seconds = start.elapsed().as_secs_f64();
-    println!("seeds {first} to {}: {seconds:.1} s", first + count - 1);
-    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let (seconds, name) = (start.elapsed().as_secs_f64(), simulation.name);
+    println!("{name}: seeds {first} to {}: {seconds:.1} s", first + count - 1);
+    passed
 }
 
-fn part(first: u64, count: u64) -> ExitCode {
-    let (mut calls, mut failed) = (0, 0);
+fn part(simulation: &Simulation, first: u64, count: u64) -> ExitCode {
+    let (mut calls, mut failed, name) = (0, 0, simulation.name);
     for seed in first..first + count {
-        let report = run(&Scenario::new(seed), false);
-        calls += report.calls;
-        if let Some(violation) = report.violation {
+        let outcome = (simulation.run)(seed);
+        calls += outcome.calls;
+        if let Some(violation) = outcome.violation {
             failed += 1;
-            println!("seed {seed}: {violation}; simulator show {seed}");
+            println!("seed {seed}: {violation}; simulator show {name} {seed}");
         }
     }
     println!("{count} seeds, {failed} failed, {calls} system calls");
@@ -80,9 +92,9 @@ fn part(first: u64, count: u64) -> ExitCode {
 }
 
 /// Finds the first seed that fails.
-fn first_failure(most: u64) -> ExitCode {
+fn first_failure(simulation: &Simulation, most: u64) -> ExitCode {
     for seed in 0..most {
-        if let Some(violation) = run(&Scenario::new(seed), false).violation {
+        if let Some(violation) = (simulation.run)(seed).violation {
             println!("seed {seed}: {violation}");
             return ExitCode::SUCCESS;
         }
@@ -90,26 +102,24 @@ fn first_failure(most: u64) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn show(scenario: &Scenario) -> ExitCode {
-    let Some(violation) = run(scenario, false).violation else {
+fn show(simulation: &Simulation, seed: &str) -> ExitCode {
+    let Some((shorter, outcome)) = (simulation.show)(seed) else { return ExitCode::from(100) };
+    let Some(end) = outcome.violation else {
         println!("passes");
         return ExitCode::SUCCESS;
     };
-    let (shorter, report) = shrink(scenario, &violation);
-    let end = report.violation.map_or_else(String::new, |it| it.to_string());
-    let events = shorter.describe().into_iter().chain(report.story).chain([end]);
-    for (n, event) in events.enumerate() {
+    for (n, event) in outcome.story.into_iter().chain([end]).enumerate() {
         println!("{}. {event}", n + 1);
     }
-    println!("every system call: simulator trace '{shorter}'");
+    println!("every system call: simulator trace {} '{shorter}'", simulation.name);
     ExitCode::FAILURE
 }
 
-fn trace(scenario: &Scenario) -> ExitCode {
-    let report = run(scenario, true);
+fn trace(simulation: &Simulation, seed: &str) -> ExitCode {
+    let Some((scenario, outcome)) = (simulation.trace)(seed) else { return ExitCode::from(100) };
     println!("{scenario}");
-    report.story.iter().for_each(|line| println!("{line}"));
-    match report.violation {
+    outcome.story.iter().for_each(|line| println!("{line}"));
+    match outcome.violation {
         None => ExitCode::SUCCESS,
         Some(violation) => {
             println!("{violation}");

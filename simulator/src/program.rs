@@ -3,6 +3,7 @@
 #![expect(unsafe_code, reason = "the entry takes the kernel's initial stack pointer")]
 
 use crate::scripted;
+use crate::supervise::scripted as services;
 use daemontools_sys::start::from_stack;
 use machine::Program;
 
@@ -26,15 +27,29 @@ unsafe fn shell(stack: *const usize) -> ! {
     unsafe { from_stack(stack, scripted::shell) }
 }
 
+unsafe fn service(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, services::service) }
+}
+
+unsafe fn stranger(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, services::stranger) }
+}
+
 unsafe fn conformance(stack: *const usize) -> ! {
     // SAFETY: as above.
     unsafe { from_stack(stack, crate::conformance::main) }
 }
 
 /// The programs by their paths.
-pub const ALL: [(&str, Program); 5] = [
+pub const ALL: [(&str, Program); 9] = [
     ("/bin/multilog", tools),
     ("/bin/original", original),
+    ("/bin/supervise", tools),
+    ("/bin/svc", tools),
+    ("/bin/service", service),
+    ("/bin/stranger", stranger),
     ("/bin/writer", writer),
     ("/bin/sh", shell),
     ("/bin/conformance", conformance),

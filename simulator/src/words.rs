@@ -49,6 +49,17 @@ pub fn name(number: usize) -> String {
         nr::__NR_linkat => "linkat",
         nr::__NR_fchdir => "fchdir",
         nr::__NR_umask => "umask",
+        nr::__NR_newfstatat => "newfstatat",
+        nr::__NR_chdir => "chdir",
+        nr::__NR_mknodat => "mknodat",
+        nr::__NR_readlinkat => "readlinkat",
+        nr::__NR_pidfd_open => "pidfd_open",
+        nr::__NR_pidfd_send_signal => "pidfd_send_signal",
+        nr::__NR_ioctl => "ioctl",
+        nr::__NR_prctl => "prctl",
+        nr::__NR_getpgid => "getpgid",
+        nr::__NR_getpid => "getpid",
+        nr::__NR_geteuid => "geteuid",
         _ => return format!("system call {number}"),
     };
     name.into()
@@ -67,9 +78,14 @@ pub fn call(_kernel: &Kernel, _pid: Pid, call: Call) -> String {
         | nr::__NR_mkdirat
         | nr::__NR_statx
         | nr::__NR_openat2
+        | nr::__NR_newfstatat
+        | nr::__NR_mknodat
+        | nr::__NR_readlinkat
         | nr::__NR_fchmodat => {
             format!("{name} {}", path(b))
         }
+        nr::__NR_execve | nr::__NR_chdir => format!("{name} {}", path(a)),
+        nr::__NR_kill => format!("{name} of {a} with signal {b}"),
         nr::__NR_renameat | nr::__NR_linkat => format!("{name} {} to {}", path(b), path(d)),
         nr::__NR_write | nr::__NR_pwrite64 => {
             let start = copy_in(b, c.min(48)).unwrap_or_default();

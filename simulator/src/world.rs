@@ -31,6 +31,8 @@ pub enum Step {
     Done,
     /// Every process waits, and time changes nothing.
     Stuck,
+    /// The time of [`World::alarm`] has come, and every process waits.
+    Alarm,
 }
 
 /// Decides about the calls of processes.
@@ -56,6 +58,8 @@ impl Fate for Calm {
 pub struct World {
     /// The kernel.
     pub kernel: Kernel,
+    /// Time passes only until then while every process waits.
+    pub alarm: Option<u64>,
     random: Random,
     /// The process that ran last.
     last: Pid,
@@ -65,7 +69,7 @@ impl World {
     /// A world whose order depends on the seed.
     #[must_use]
     pub const fn new(kernel: Kernel, seed: u64) -> Self {
-        Self { kernel, random: Random::new(seed), last: 0 }
+        Self { kernel, alarm: None, random: Random::new(seed), last: 0 }
     }
 
     /// Lets one process make one system call, or lets time pass.
@@ -75,6 +79,7 @@ impl World {
             let generation = self.kernel.generation;
             let ready = |process: &crate::kernel::Proc| {
                 process.ended.is_none()
+                    && !process.is_stopped
                     && match process.next {
                         Next::Sleep => false,
                         Next::Run(_) => true,
@@ -84,7 +89,11 @@ impl World {
             let ready: Vec<Pid> =
                 self.kernel.processes.iter().filter(|it| ready(it.1)).map(|it| *it.0).collect();
             if ready.is_empty() {
-                let Some(due) = self.kernel.next_deadline() else { return Step::Stuck };
+                if self.alarm.is_some_and(|alarm| alarm <= self.kernel.now) {
+                    return Step::Alarm;
+                }
+                let due = self.kernel.next_deadline().into_iter().chain(self.alarm).min();
+                let Some(due) = due else { return Step::Stuck };
                 self.kernel.pass(due.saturating_sub(self.kernel.now).max(1));
                 continue;
             }

@@ -1,6 +1,7 @@
 //! The table of system calls.
 
 use super::descriptors::number;
+use super::pidfds;
 use super::processes::{Ended, Next};
 use super::{Kernel, Outcome, Pid, Result};
 use linux_raw_sys::errno::{EBADF, EFAULT, EINVAL, ENOENT, ENOSYS, ENOTTY};
@@ -96,12 +97,12 @@ impl Kernel {
     fn perform_on_files(&mut self, pid: Pid, call: Call) -> Result<usize> {
         let Call { number: n, arguments: [a, b, c, d, e, _] } = call;
         match u32::try_from(n).map_err(|_| ENOSYS)? {
-            nr::__NR_openat => self.openat(pid, a, &path(b)?, low(c), low(d)),
+            nr::__NR_openat => self.open_name(pid, a, &path(b)?, low(c), low(d)),
             nr::__NR_openat2 => {
                 // `struct open_how`: flags, mode, resolve. There are no links on the way.
                 let flags = machine::read_word(c).ok_or(EFAULT)?;
                 let mode = machine::read_word(c + 8).ok_or(EFAULT)?;
-                self.openat(pid, a, &path(b)?, low(flags), low(mode))
+                self.open_name(pid, a, &path(b)?, low(flags), low(mode))
             }
             nr::__NR_close => self.close(pid, number(a)),
             nr::__NR_close_range => {
@@ -122,7 +123,15 @@ impl Kernel {
                 let bytes = self.unread(pid, a)?.to_ne_bytes();
                 if copy_out(c, &bytes) { Ok(0) } else { Err(EFAULT) }
             }
+            nr::__NR_ioctl if low(b) == pidfds::GET_INFO => self.handle_info(pid, a, c),
             nr::__NR_ioctl => Err(ENOTTY),
+            nr::__NR_pidfd_open => self.open_handle(pid, number(a), low(b)),
+            nr::__NR_pidfd_send_signal => self.signal_handle(pid, a, b),
+            nr::__NR_prctl => self.prctl(pid, low(a), b),
+            nr::__NR_getpgid => self.group_of(if a == 0 { pid } else { number(a) }),
+            nr::__NR_chdir => self.chdir(pid, &path(a)?),
+            nr::__NR_mknodat => self.mknod(pid, a, &path(b)?, low(c)),
+            nr::__NR_readlinkat => self.readlink(pid, a, &path(b)?, [c, d]),
             nr::__NR_dup => {
                 let file = self.descriptor(pid, a)?.file;
                 self.install(pid, file, false, 0)
@@ -189,8 +198,11 @@ impl Kernel {
     }
 
     /// The inode of a path below a descriptor, or of the descriptor itself.
-    fn named_inode(&self, pid: Pid, at: usize, name: usize, flags: u32) -> Result<u64> {
+    fn named_inode(&mut self, pid: Pid, at: usize, name: usize, flags: u32) -> Result<u64> {
         let name = path(name)?;
+        if let Some(found) = self.proc_file(pid, &name) {
+            return found;
+        }
         if name.is_empty() && flags & AT_EMPTY_PATH != 0 {
             return self.inode_of(pid, at);
         }

@@ -90,6 +90,7 @@ impl Kernel {
             return;
         }
         let file = self.open_files.remove(&key).expect("just found");
+        self.lock_takers.remove(&key);
         if let Some(inode) = self.inodes.get_mut(&file.inode) {
             inode.opens -= 1;
             inode.locks.retain(|(holder, _)| *holder != key);
@@ -111,6 +112,7 @@ impl Kernel {
         let exclusive = match how & !LOCK_NB {
             LOCK_UN => {
                 inode.locks.retain(|(holder, _)| *holder != key);
+                self.lock_takers.remove(&key);
                 self.changed();
                 return Ok(Outcome::Return(0));
             }
@@ -124,6 +126,7 @@ impl Kernel {
         }
         inode.locks.retain(|(holder, _)| *holder != key);
         inode.locks.push((key, exclusive));
+        self.lock_takers.insert(key, pid);
         Ok(Outcome::Return(0))
     }
 }

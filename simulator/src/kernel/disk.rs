@@ -247,6 +247,7 @@ impl Kernel {
     pub fn cut_power(&mut self, random: &mut Random) {
         const FIRST: u64 = 1_000_000_000;
         self.processes.clear();
+        self.lock_takers.clear();
         self.open_files.clear();
         if let Some(disk) = &mut self.disk {
             self.inodes = disk.lose_power(random);

@@ -25,6 +25,8 @@ pub enum Content {
     Null,
     /// A signalfd for this set.
     Signals(u64),
+    /// A pidfd of the process with this serial number.
+    ProcessHandle(u64),
 }
 
 /// An inode.
@@ -58,7 +60,7 @@ impl Inode {
             Content::Link(_) => 0o120_000,
             Content::Pipe(_) => 0o010_000,
             Content::Null => 0o020_000,
-            Content::Signals(_) => 0,
+            Content::Signals(_) | Content::ProcessHandle(_) => 0,
         };
         kind | self.mode
     }
@@ -67,7 +69,7 @@ impl Inode {
         match &self.content {
             Content::File(bytes) | Content::Link(bytes) => bytes.len() as u64,
             Content::Directory { .. } => 4096,
-            Content::Pipe(_) | Content::Null | Content::Signals(_) => 0,
+            Content::Pipe(_) | Content::Null | Content::Signals(_) | Content::ProcessHandle(_) => 0,
         }
     }
 

@@ -7,9 +7,14 @@ mod calls;
 mod descriptors;
 mod disk;
 mod files;
+mod interpreter;
+mod names;
 mod open;
+mod pidfds;
+mod pids;
 mod pipes;
 mod poll;
+mod proc_files;
 mod processes;
 mod signals;
 mod stat;
@@ -72,7 +77,11 @@ pub struct Kernel {
     pub power_failed: bool,
     next_inode: InodeNumber,
     next_file: FileKey,
-    next_pid: Pid,
+    pub(crate) pids: pids::Pids,
+    /// The processes that took locks, by the open file.
+    pub(crate) lock_takers: BTreeMap<FileKey, Pid>,
+    /// A pidfd tells how its process has ended, as from Linux 6.15 on.
+    pub tells_ends: bool,
     /// Calls that the kernel does not know, by number.
     pub unknown: BTreeSet<usize>,
     /// The program of a process has panicked.
@@ -97,12 +106,15 @@ impl Kernel {
             power_failed: false,
             next_inode: tree::ROOT,
             next_file: 1,
-            next_pid: 2,
+            pids: pids::Pids::new(),
+            lock_takers: BTreeMap::new(),
+            tells_ends: true,
             unknown: BTreeSet::new(),
             panicked: false,
         };
         kernel.make_root();
         kernel.make_file(BOOT_ID, b"00000000-0000-4000-8000-000000000001\n");
+        kernel.make_file("/proc/self/ns/pid", b"");
         kernel.make_device("/dev/null");
         for (path, program) in programs {
             kernel.make_file(path, b"");

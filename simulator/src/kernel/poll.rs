@@ -4,7 +4,8 @@ use super::files::Content;
 use super::{Kernel, Outcome, Pid, Result};
 use linux_raw_sys::errno::{EFAULT, EINVAL};
 use linux_raw_sys::general::{
-    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_REALTIME, POLLERR, POLLHUP, POLLIN, POLLNVAL, POLLOUT,
+    CLOCK_BOOTTIME, CLOCK_MONOTONIC, CLOCK_PROCESS_CPUTIME_ID, CLOCK_REALTIME, POLLERR, POLLHUP,
+    POLLIN, POLLNVAL, POLLOUT,
 };
 use machine::{copy_in, copy_out, read_word};
 
@@ -36,6 +37,7 @@ impl Kernel {
                     0
                 }
             }
+            Content::ProcessHandle(serial) => self.handle_events(*serial),
             _ => POLLIN | POLLOUT,
         };
         now & (asked | always)
@@ -82,6 +84,8 @@ impl Kernel {
         let time = match u32::try_from(id) {
             Ok(CLOCK_REALTIME) => self.wall_time(),
             Ok(CLOCK_MONOTONIC | CLOCK_BOOTTIME) => self.now,
+            // No program computes for long.
+            Ok(CLOCK_PROCESS_CPUTIME_ID) => 0,
             _ => return Err(EINVAL),
         };
         let [seconds, rest] = [time / 1_000_000_000, time % 1_000_000_000].map(u64::to_ne_bytes);
@@ -90,7 +94,8 @@ impl Kernel {
 
     /// The next moment at which a wait ends by itself.
     pub(crate) fn next_deadline(&self) -> Option<u64> {
-        self.processes.values().filter_map(|process| process.deadline).min()
+        let running = self.processes.values().filter(|process| !process.is_stopped);
+        running.filter_map(|process| process.deadline).min()
     }
 
     /// Sets the wall clock, by a number of seconds.

@@ -3,13 +3,13 @@
 use super::descriptors::Descriptor;
 use super::tree::{InodeNumber, ROOT};
 use super::{Kernel, Outcome, Pid, Result};
-use linux_raw_sys::errno::{EACCES, ECHILD, EFAULT, EINVAL};
+use linux_raw_sys::errno::{ECHILD, EFAULT, EINVAL};
 use linux_raw_sys::general::{SIGCHLD, WNOHANG, WNOWAIT};
 use machine::{Call, Process, copy_out, read_string, read_word};
 use std::collections::BTreeMap;
 
 /// The process that reaps orphans, which is the kernel itself.
-const INIT: Pid = 1;
+pub(crate) const INIT: Pid = 1;
 
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub enum Ended {
 
 impl Ended {
     /// The status word of wait(2).
-    const fn status(self) -> u32 {
+    pub(crate) const fn status(self) -> u32 {
         match self {
             Self::Exited(code) => code << 8,
             Self::Killed(signal) => signal,
@@ -69,6 +69,16 @@ pub struct Proc {
     pub(crate) wakes: Option<Pid>,
     /// The number of calls that it has made.
     pub calls: u64,
+    /// When it was made, by the monotonic clock.
+    pub(crate) started: u64,
+    /// No other process ever has this number.
+    pub(crate) serial: u64,
+    /// STOP has come, and no CONT since.
+    pub is_stopped: bool,
+    /// Its process group.
+    pub(crate) group: Pid,
+    /// It becomes the parent of its orphaned descendants.
+    pub(crate) is_subreaper: bool,
 }
 
 impl Proc {
@@ -80,17 +90,12 @@ impl Proc {
 }
 
 impl Kernel {
-    fn next_pid(&mut self) -> Pid {
-        self.next_pid += 1;
-        self.next_pid - 1
-    }
-
     /// Starts a program as a child of the kernel itself. `files` become its descriptors.
     pub fn start(&mut self, arguments: &[&str], directory: &str, files: &[(i32, usize)]) -> Pid {
         let arguments: Vec<Vec<u8>> = arguments.iter().map(|it| it.as_bytes().to_vec()).collect();
         let path = arguments[0].clone();
         let program = self.programs[&path];
-        let pid = self.next_pid();
+        let pid = self.new_pid();
         let directory = self.make_directory(directory);
         let environment = vec![b"PATH=/bin".to_vec()];
         let process = Proc {
@@ -111,6 +116,11 @@ impl Kernel {
             progress: 0,
             wakes: None,
             calls: 0,
+            started: self.now,
+            serial: self.pids.serial(),
+            is_stopped: false,
+            is_subreaper: false,
+            group: pid,
         };
         self.processes.insert(pid, process);
         for &(at, file) in files {
@@ -159,7 +169,7 @@ impl Kernel {
     }
 
     pub(crate) fn fork(&mut self, pid: Pid, memory: Process, next: Next) -> Pid {
-        let child = self.next_pid();
+        let child = self.new_pid();
         let parent = &self.processes[&pid];
         let process = Proc {
             parent: pid,
@@ -179,6 +189,11 @@ impl Kernel {
             progress: 0,
             wakes: None,
             calls: 0,
+            started: self.now,
+            serial: self.pids.serial(),
+            is_stopped: false,
+            is_subreaper: false,
+            group: parent.group,
         };
         for descriptor in process.descriptors.values() {
             if let Some(file) = self.open_files.get_mut(&descriptor.file) {
@@ -205,10 +220,11 @@ impl Kernel {
     pub(crate) fn exec(&mut self, pid: Pid, [path, argv, envp]: [usize; 3]) -> Result<Outcome> {
         let path = read_string(path).ok_or(EFAULT)?;
         let (arguments, environment) = (Self::strings(argv)?, Self::strings(envp)?);
-        self.place(pid, linux_raw_sys::general::AT_FDCWD as usize, &path, true)?
+        let inode = self
+            .place(pid, linux_raw_sys::general::AT_FDCWD as usize, &path, true)?
             .found
             .ok_or(linux_raw_sys::errno::ENOENT)?;
-        let program = *self.programs.get(&path).ok_or(EACCES)?;
+        let (program, arguments) = self.executable(inode, &path, arguments)?;
         let memory = Process::start(program, &path, &arguments, &environment);
         let process = self.processes.get_mut(&pid).expect("the caller's process");
         process.memory = Some(memory);
@@ -252,24 +268,21 @@ impl Kernel {
         for descriptor in descriptors.into_values() {
             self.release(descriptor.file);
         }
-        let mut orphans = Vec::new();
-        for (child, process) in &mut self.processes {
-            if process.parent == pid {
-                process.parent = INIT;
-                if process.ended.is_some() {
-                    orphans.push(*child);
-                }
-            }
+        let reaper = self.reaper_above(parent);
+        let mut has_zombie = false;
+        for process in self.processes.values_mut().filter(|it| it.parent == pid) {
+            process.parent = reaper;
+            has_zombie |= process.ended.is_some();
         }
-        for orphan in orphans {
-            self.processes.remove(&orphan);
+        if has_zombie {
+            self.signal(reaper, SIGCHLD);
         }
         let is_reaped = self
             .processes
             .get(&parent)
             .is_none_or(|it| it.ended.is_some() || it.ignored & super::signals::bit(SIGCHLD) != 0);
         if is_reaped && parent != INIT {
-            self.processes.remove(&pid);
+            self.forget_process(pid);
         }
         self.signal(parent, SIGCHLD);
         self.changed();
@@ -278,7 +291,7 @@ impl Kernel {
     /// Forgets an ended child of the kernel itself; returns how it has ended.
     pub fn reap(&mut self, pid: Pid) -> Option<Ended> {
         let ended = self.processes.get(&pid).filter(|it| it.parent == INIT)?.ended?;
-        self.processes.remove(&pid);
+        self.forget_process(pid);
         Some(ended)
     }
 
@@ -311,7 +324,7 @@ impl Kernel {
                 if status != 0 && !copy_out(status, &ended.status().to_ne_bytes()) {
                     return Err(EFAULT);
                 }
-                self.processes.remove(&child);
+                self.forget_process(child);
                 Ok(Outcome::Return(child.unsigned_abs() as usize))
             }
         }
@@ -344,7 +357,7 @@ impl Kernel {
             return Err(EFAULT);
         }
         if options & WNOWAIT == 0 {
-            self.processes.remove(&child);
+            self.forget_process(child);
         }
         Ok(Outcome::Return(0))
     }

@@ -3,7 +3,8 @@
 use super::{Kernel, Outcome, Pid, Result};
 use linux_raw_sys::errno::{EAGAIN, EFAULT, EINVAL, ESRCH};
 use linux_raw_sys::general::{
-    SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGCHLD, SIGCONT, SIGKILL, SIGURG, SIGWINCH,
+    SIG_BLOCK, SIG_SETMASK, SIG_UNBLOCK, SIGCHLD, SIGCONT, SIGKILL, SIGSTOP, SIGTSTP, SIGTTIN,
+    SIGTTOU, SIGURG, SIGWINCH,
 };
 use machine::{copy_in, copy_out};
 
@@ -14,6 +15,12 @@ pub(crate) const fn bit(signal: u32) -> u64 {
 
 /// Signals without effect by default.
 const HARMLESS: u64 = bit(SIGCHLD) | bit(SIGCONT) | bit(SIGURG) | bit(SIGWINCH);
+
+/// Signals that stop a process by default. STOP cannot be blocked or ignored.
+const STOPS: u64 = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
+
+/// Signals that no process can block or ignore.
+const FORCED: u64 = bit(SIGKILL) | bit(SIGSTOP);
 
 /// The length of `struct signalfd_siginfo`.
 const RECORD: usize = 128;
@@ -26,6 +33,12 @@ impl Kernel {
             return;
         }
         process.pending |= bit(signal);
+        if signal == SIGCONT {
+            process.pending &= !STOPS;
+            process.is_stopped = false;
+        } else if STOPS & bit(signal) != 0 {
+            process.pending &= !bit(SIGCONT);
+        }
         self.changed();
         self.deliver(pid);
     }
@@ -33,10 +46,19 @@ impl Kernel {
     /// Performs the default actions of pending signals that are not blocked.
     pub(crate) fn deliver(&mut self, pid: Pid) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
-        let open = process.pending & !(process.blocked & !bit(SIGKILL));
-        let ignored = open & (process.ignored | HARMLESS) & !bit(SIGKILL);
+        let open = process.pending & !(process.blocked & !FORCED);
+        if process.is_stopped && open & bit(SIGKILL) == 0 {
+            return;
+        }
+        let ignored = open & (process.ignored | HARMLESS) & !FORCED;
         process.pending &= !ignored;
-        let fatal = open & !ignored;
+        let fatal = open & !ignored & !STOPS;
+        if fatal == 0 && open & STOPS & !ignored != 0 {
+            process.pending &= !STOPS;
+            process.is_stopped = true;
+            return;
+        }
+        let fatal = if open & bit(SIGKILL) != 0 { bit(SIGKILL) } else { fatal };
         if fatal != 0 {
             self.end(pid, super::Ended::Killed(fatal.trailing_zeros() + 1));
         }

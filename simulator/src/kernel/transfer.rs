@@ -35,6 +35,7 @@ impl Kernel {
                 }
                 pipe.take(length)
             }
+            Content::ProcessHandle(_) => return Err(EINVAL),
             Content::Signals(set) => {
                 let set = *set;
                 return self.read_signals(pid, set, buffer, length, waits);
@@ -68,7 +69,10 @@ impl Kernel {
         let mut offset = at.unwrap_or(file.offset);
         let inode = self.inodes.get_mut(&number).ok_or(EBADF)?;
         match &mut inode.content {
-            Content::Directory { .. } | Content::Link(_) | Content::Signals(_) => Err(EINVAL),
+            Content::Directory { .. }
+            | Content::Link(_)
+            | Content::Signals(_)
+            | Content::ProcessHandle(_) => Err(EINVAL),
             Content::Null => Ok(Outcome::Return(bytes.len())),
             Content::File(content) => {
                 inode.modified = now;

@@ -79,7 +79,7 @@ impl Kernel {
         self.make(path, Content::Null, 0o666);
     }
 
-    fn make(&mut self, path: &str, content: Content, mode: u32) {
+    pub(crate) fn make(&mut self, path: &str, content: Content, mode: u32) {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let directory = self.make_directory(directory);
         let number = self.new_inode(content, mode);
@@ -100,7 +100,8 @@ impl Kernel {
                 b"." => Some(directory),
                 b".." => Some(*parent),
                 _ if name.len() > LONGEST_NAME => return Err(ENAMETOOLONG),
-                _ => entries.get(name).copied(),
+                // A file of `/proc` can be gone.
+                _ => entries.get(name).copied().filter(|it| self.inodes.contains_key(it)),
             }),
             _ => Err(ENOTDIR),
         }

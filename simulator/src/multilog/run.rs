@@ -154,7 +154,8 @@ impl Run<'_> {
         match self.world.step(&mut self.plan) {
             _ if self.world.kernel.panicked => Err(Violation::Panic),
             _ if self.world.kernel.power_failed => self.lose_power().map(|()| true),
-            Step::Stuck => Err(Violation::Stuck),
+            // No alarm is set here.
+            Step::Stuck | Step::Alarm => Err(Violation::Stuck),
             Step::Done => Ok(false),
         }
     }

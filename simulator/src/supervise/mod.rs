@@ -1,0 +1,15 @@
+//! supervise under load: killed at any call, with failing calls, started again, and told what to do.
+
+pub mod check;
+pub mod errors;
+pub mod notation;
+pub mod run;
+pub mod scenario;
+pub mod scripted;
+pub mod shrink;
+pub mod watch;
+
+pub use check::Violation;
+pub use run::{Report, run};
+pub use scenario::Scenario;
+pub use shrink::shrink;

@@ -1,0 +1,146 @@
+//! The text form of a scenario, for regressions and for replay:
+//! `SEED LETTERS SERVICE | OPTIONS | SUPERVISE 1 | SUPERVISE 2`. LETTERS are the last command. The options are
+//! `down`, `ends` and `pids/NUMBER`. A supervise is its patience, its events, such as `200:-d`,
+//! `200:kill`, `200:term` and `200:stranger`, and its faults: the process (`S` is supervise, `C` its
+//! children), the number of the call, and what happens: `S85:error/0`.
+
+use super::scenario::{Action, Event, Kind, PlannedFault, Role, Scenario, Supervise};
+use std::fmt;
+use std::str::FromStr;
+
+impl fmt::Display for PlannedFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let role = if self.role == Role::Supervise { 'S' } else { 'C' };
+        write!(f, "{role}{}:", self.call)?;
+        match self.kind {
+            Kind::Kill => f.write_str("kill"),
+            Kind::Terminate => f.write_str("term"),
+            Kind::Error(choice) => write!(f, "error/{choice}"),
+            Kind::Short(most) => write!(f, "short/{most}"),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.after)?;
+        match &self.action {
+            Action::Letters(letters) => write!(f, "-{letters}"),
+            Action::KillService => f.write_str("kill"),
+            Action::Terminate => f.write_str("term"),
+            Action::Stranger => f.write_str("stranger"),
+        }
+    }
+}
+
+impl fmt::Display for Scenario {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} |", self.seed, self.end, self.service)?;
+        let options = [(self.down, " down"), (self.tells_ends, " ends")];
+        options.iter().filter(|it| it.0).try_for_each(|it| f.write_str(it.1))?;
+        if self.pids != 0 {
+            write!(f, " pids/{}", self.pids)?;
+        }
+        for Supervise { patience, faults, events } in &self.supervises {
+            write!(f, " | {patience}")?;
+            events.iter().try_for_each(|event| write!(f, " {event}"))?;
+            faults.iter().try_for_each(|fault| write!(f, " {fault}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// Not a scenario.
+#[derive(Debug)]
+pub struct NotAScenario;
+
+fn number<T: FromStr>(text: Option<&str>) -> Result<T, NotAScenario> {
+    text.and_then(|text| text.parse().ok()).ok_or(NotAScenario)
+}
+
+impl FromStr for PlannedFault {
+    type Err = NotAScenario;
+
+    fn from_str(text: &str) -> Result<Self, NotAScenario> {
+        let (place, kind) = text.split_once(':').ok_or(NotAScenario)?;
+        let role = match place.get(..1) {
+            Some("S") => Role::Supervise,
+            Some("C") => Role::Child,
+            _ => return Err(NotAScenario),
+        };
+        let (kind, value) =
+            kind.split_once('/').map_or((kind, None), |(kind, it)| (kind, Some(it)));
+        let kind = match kind {
+            "kill" => Kind::Kill,
+            "term" => Kind::Terminate,
+            "error" => Kind::Error(number(value)?),
+            "short" => Kind::Short(number(value)?),
+            _ => return Err(NotAScenario),
+        };
+        Ok(Self { role, call: number(place.get(1..))?, kind })
+    }
+}
+
+impl FromStr for Event {
+    type Err = NotAScenario;
+
+    fn from_str(text: &str) -> Result<Self, NotAScenario> {
+        let (after, action) = text.split_once(':').ok_or(NotAScenario)?;
+        let action = match action {
+            "kill" => Action::KillService,
+            "term" => Action::Terminate,
+            "stranger" => Action::Stranger,
+            _ => Action::Letters(action.strip_prefix('-').ok_or(NotAScenario)?.into()),
+        };
+        Ok(Self { after: number(Some(after))?, action })
+    }
+}
+
+impl FromStr for Supervise {
+    type Err = NotAScenario;
+
+    fn from_str(text: &str) -> Result<Self, NotAScenario> {
+        let mut words = text.split_whitespace();
+        let mut supervise = Self { patience: number(words.next())?, ..Self::default() };
+        for word in words {
+            if word.starts_with(|c: char| c.is_ascii_digit()) {
+                supervise.events.push(word.parse()?);
+            } else {
+                supervise.faults.push(word.parse()?);
+            }
+        }
+        Ok(supervise)
+    }
+}
+
+impl FromStr for Scenario {
+    type Err = NotAScenario;
+
+    fn from_str(text: &str) -> Result<Self, NotAScenario> {
+        let mut parts = text.split('|');
+        let mut words = parts.next().ok_or(NotAScenario)?.split_whitespace();
+        let (seed, end) = (number(words.next())?, words.next().ok_or(NotAScenario)?.into());
+        let service = words.collect::<Vec<_>>().join(" ");
+        let options = parts.next().ok_or(NotAScenario)?;
+        let has = |name| options.split_whitespace().any(|option| option == name);
+        let pids = options.split_whitespace().find_map(|option| option.strip_prefix("pids/"));
+        let (down, tells_ends) = (has("down"), has("ends"));
+        let pids = pids.map_or(Ok(0), |pids| number(Some(pids)))?;
+        let supervises = parts.map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self { seed, service, down, tells_ends, pids, supervises, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scenario_is_its_text() {
+        for seed in 0..100 {
+            let scenario = Scenario::new(seed);
+            let again = scenario.to_string().parse::<Scenario>().expect("a scenario");
+            assert_eq!(scenario, again);
+        }
+    }
+}

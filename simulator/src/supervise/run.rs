@@ -1,0 +1,280 @@
+//! Runs a scenario.
+
+use super::check::{self, SERVICE, Violation};
+use super::scenario::{Action, PlannedFault, Scenario, Supervise};
+use super::watch::Watch;
+use crate::kernel::{Ended, Kernel, Pid};
+use crate::program;
+use crate::random::Random;
+use crate::world::{Step, World};
+use linux_raw_sys::general::{SIGKILL, SIGTERM};
+
+/// More steps than any scenario needs.
+const MOST_STEPS: u64 = 300_000;
+
+/// Standard error of all processes.
+pub const MESSAGES: &str = "/messages";
+
+/// The time in which everything comes to rest, in milliseconds: a second until the next start, and 5
+/// until a failed write is repeated.
+const SETTLE: u64 = 6500;
+
+/// More processes than any scenario needs that have nothing to do with the service.
+const MOST_STRANGERS: usize = 3;
+
+const MILLISECOND: u64 = 1_000_000;
+
+/// The result of a run.
+#[derive(Debug)]
+pub struct Report {
+    /// The system calls of all processes.
+    pub calls: u64,
+    /// What happened, in plain words.
+    pub story: Vec<String>,
+    /// The first promise that was broken.
+    pub violation: Option<Violation>,
+}
+
+/// A run.
+struct Run<'a> {
+    scenario: &'a Scenario,
+    world: World,
+    watch: Watch<'a>,
+    random: Random,
+    /// Standard input, and standard output and error.
+    files: [(i32, usize); 3],
+    supervise: Pid,
+    strangers: usize,
+    steps: u64,
+    /// The service's processes, and since when.
+    running: (Vec<Pid>, u64),
+}
+
+/// Runs a scenario. With `trace`, the story has every system call.
+#[must_use]
+pub fn run(scenario: &Scenario, trace: bool) -> Report {
+    let _alone = machine::lock();
+    let mut run = Run::new(scenario, trace);
+    let mut violation = run.all().err().filter(|it| *it != Violation::Excused);
+    if run.world.kernel.panicked {
+        violation = Some(Violation::Panic);
+    }
+    if let Some(number) = run.world.kernel.unknown.first() {
+        violation.get_or_insert(Violation::UnknownCall(*number));
+    }
+    Report { calls: run.watch.calls, story: run.watch.story, violation }
+}
+
+impl<'a> Run<'a> {
+    fn new(scenario: &'a Scenario, trace: bool) -> Self {
+        let mut kernel = Kernel::new(&program::ALL);
+        kernel.tells_ends = scenario.tells_ends;
+        if scenario.pids != 0 {
+            kernel.limit_pids(scenario.pids);
+        }
+        let script = format!("#!/bin/service {}\n", scenario.service);
+        kernel.make_script(&format!("{SERVICE}/run"), script.as_bytes());
+        if scenario.down {
+            kernel.make_file(&format!("{SERVICE}/down"), b"");
+        }
+        kernel.make_file(MESSAGES, b"");
+        let null = kernel.open_for_appending("/dev/null");
+        let messages = kernel.open_for_appending(MESSAGES);
+        Self {
+            scenario,
+            world: World::new(kernel, scenario.seed),
+            watch: Watch::new(trace),
+            random: Random::new(!scenario.seed),
+            files: [(0, null), (1, messages), (2, messages)],
+            supervise: 0,
+            strangers: 0,
+            steps: 0,
+            running: (Vec::new(), 0),
+        }
+    }
+
+    fn all(&mut self) -> Result<(), Violation> {
+        let scenario = self.scenario;
+        let (last, others) = scenario.supervises.split_last().expect("a last supervise");
+        for supervise in others {
+            self.start(&supervise.faults);
+            if self.one(supervise)?.is_none() {
+                self.kill()?;
+            }
+            let pause = self.random.one_of(&[0, 0, 5, 1000]);
+            self.pass(pause)?;
+        }
+        self.start(&[]);
+        self.one(last)?;
+        self.stay(SETTLE)?;
+        self.check_adoption()?;
+        self.act(&Action::Letters(scenario.end.clone()))?;
+        let mut ended = None;
+        if scenario.ignores_term() && scenario.end.starts_with('d') {
+            ended = self.pass(20)?;
+            self.act(&Action::KillService)?;
+        }
+        ended = ended.or(self.pass(SETTLE)?);
+        check::obeyed(scenario, &self.world.kernel, ended)?;
+        if ended.is_none() {
+            self.check_rest()?;
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, faults: &'a [PlannedFault]) {
+        let kernel = &mut self.world.kernel;
+        if check::record(kernel).is_none_or(|record| record.starts_with(b"leaving=yes")) {
+            self.watch.forget_start();
+        }
+        self.supervise = kernel.start(&["/bin/supervise", SERVICE], "/", &self.files);
+        self.watch.begin(self.supervise, faults);
+        self.watch.tell(kernel, &format!("supervise {} starts", self.supervise));
+        self.running.1 = self.running.1.max(kernel.now);
+    }
+
+    fn kill(&mut self) -> Result<(), Violation> {
+        self.watch.tell(&self.world.kernel, "supervise is killed while it waits");
+        self.world.kernel.kill_process(self.supervise, SIGKILL);
+        self.pass(0).map(drop)
+    }
+
+    /// A supervise with its events. Returns how it has ended.
+    fn one(&mut self, supervise: &Supervise) -> Result<Option<Ended>, Violation> {
+        let mut time = 0;
+        for event in &supervise.events {
+            if let Some(ended) = self.pass(event.after.saturating_sub(time))? {
+                return Ok(Some(ended));
+            }
+            time = event.after;
+            self.act(&event.action)?;
+        }
+        self.pass(supervise.patience.saturating_sub(time))
+    }
+
+    /// Lets time pass with a supervise: starts the next one if one has left.
+    fn stay(&mut self, milliseconds: u64) -> Result<(), Violation> {
+        for _ in 0..5 {
+            if self.world.kernel.process(self.supervise).is_none() {
+                self.start(&[]);
+            }
+            if self.pass(milliseconds)?.is_none() {
+                return Ok(());
+            }
+        }
+        Err(Violation::Endless)
+    }
+
+    /// Kills a supervise at rest: the next one goes on as before.
+    fn check_adoption(&mut self) -> Result<(), Violation> {
+        let state = |kernel: &Kernel| (check::status(kernel), check::running(kernel));
+        let leaving = check::record(&self.world.kernel);
+        let leaving = leaving.is_some_and(|record| record.starts_with(b"leaving=yes"));
+        let before = state(&self.world.kernel);
+        self.kill()?;
+        self.stay(SETTLE)?;
+        let after = state(&self.world.kernel);
+        if leaving {
+            return Ok(());
+        }
+        check::adopted(self.scenario, (before.0, &before.1), (after.0, &after.1))
+    }
+
+    fn check_rest(&self) -> Result<(), Violation> {
+        let kernel = &self.world.kernel;
+        if self.watch.is_excused(&check::running(kernel)) {
+            return Err(Violation::Excused);
+        }
+        let longest = match self.watch.any_error {
+            true => check::LONGEST_PAUSE_AFTER_ERROR,
+            false => check::LONGEST_PAUSE,
+        };
+        check::at_rest(kernel, self.supervise, self.running.1, longest)
+    }
+
+    fn act(&mut self, action: &Action) -> Result<(), Violation> {
+        let kernel = &mut self.world.kernel;
+        match action {
+            Action::Letters(letters) => {
+                self.watch.tell(kernel, &format!("svc -{letters} {SERVICE}"));
+                let option = format!("-{letters}");
+                kernel.start(&["/bin/svc", &option, SERVICE], "/", &self.files);
+            }
+            Action::KillService => {
+                if let Some(pid) = check::running(kernel).first() {
+                    self.watch.tell(kernel, &format!("process {pid} is killed"));
+                    kernel.kill_process(*pid, SIGKILL);
+                }
+            }
+            Action::Terminate => {
+                self.watch.tell(kernel, "supervise gets TERM");
+                kernel.kill_process(self.supervise, SIGTERM);
+            }
+            Action::Stranger if self.strangers < MOST_STRANGERS => {
+                self.strangers += 1;
+                let pid = kernel.start(&["/bin/stranger"], "/", &self.files);
+                self.watch.tell(kernel, &format!("another process {pid} starts"));
+            }
+            Action::Stranger => {}
+        }
+        Ok(())
+    }
+
+    /// Lets time pass. Returns how supervise has ended, and then only until then.
+    fn pass(&mut self, milliseconds: u64) -> Result<Option<Ended>, Violation> {
+        let until = self.world.kernel.now + milliseconds * MILLISECOND;
+        self.world.alarm = Some(until);
+        loop {
+            self.look()?;
+            if let Some(ended) = self.world.kernel.reap(self.supervise) {
+                self.ended(ended)?;
+                return Ok(Some(ended));
+            }
+            match self.world.step(&mut self.watch) {
+                Step::Done if self.world.kernel.now < until => {}
+                Step::Done => return Ok(None),
+                Step::Alarm | Step::Stuck => break,
+            }
+        }
+        if check::waits(&self.world.kernel, self.supervise) && !self.watch.had_error {
+            self.check_rest()?;
+        }
+        Ok(None)
+    }
+
+    fn ended(&mut self, how: Ended) -> Result<(), Violation> {
+        self.watch.tell(&self.world.kernel, &format!("supervise {}: {how:?}", self.supervise));
+        match how {
+            Ended::Exited(0) | Ended::Killed(SIGKILL) => Ok(()),
+            _ if self.watch.had_error => Ok(()),
+            // Before it has blocked its signals.
+            Ended::Killed(SIGTERM) => Ok(()),
+            other => Err(Violation::Ended(other)),
+        }
+    }
+
+    /// Looks at the processes after a step: what init would do, and what must always hold.
+    fn look(&mut self) -> Result<(), Violation> {
+        self.steps += 1;
+        if self.steps > MOST_STEPS {
+            return Err(Violation::Endless);
+        }
+        if let Some(violation) = self.watch.violation.take() {
+            return Err(violation);
+        }
+        let kernel = &mut self.world.kernel;
+        let running = check::existing(kernel, self.supervise);
+        if running != self.running.0 {
+            self.watch.forget_others(&running);
+            self.running = (running, kernel.now);
+        }
+        let supervise = self.supervise;
+        let ended = kernel.ended_children_of_init().find(|pid| *pid != supervise);
+        if let Some(ended) = ended
+            && self.random.one_in(3)
+        {
+            kernel.reap(ended);
+        }
+        Ok(())
+    }
+}

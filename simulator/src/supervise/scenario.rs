@@ -1,0 +1,177 @@
+//! What a seed decides before anything runs.
+
+use crate::random::Random;
+
+/// Which process a fault hits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// supervise itself.
+    Supervise,
+    /// Its children between fork and exec.
+    Child,
+}
+
+/// A fault of a supervise, or of its children, at one of their calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlannedFault {
+    /// The process that it hits.
+    pub role: Role,
+    /// The number of the call. The calls of all children have consecutive numbers.
+    pub call: u64,
+    /// What happens.
+    pub kind: Kind,
+}
+
+/// A planned fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// KILL.
+    Kill,
+    /// TERM.
+    Terminate,
+    /// The call fails with one of its errors, which this number selects.
+    Error(u64),
+    /// It transfers at most this many bytes.
+    Short(usize),
+}
+
+/// What an administrator, or anything else, does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `svc -LETTERS /service`
+    Letters(String),
+    /// KILL to the service process.
+    KillService,
+    /// TERM to supervise.
+    Terminate,
+    /// A process starts that has nothing to do with the service, and stays.
+    Stranger,
+}
+
+/// An action at a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Milliseconds after the start of the supervise.
+    pub after: u64,
+    /// What happens.
+    pub action: Action,
+}
+
+/// One supervise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Supervise {
+    /// Milliseconds after which it is killed, if it still runs.
+    pub patience: u64,
+    /// The faults.
+    pub faults: Vec<PlannedFault>,
+    /// The events, in order.
+    pub events: Vec<Event>,
+}
+
+/// A scenario.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scenario {
+    /// Decides the order of the processes.
+    pub seed: u64,
+    /// What the service does: see [`super::scripted::service`].
+    pub service: String,
+    /// The service directory has a file `down`.
+    pub down: bool,
+    /// The kernel tells how a process ended that is not a child.
+    pub tells_ends: bool,
+    /// How many numbers of processes there are; 0 for as many as needed.
+    pub pids: i32,
+    /// The supervises, one after the other. The last one has no faults.
+    pub supervises: Vec<Supervise>,
+    /// The last command.
+    pub end: String,
+}
+
+impl Scenario {
+    /// The scenario of a seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        let mut random = Random::new(seed);
+        let service = service(&mut random);
+        let down = random.one_in(6);
+        let tells_ends = random.one_in(2);
+        let pids = if random.one_in(2) { 12 } else { 0 };
+        let mut supervises: Vec<Supervise> =
+            (0..1 + random.below(4)).map(|_| supervise(&mut random)).collect();
+        supervises.push(Supervise { faults: Vec::new(), ..supervise(&mut random) });
+        let end = random.one_of(&["d", "d", "u", "dx", "x"]).to_owned();
+        Self { seed, service, down, tells_ends, pids, supervises, end }
+    }
+
+    /// The service stays until a signal ends it.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.ignores_term() || self.service == "runs"
+    }
+
+    /// TERM does not end the service.
+    #[must_use]
+    pub fn ignores_term(&self) -> bool {
+        self.service == "ignores"
+    }
+
+    /// What happens, in plain words.
+    #[must_use]
+    pub fn describe(&self) -> Vec<String> {
+        let down = if self.down { ", with a file down" } else { "" };
+        vec![format!("the service directory has a script run, which {}{down}", self.service)]
+    }
+}
+
+fn service(random: &mut Random) -> String {
+    let time = random.one_of(&[0, 1, 10, 300, 900, 1100, 4000]);
+    match random.below(8) {
+        0..=2 => "runs".into(),
+        3 => "ignores".into(),
+        4 => "moody".into(),
+        5 => format!("dies {time}"),
+        _ => format!("exits {time} {}", random.one_of(&[0, 1, 100, 111])),
+    }
+}
+
+fn supervise(random: &mut Random) -> Supervise {
+    let mut faults = Vec::new();
+    let reach = random.one_of(&[75, 120, 200, 600]);
+    for _ in 0..random.below(3) {
+        let kind = match random.below(8) {
+            0 => Kind::Terminate,
+            1 => Kind::Short(usize::try_from(random.below(200)).unwrap_or(0)),
+            _ => Kind::Error(random.next()),
+        };
+        faults.push(PlannedFault { role: Role::Supervise, call: random.below(reach), kind });
+    }
+    if !random.one_in(4) {
+        let call = random.below(reach);
+        faults.push(PlannedFault { role: Role::Supervise, call, kind: Kind::Kill });
+    }
+    if random.one_in(4) {
+        let kind = if random.one_in(2) { Kind::Kill } else { Kind::Error(random.next()) };
+        faults.push(PlannedFault { role: Role::Child, call: random.below(24), kind });
+    }
+    let mut events = Vec::new();
+    let mut after = 0;
+    for _ in 0..random.below(5) {
+        after += random.one_of(&[0, 1, 10, 200, 900, 1000, 2000]);
+        events.push(Event { after, action: action(random) });
+    }
+    let patience = after + random.one_of(&[1, 20, 1200, 3000, 6000]);
+    Supervise { patience, faults, events }
+}
+
+fn action(random: &mut Random) -> Action {
+    const LETTERS: [&str; 20] = [
+        "d", "d", "u", "u", "o", "p", "c", "t", "k", "h", "a", "i", "x", "dx", "du", "ud", "pc",
+        "tc", "dxu", "1",
+    ];
+    match random.below(10) {
+        0 => Action::Stranger,
+        1 => Action::Terminate,
+        2 => Action::KillService,
+        _ => Action::Letters(random.one_of(&LETTERS).into()),
+    }
+}

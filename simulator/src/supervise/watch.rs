@@ -1,0 +1,189 @@
+//! Watches every system call of a run: makes the planned faults happen, and checks what must always hold.
+
+use super::check::{BURST_TIME, MOST_CALLS, SHORTEST_PAUSE, Violation, running};
+use super::errors::errors;
+use super::scenario::{Kind, PlannedFault, Role};
+use crate::kernel::{Kernel, Pid};
+use crate::words;
+use crate::world::{Fate, Fault};
+use linux_raw_sys::general::{__NR_execve, __NR_pwrite64, __NR_read, __NR_write, SIGTERM};
+use machine::{Call, copy_in};
+use std::collections::BTreeSet;
+
+/// The faults of the supervise that runs, and what has happened.
+pub(super) struct Watch<'a> {
+    /// The supervise that runs.
+    supervise: Pid,
+    faults: &'a [PlannedFault],
+    /// Each fault happens once.
+    happened: Vec<bool>,
+    child_calls: u64,
+    /// A call of this supervise has failed.
+    pub(super) had_error: bool,
+    /// A call of any supervise has failed.
+    pub(super) any_error: bool,
+    /// The processes that a record has named.
+    recorded: BTreeSet<Pid>,
+    /// The system calls of all processes.
+    pub(super) calls: u64,
+    /// When the service was last started.
+    last_start: Option<u64>,
+    /// The beginning of a time, and the calls of supervise since.
+    burst: (u64, u64),
+    pub(super) violation: Option<Violation>,
+    pub(super) story: Vec<String>,
+    trace: bool,
+}
+
+impl<'a> Watch<'a> {
+    pub(super) const fn new(trace: bool) -> Self {
+        Self {
+            supervise: 0,
+            faults: &[],
+            happened: Vec::new(),
+            child_calls: 0,
+            had_error: false,
+            any_error: false,
+            recorded: BTreeSet::new(),
+            calls: 0,
+            last_start: None,
+            burst: (0, 0),
+            violation: None,
+            story: Vec::new(),
+            trace,
+        }
+    }
+
+    /// The next supervise begins.
+    pub(super) fn begin(&mut self, supervise: Pid, faults: &'a [PlannedFault]) {
+        (self.supervise, self.faults) = (supervise, faults);
+        self.happened = vec![false; faults.len()];
+        (self.child_calls, self.had_error) = (0, false);
+    }
+
+    /// Whether an error has left one of these processes without a record.
+    pub(super) fn is_excused(&self, processes: &[Pid]) -> bool {
+        self.any_error && processes.iter().any(|pid| !self.recorded.contains(pid))
+    }
+
+    /// Only these processes exist: the numbers of others can be used again.
+    pub(super) fn forget_others(&mut self, existing: &[Pid]) {
+        self.recorded.retain(|pid| existing.contains(pid));
+    }
+
+    /// A supervise that has left in order forgets when it started the service.
+    pub(super) const fn forget_start(&mut self) {
+        self.last_start = None;
+    }
+
+    /// Adds an event to the story.
+    pub(super) fn tell(&mut self, kernel: &Kernel, event: &str) {
+        self.story.push(format!("at {} ms: {event}", kernel.now / 1_000_000 - 1000));
+    }
+
+    fn service_starts(&mut self, kernel: &Kernel, pid: Pid) {
+        self.tell(kernel, &format!("the service runs as process {pid}"));
+        let running = running(kernel);
+        let descriptors = kernel.process(pid).map(|process| process.descriptors.keys());
+        let inherited: Vec<i32> = descriptors.into_iter().flatten().copied().collect();
+        // STOP can come between fork and exec.
+        let start = kernel.process(pid).map_or(kernel.now, |process| process.started);
+        let time = self.last_start.map_or(u64::MAX, |last| start.saturating_sub(last));
+        self.last_start = Some(start);
+        let violation = if running.len() > 1 && self.is_excused(&running) {
+            Violation::Excused
+        } else if running.len() > 1 {
+            Violation::Doubled(running)
+        } else if inherited != [0, 1, 2] {
+            Violation::Inherited(inherited)
+        } else if time < SHORTEST_PAUSE && !self.any_error {
+            Violation::TooSoon(time / 1_000_000)
+        } else {
+            return;
+        };
+        self.violation.get_or_insert(violation);
+    }
+
+    fn count_call(&mut self, kernel: &Kernel) {
+        if kernel.now > self.burst.0 + BURST_TIME {
+            self.burst = (kernel.now, 0);
+        }
+        self.burst.1 += 1;
+        if self.burst.1 > MOST_CALLS {
+            self.violation.get_or_insert(Violation::Busy);
+        }
+    }
+}
+
+impl Fate for Watch<'_> {
+    fn fault(&mut self, kernel: &Kernel, pid: Pid, count: u64, call: Call) -> Option<Fault> {
+        let (role, count) = if pid == self.supervise {
+            (Role::Supervise, count)
+        } else if kernel.process(pid)?.is_copy_of(b"/bin/supervise") {
+            self.child_calls += 1;
+            (Role::Child, self.child_calls - 1)
+        } else {
+            return None;
+        };
+        let is_due = |(n, it): &(usize, &PlannedFault)| {
+            it.role == role && it.call == count && !self.happened[*n]
+        };
+        let mut planned = self.faults.iter().enumerate().filter(is_due);
+        let (n, fault) = planned.find_map(|(n, it)| Some((n, fault(it.kind, call)?)))?;
+        self.happened[n] = true;
+        // A killed child is a start that failed.
+        if matches!(fault, Fault::Error(_) | Fault::Short(_)) || role == Role::Child {
+            (self.had_error, self.any_error) = (true, true);
+        }
+        let who = if role == Role::Supervise { "supervise" } else { "the child of supervise" };
+        let (call, fault_text) = (words::call(kernel, pid, call), words::fault(fault));
+        self.tell(kernel, &format!("{who} {pid}, call {count}, {call}: {fault_text}"));
+        Some(fault)
+    }
+
+    fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>) {
+        self.calls += 1;
+        if self.trace {
+            let result = words::result(result);
+            self.story.push(format!("  {pid} {} = {result}", words::call(kernel, pid, call)));
+        }
+        if pid == self.supervise {
+            self.count_call(kernel);
+        }
+        if call.number == __NR_pwrite64 as usize && result.is_some_and(|result| result > 0) {
+            self.recorded.extend(named_by_record(call));
+        }
+        let is_service =
+            || kernel.process(pid).is_some_and(|it| it.arguments[0] == b"/bin/service");
+        if call.number == __NR_execve as usize && result.is_none() && is_service() {
+            self.service_starts(kernel, pid);
+        }
+    }
+}
+
+/// The process that is written into a record.
+fn named_by_record(call: Call) -> Option<Pid> {
+    let bytes = copy_in(call.arguments[1], call.arguments[2])?;
+    let text = String::from_utf8_lossy(&bytes);
+    text.lines().find_map(|line| line.strip_prefix("pid=")?.trim().parse().ok())
+}
+
+fn fault(kind: Kind, call: Call) -> Option<Fault> {
+    match kind {
+        Kind::Kill => Some(Fault::Kill),
+        Kind::Terminate => Some(Fault::Signal(SIGTERM)),
+        Kind::Error(choice) => match errors(call.number) {
+            [] => None,
+            errors => {
+                let choice = usize::try_from(choice % errors.len() as u64).unwrap_or(0);
+                Some(Fault::Error(errors[choice]))
+            }
+        },
+        Kind::Short(most) => {
+            // Not pwrite: Linux overwrites a page of a file as a whole, also if a KILL comes.
+            let transfers = [__NR_read, __NR_write].map(|number| number as usize);
+            let is_longer = call.arguments[2] > most;
+            (transfers.contains(&call.number) && is_longer).then_some(Fault::Short(most))
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Seeds of supervise: new ones with every run, and those that have found a fault.
+
+use simulator::supervise::{Scenario, run, shrink};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The number of new seeds; the long form is `cargo run -- run supervise 100000`.
+const NEW_SEEDS: u64 = 500;
+
+/// Scenarios that have found a fault of supervise, in their text form, with the fault.
+const FOUND: [(&str, &str); 9] = [
+    (
+        "32 d runs | ends | 3000 | 2200 S36:error/0 | 2901",
+        "a process record of which fstat(2) fails is replaced, and the service started again",
+    ),
+    (
+        "183 u runs | ends | 2300 | 3000 S38:short/32 | 7001",
+        "a process record that is read in parts counts as none, and the service is started again",
+    ),
+    (
+        "1936 u runs | ends | 1 S34:error/0 | 6910 S53:error/0 | 7001",
+        "a process that only the status names is started again if a look at the status fails",
+    ),
+    (
+        "1086 u moody | ends | 6000 S71:kill | 2220 1010:-p S100:kill | 1400",
+        "the status of an adopted process says nothing of the pause before the KILL",
+    ),
+    (
+        "2040873 d runs | ends | 2001 2000:-p 2000:-1 2000:kill S100:kill | 1101",
+        "the same, and the status names the process before",
+    ),
+    (
+        "1454 d runs | ends | 1001 0:-p 0:-d | 3202",
+        "a new process that is paused before its exec keeps the lock from every next supervise",
+    ),
+    (
+        "10229 d runs | | 1022 | 9000 | 1021 10:-o 1010:-d 1010:-o 1020:-p",
+        "the same, with another order of commands",
+    ),
+    (
+        "1040415 d runs | ends pids/12 | 1200 0:-p | 1120 0:-o 900:-d 1100:-d | \
+         201 0:-d 200:stranger | 1401 1:-d 201:-d",
+        "the same, and the number of the dead supervise is that of another process",
+    ),
+    (
+        "846 dx runs | ends | 8010 2000:-d 2010:-x | 5000 0:stranger 0:-p S32:kill | 1 S91:kill | 1200",
+        "the same after a KILL before the status",
+    ),
+];
+
+#[track_caller]
+fn check(scenario: &Scenario, what: &str) {
+    if let Some(violation) = run(scenario, false).violation {
+        let (shorter, report) = shrink(scenario, &violation);
+        let story = shorter.describe().into_iter().chain(report.story);
+        let story: Vec<String> = story.collect();
+        panic!("{what}: {violation}\n{scenario}\n{}", story.join("\n"));
+    }
+}
+
+#[test]
+fn new_seeds_pass() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
+    let first = now.as_secs() * 1000;
+    (first..first + NEW_SEEDS).for_each(|seed| check(&Scenario::new(seed), "a new seed"));
+}
+
+#[test]
+fn scenarios_that_found_a_fault_pass() {
+    for (scenario, fault) in FOUND {
+        check(&scenario.parse().expect("a scenario"), fault);
+    }
+}
+
+/// The same seed gives the same system calls.
+#[test]
+fn a_seed_decides_everything() {
+    for seed in 0..20 {
+        let stories = [(), ()].map(|()| run(&Scenario::new(seed), true).story);
+        assert_eq!(stories[0], stories[1], "seed {seed}");
+    }
+}
+
+/// The scenarios of the seeds contain what they are meant to contain.
+#[test]
+fn the_scenarios_are_eventful() {
+    let stories: Vec<String> =
+        (0..200).map(|seed| run(&Scenario::new(seed), false).story.join("\n")).collect();
+    let count = |what: &str| stories.iter().filter(|story| story.contains(what)).count();
+    for (what, least) in [
+        ("killed before it", 60),
+        ("fails with", 50),
+        ("while it waits", 60),
+        ("the child of supervise", 8),
+        ("gets TERM", 15),
+        ("svc -", 120),
+        ("another process", 10),
+        ("the service runs", 150),
+    ] {
+        assert!(count(what) >= least, "{what}: {}", count(what));
+    }
+}

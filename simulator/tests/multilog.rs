@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NEW_SEEDS: u64 = 2000;
 
 /// Scenarios that have found a fault of multilog, in their text form, with the fault.
-const FOUND: [(&str, &str); 14] = [
+const FOUND: [(&str, &str); 16] = [
     (
         "8313 10175809346726853145 299 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | S3:error/0",
         "a standby process whose wait is interrupted writes while its logger runs",
@@ -69,6 +69,16 @@ const FOUND: [(&str, &str); 14] = [
     (
         "506441 11628861072437825415 1 posix | n1000000 s99999 ./log0 | L72:error/0 L74:power",
         "a complete current is lost with the power, because the sync of its name failed",
+    ),
+    (
+        "1796129581015678 3116881212209308947 296 | t -* n1000000 s8192 +*:2* n5 s4096 !counts ./log1 \
+         n2 s4096 ./log2 | L790:kill | L855:kill | L51:clock/-3600",
+        "stamps go back after a KILL, because the newest file has only the end of a line",
+    ),
+    (
+        "1796129581071845 2852964726895552123 296 | n1000000 s4096 !slow ./log0 n1000000 s4096 !cat \
+         ./log1 | L311:kill | L34:error/0 S23:error/0",
+        "the processor of a killed logger writes to the file of the next one",
     ),
 ];
 

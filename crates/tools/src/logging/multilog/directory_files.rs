@@ -20,7 +20,9 @@ use daemontools_core::time::tai::Tai64n;
 use daemontools_sys::fs::Opening;
 use daemontools_sys::process::{self, Strings};
 use daemontools_sys::trusted_path::{self, PathError};
-use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, signal};
+use daemontools_sys::{
+    AsFd as _, BorrowedFd, Errno, OwnedFd, Result, dir, fd, fs, guarded, signal,
+};
 
 /// The file that contains the batch mark.
 const MARK_FILE: &CStr = c".multilog-batch";
@@ -114,17 +116,21 @@ impl<'a> DirectoryFiles<'a> {
         self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
     }
 
-    /// The last TAI64N label at the beginning of a line in the log. If `current` is empty, as after
-    /// a KILL, that is the label in the newest old file that is not.
+    /// The last TAI64N label at the beginning of a line in the newest files. After a KILL, `current`
+    /// is empty, and a file can contain only a part of a line.
     pub(super) fn last_label(&self) -> Option<Tai64n> {
+        // The output of a processor can have no labels at all.
+        const MOST_FILES: usize = 10;
         let mut name = CString::from(path(FileName::Current));
-        loop {
+        for _ in 0..MOST_FILES {
             let file = self.access.open(self.dir(), &name, Opening::READ).ok()?;
-            match fs::size(file.as_fd()).ok()? {
-                0 => name = self.old_file_before(&name)?,
-                size => return last_label_in(file.as_fd(), size),
+            let label = last_label_in(file.as_fd());
+            if label.is_some() {
+                return label;
             }
+            name = self.old_file_before(&name)?;
         }
+        None
     }
 
     /// The name of the newest old file, or of the one before the old file `name`.
@@ -254,10 +260,11 @@ fn sync_names_of(dir: BorrowedFd<'_>) -> Result<()> {
     }
 }
 
-/// The last TAI64N label at the beginning of a line in the last 64 KiB of a file of this size.
-fn last_label_in(file: BorrowedFd<'_>, size: u64) -> Option<Tai64n> {
+/// The last TAI64N label at the beginning of a line in the last 64 KiB of a file.
+fn last_label_in(file: BorrowedFd<'_>) -> Option<Tai64n> {
     // Large enough for the allocator to return the memory to the system.
     const PART: usize = 64 * 1024;
+    let size = fs::size(file).ok().filter(|size| *size > 0)?;
     let mut room = vec![0; PART];
     let from = size.saturating_sub(PART as u64);
     let text = fs::read_at(file, from, &mut room).ok()?;
@@ -506,9 +513,10 @@ fn connect(access: &FileAccess) -> Result<()> {
     let here = fs::HERE;
     fd::arrange([
         (access.open(here, c"previous", Opening::READ)?, 0),
-        (access.open_empty(here, c"processed")?, 1),
+        // New files: the processor of a killed logger can still write to the old ones.
+        (guarded::create(here, c"processed")?, 1),
         (open_state(access)?, 4),
-        (access.open_empty(here, c"newstate")?, 5),
+        (guarded::create(here, c"newstate")?, 5),
     ])
 }
 

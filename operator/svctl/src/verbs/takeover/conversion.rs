@@ -182,7 +182,8 @@ impl<'a> Conversion<'a> {
 fn remedy(part: &Part, why: &str) -> &'static str {
     // --now does not help these, and is in the reason of the others.
     let needs_restart = part.is_under(Suite::Runit) || part.has_encore_logger();
-    let helps = ![plan::NEEDS_PERSONALITY, plan::LOGGER_STAYS_DOWN].contains(&why);
+    let others = [plan::NEEDS_PERSONALITY, plan::LOGGER_STAYS_DOWN, plan::LOGGER_ENDS];
+    let helps = !others.contains(&why);
     if needs_restart && helps { " (--restart)" } else { "" }
 }
 
@@ -215,9 +216,7 @@ fn begin(part: &Part, change: Transfer) -> io::Result<()> {
         // A runsv without doubt was killed before the start.
         Transfer::Adopted | Transfer::StaysDown if is_runsv && part.doubt.is_none() => Ok(()),
         Transfer::Adopted => kill(old),
-        // The logger is adopted.
-        Transfer::StaysDown if part.has_encore_logger() && part.doubt.is_none() => kill(old),
-        Transfer::StaysDown | Transfer::Restarted if part.has_encore_logger() => {
+        Transfer::Restarted if part.has_encore_logger() => {
             part.dir.send(&[Command::Down, Command::Exit])
         }
         Transfer::StaysDown | Transfer::AtEnd(_) => part.dir.send(&[Command::Exit]),

@@ -40,6 +40,9 @@ pub(crate) const NEEDS_PERSONALITY: &str =
     "its file log counts only with a file personality that contains encore";
 /// After a restart the service would be started again, but not its logger.
 pub(crate) const LOGGER_STAYS_DOWN: &str = "its file down would keep its logger down";
+/// Its supervise keeps the pipe to the logger open, and our supervise starts no logger beside a file down.
+pub(crate) const LOGGER_ENDS: &str =
+    "it is down, and its logger would end: start it with svc -u, and run this again";
 const STARTED: &str = "it is up without a process, and the next supervise takes it for stopped: svc -u \
                        runs its start again";
 const RUNSV: &str = "runsv ends only together with the service";
@@ -54,6 +57,9 @@ pub(crate) fn change(part: &Part, to: Suite, mode: Mode) -> Transfer {
         return Transfer::Left(NEEDS_PERSONALITY);
     }
     if part.pid() == 0 && part.want() != Want::Up {
+        if part.has_encore_logger() && part.pids().1 != 0 {
+            return Transfer::Left(LOGGER_ENDS);
+        }
         return match part.doubt {
             // Of the other process of the same runsv.
             Some(why) if mode != Mode::Restart => Transfer::Left(why),
@@ -174,6 +180,17 @@ mod tests {
         for mode in [Mode::AtEnd, Mode::Now, Mode::Restart] {
             let found = super::change(&part, Suite::Ours, mode);
             assert_eq!(found, Transfer::Left(NEEDS_PERSONALITY));
+        }
+    }
+
+    #[test]
+    fn a_logger_of_encore_without_its_service_is_left() {
+        let part = with_logger(0, Want::Down, None);
+        assert_eq!(change(&part, Suite::Ours, Mode::Now), Transfer::StaysDown);
+        let logger = part.record.map(|record| StatusRecord { pid: 8, ..record });
+        let part = Part { logger, ..part };
+        for mode in [Mode::AtEnd, Mode::Now, Mode::Restart] {
+            assert_eq!(change(&part, Suite::Ours, mode), Transfer::Left(LOGGER_ENDS));
         }
     }
 

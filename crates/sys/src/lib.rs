@@ -38,6 +38,14 @@ pub mod lock;
 #[cfg(not(any(libc_flavour, feature = "simulated")))]
 mod mem;
 pub mod net;
+// A static libgcc would define the same function once more.
+#[cfg(all(
+    feature = "no-backtrace",
+    panic = "abort",
+    target_env = "gnu",
+    not(target_feature = "crt-static")
+))]
+mod no_backtrace;
 pub mod notify;
 pub mod pass;
 pub mod peek;

@@ -1,0 +1,16 @@
+//! Links the small executable of the profile `release`: its panics abort, so it needs no tables to unwind the stack.
+
+use std::env::var;
+
+fn main() {
+    let small = var("OPT_LEVEL").is_ok_and(|level| level == "z");
+    let gnu = var("CARGO_CFG_TARGET_ENV").is_ok_and(|libc| libc == "gnu");
+    let features = var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
+    // The start code of a static executable refers to the tables.
+    if small && gnu && !features.split(',').any(|feature| feature == "crt-static") {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../no-unwind-tables.ld");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=../no-unwind-tables.ld");
+}

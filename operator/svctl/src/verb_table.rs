@@ -240,6 +240,7 @@ pub(crate) static VERBS: &[Verb] = &[
         summary: "start services once, without a restart when they end",
         options: WAITING,
         about: "The wait ends when the service is up, or was up and has ended.",
+        examples: &[("svctl once backup", "run backup now, and leave it down when it has ended")],
         run: verbs::control::once,
         ..PLAIN
     },
@@ -251,6 +252,7 @@ pub(crate) static VERBS: &[Verb] = &[
         about: "It waits until supervise has sent the signal. What HUP does is up to the service, and many end. \
                 Only a service with notify-socket can say that it reloads: if it sends RELOADING=1 within a \
                 second, svctl waits for its READY=1. A reload that ends at once may not be seen.",
+        examples: &[("svctl reload nginx", "nginx reads its files again, without a new process")],
         run: verbs::reload::run,
         ..PLAIN
     },
@@ -258,6 +260,7 @@ pub(crate) static VERBS: &[Verb] = &[
         name: "pause",
         operands: "NAME...",
         summary: "stop processes where they are: STOP",
+        examples: &[("svctl pause batch", "give the processor to others for a while")],
         run: verbs::control::pause,
         ..PLAIN
     },
@@ -265,6 +268,7 @@ pub(crate) static VERBS: &[Verb] = &[
         name: "cont",
         operands: "NAME...",
         summary: "let paused processes go on: CONT",
+        examples: &[("svctl cont batch", "go on where pause has stopped it")],
         run: verbs::control::cont,
         ..PLAIN
     },
@@ -307,6 +311,7 @@ pub(crate) static VERBS: &[Verb] = &[
         operands: "NAME...",
         summary: "exit with 0 if all are up, else with 1; print nothing",
         about: "The exit code is 4 if a service is unknown or may not be looked at.",
+        examples: &[("svctl is-up db || svctl up db", "start db if it is not up")],
         run: verbs::is::up,
         ..PLAIN
     },
@@ -314,6 +319,7 @@ pub(crate) static VERBS: &[Verb] = &[
         name: "is-ready",
         operands: "NAME...",
         summary: "exit with 0 if all are ready, else with 1; print nothing",
+        examples: &[("svctl is-ready web && deploy", "only if web answers")],
         run: verbs::is::ready,
         ..PLAIN
     },
@@ -321,6 +327,10 @@ pub(crate) static VERBS: &[Verb] = &[
         name: "is-failed",
         operands: "NAME...",
         summary: "exit with 0 if one has failed, else with 1; print nothing",
+        examples: &[(
+            "svctl is-failed '*' && svctl list --failed | mail -s failed root",
+            "a line for cron(8)",
+        )],
         run: verbs::is::failed,
         ..PLAIN
     },
@@ -353,6 +363,7 @@ pub(crate) static VERBS: &[Verb] = &[
         summary: "do not start services at the next boot: make the file down",
         options: &[&opt::DRY_RUN],
         about: "The service runs on until it is stopped.",
+        examples: &[("svctl hold web; svctl down web", "web stays down, also after the next boot")],
         run: verbs::links::hold,
         ..PLAIN
     },
@@ -361,6 +372,10 @@ pub(crate) static VERBS: &[Verb] = &[
         operands: "NAME...",
         summary: "start services at the next boot again: remove the file down",
         options: &[&opt::DRY_RUN],
+        examples: &[(
+            "svctl release web; svctl up web",
+            "web runs again, also after the next boot",
+        )],
         run: verbs::links::release,
         ..PLAIN
     },
@@ -504,6 +519,10 @@ pub(crate) static VERBS: &[Verb] = &[
         name: "tree",
         operands: "[NAME...]",
         summary: "show svscan, supervisors, services and their processes, with memory",
+        examples: &[
+            ("svctl tree", "everything below svscan"),
+            ("svctl tree web", "one service with its logger"),
+        ],
         run: verbs::tree::run,
         ..PLAIN
     },
@@ -515,6 +534,10 @@ pub(crate) static VERBS: &[Verb] = &[
         about: "Lines with # say what the directory env gives the next process. Without a process, its variables are \
                 all that is shown. \
                 Values of variables whose names contain PASS, SECRET, TOKEN, KEY, CREDENTIAL or AUTH are hidden.",
+        examples: &[
+            ("svctl env web", "what web was started with"),
+            ("svctl env --show-secrets web | grep TOKEN", "a value that is hidden otherwise"),
+        ],
         run: verbs::env::run,
         ..PLAIN
     },
@@ -524,6 +547,10 @@ pub(crate) static VERBS: &[Verb] = &[
         summary: "print a line for every change, until Ctrl-C",
         options: &[&opt::HOST, &opt::JSON],
         about: "Follows services that are added and removed meanwhile.",
+        examples: &[
+            ("svctl events", "each change as it happens"),
+            ("svctl events --json 'web*' | jq -r .state", "for a program"),
+        ],
         run: verbs::events::run,
         ..PLAIN
     },
@@ -594,6 +621,7 @@ pub(crate) static VERBS: &[Verb] = &[
         operands: "[VERB]",
         operand: Operand::Verb,
         summary: "show this help, or that of a verb",
+        examples: &[("svctl help restart", "the options of restart, and examples")],
         run: verbs::help::run,
         ..PLAIN
     },
@@ -620,6 +648,7 @@ mod tests {
         for verb in VERBS {
             assert!(!verb.summary.is_empty() && !verb.summary.ends_with('.'), "{}", verb.name);
             assert!(verb.about.is_empty() || verb.about.ends_with('.'), "{}", verb.name);
+            assert!(verb.examples.is_empty() == (verb.name == "version"), "{}", verb.name);
             let mut letters: Vec<_> =
                 opt::GLOBAL.iter().chain(verb.options).map(|o| o.long).collect();
             letters.sort_unstable();

@@ -122,6 +122,7 @@ checks! {
     DISK_FULL = Error "disk-full" "multilog(8)" "the file system of the log or of the state directory is full";
     LOG_PIPE_FULL = Error "log-pipe-full" "svscan(8)" "the pipe to the logger is full, so the service waits";
     STATE_READ_ONLY = Error "state-read-only" "supervise(8)" "supervise cannot make its state directory: the file system is read-only";
+    STATE_DANGLING = Error "state-dangling" "supervise(8)" "the state directory is a link to a directory that does not exist";
     STATE_WRITABLE = Error "state-writable" "supervise(8)" "other users can change the state directory or send commands";
     STATE_COPIED = Warning "state-copied" "supervise(8)" "the state directory is a copy of that of another service";
     LINKED_TWICE = Error "linked-twice" "svscan(8)" "two entries of the scan directory are the same service directory";
@@ -145,6 +146,19 @@ mod tests {
         for (at, check) in CHECKS.iter().enumerate() {
             assert!(CHECKS.iter().skip(at + 1).all(|other| other.id != check.id), "{}", check.id);
             assert!(!check.what.ends_with('.') && check.page.ends_with(')'), "{}", check.id);
+        }
+    }
+
+    #[test]
+    fn each_check_has_a_test_with_the_real_fault() {
+        let tests = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/black_box/doctor");
+        let texts: Vec<String> = std::fs::read_dir(tests)
+            .unwrap()
+            .map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap())
+            .collect();
+        for check in CHECKS {
+            let id = format!("\"{}\"", check.id);
+            assert!(texts.iter().any(|text| text.contains(&id)), "{id}");
         }
     }
 

@@ -15,6 +15,7 @@ const AHEAD: Duration = Duration::from_secs(60);
 
 pub(crate) fn examine(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
     read_only(system, subject, report);
+    dangling(subject, report);
     writable(subject, report);
     clock(subject, report);
     let dir = subject.target.dir.state_dir();
@@ -62,6 +63,25 @@ fn read_only(system: &Examination<'_>, subject: &Subject, report: &mut Report) {
     let remedy =
         format!("mkdir -p /run/sv && SUPERVISEDIR=/run/sv svscan {}", quote(system.scan.path()));
     report.add(&check::STATE_READ_ONLY, Some(subject.name()), evidence, remedy);
+}
+
+/// A link such as runit's packages make, to a directory that nothing has made since the boot.
+fn dangling(subject: &Subject, report: &mut Report) {
+    if subject.snapshot().is_some() || subject.supervise.is_some() {
+        return;
+    }
+    let dir = subject.target.dir.state_dir();
+    let Ok(target) = fs::read_link(dir) else { return };
+    // supervise makes the last directory of the path, and no other.
+    let parent = dir.with_file_name(target);
+    let Some(parent) = parent.parent().filter(|parent| !parent.exists()) else { return };
+    let evidence = format!("{} leads into {}", dir.display(), parent.display());
+    report.add(
+        &check::STATE_DANGLING,
+        Some(subject.name()),
+        evidence,
+        format!("mkdir -p {}", quote(parent)),
+    );
 }
 
 fn writable(subject: &Subject, report: &mut Report) {

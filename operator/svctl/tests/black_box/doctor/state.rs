@@ -49,6 +49,23 @@ fn the_remedy_for_a_foreign_state_directory_trusts_no_foreign_record() {
 }
 
 #[test]
+fn a_state_directory_behind_a_link_to_nowhere_is_found() {
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+        tree.symlink("../../run/supervise/web", "s/web/supervise");
+        tree.idle_service("s/api");
+        tree.mkdir("run");
+        tree.symlink("../../run/api", "s/api/supervise");
+    });
+    services.wait_state("api", "up");
+    let finding = services.finds("web", "state-dangling");
+    says(&finding, "s/web/supervise leads into ");
+    super::cure(&services, &finding);
+    services.wait_state("web", "up");
+    assert_eq!(services.findings(&[]), [Value::Null; 0]);
+}
+
+#[test]
 fn a_copied_state_directory_is_found() {
     let services = Services::start(|tree| {
         tree.idle_service("s/web");

@@ -19,6 +19,7 @@ use servicedir::{Change, ProcessTable, ScanDir, Snapshot, Usage};
 use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::MetadataExt as _;
+use std::time::SystemTime;
 
 /// The most bytes of a command line that are shown.
 const LONGEST_COMMAND: u64 = 4096;
@@ -128,21 +129,21 @@ impl Screen {
     /// The lines that change only with the service.
     pub(crate) fn fields(&self, view: &View) -> Vec<String> {
         let Some(snapshot) = view.snapshot() else { return Vec::new() };
-        let status = snapshot.status;
         let mut shown = self.command(snapshot).unwrap_or_default();
         let note = view.note();
         // The line of the last end says the same.
         if !note.is_empty() && snapshot.last_end.map(end_words).as_ref() != Some(&note) {
             shown.extend(self.field("note", &note));
         }
+        let changes = view.target.dir.history().ok().flatten().unwrap_or_default();
         if let Some(end) = snapshot.last_end {
-            let when = status.pid.is_none().then(|| format!("{}  ", local(status.since)));
+            let when = ended_at(snapshot, &changes).map(|at| format!("{}  ", local(at)));
             let when = when.unwrap_or_default();
             let is_killed = snapshot.detail.as_ref().is_some_and(|detail| detail.out_of_memory);
             let cause = if is_killed { ", out of memory" } else { "" };
             shown.extend(self.field("last end", &format!("{when}{}{cause}", end_words(end))));
         }
-        shown.extend(self.changes(&view.target));
+        shown.extend(self.changes(&changes));
         shown.extend(
             changed_files::in_words(view).iter().flat_map(|text| self.field("edited", text)),
         );
@@ -180,8 +181,7 @@ impl Screen {
     }
 
     /// The last change, and the last command if that is another one.
-    fn changes(&self, target: &Target) -> Vec<String> {
-        let changes = target.dir.history().ok().flatten().unwrap_or_default();
+    fn changes(&self, changes: &[Change]) -> Vec<String> {
         let show = |name, change: &Change| {
             let (when, phases) = (local(change.at), transition(change));
             let text = format!("{when}  {phases}  {}", circumstances(change));
@@ -189,7 +189,7 @@ impl Screen {
         };
         let Some(last) = changes.last() else { return Vec::new() };
         let mut shown = show("changed", last);
-        let asked = last_request(&changes, |_| true);
+        let asked = last_request(changes, |_| true);
         if let Some(asked) = asked.filter(|it| it.number != last.number) {
             shown.extend(show("asked", asked));
         }
@@ -257,6 +257,11 @@ impl Screen {
     /// The object of a service in the JSON.
     pub(crate) fn object(&self, view: &View) -> Map<String, Value> {
         let mut object = view.json();
+        let history = view.target.dir.history().ok().flatten().unwrap_or_default();
+        let ended = view.snapshot().and_then(|snapshot| ended_at(snapshot, &history));
+        if let Some(Value::Object(end)) = object.get_mut("last_end") {
+            end.insert("at".to_owned(), json!(ended.map(rfc3339)));
+        }
         let usage = view.snapshot().and_then(|snapshot| self.usage(snapshot));
         let names = |names: Vec<std::ffi::OsString>| -> Vec<String> {
             names.iter().map(|name| name.to_string_lossy().into_owned()).collect()
@@ -270,7 +275,6 @@ impl Screen {
         let logs: Vec<String> = logs.iter().map(|dir| dir.to_string_lossy().into_owned()).collect();
         let tail = last_lines(&view.target.dir, self.lines);
         let detail = view.snapshot().and_then(|it| it.detail.as_ref());
-        let history = view.target.dir.history().ok().flatten().unwrap_or_default();
         let more = [
             ("needs", json!(names(needs::names(&view.target)))),
             ("needed_by", json!(by)),
@@ -286,4 +290,13 @@ impl Screen {
         object.extend(usage_members(usage));
         object
     }
+}
+
+/// When `run` last ended: since then a service without a process is down, and the history has it for the others.
+fn ended_at(snapshot: &Snapshot, history: &[Change]) -> Option<SystemTime> {
+    if snapshot.status.pid.is_none() {
+        return Some(snapshot.status.since);
+    }
+    let last = history.iter().rev().find(|change| change.end.is_some())?;
+    (last.end == snapshot.last_end).then_some(last.at)
 }

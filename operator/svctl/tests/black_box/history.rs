@@ -86,6 +86,25 @@ fn the_json_has_every_value() {
 }
 
 #[test]
+fn status_has_the_time_of_the_last_end_of_a_service_that_runs_again() {
+    let services = one_service();
+    let output = services.run(&["restart", "web"]);
+    assert_eq!(output.code, Some(0), "{output}");
+    let history = services.json(&["history", "--json", "web"]);
+    let changes = history["services"][0]["changes"].as_array().unwrap().clone();
+    let mut ends = changes.iter().filter(|change| !change["end"].is_null());
+    let at = ends.next_back().expect("an end")["at"].clone();
+    let web = services.json(&["status", "--json", "web"])["services"][0].clone();
+    assert!(web["pid"].is_u64(), "{web}");
+    assert_eq!(web["last_end"]["at"], at, "{web}");
+    assert_eq!(web["last_end"]["signal"], "TERM", "{web}");
+    let shown = services.run(&["status", "web"]).out();
+    let line = shown.lines().find(|line| line.contains("last end")).expect("a line");
+    let (when, how) = line.trim().split_at("last end  Dec 01 12:56:07  ".len());
+    assert!(when.ends_with("  ") && when.contains(':') && how == "killed by TERM", "{shown}");
+}
+
+#[test]
 fn since_leaves_out_what_is_older() {
     let services = one_service();
     // A change of the year 2009.

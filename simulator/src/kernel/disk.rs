@@ -153,7 +153,8 @@ impl Disk {
         let all = choose(changes.len());
         // The last change after which each file was written.
         let mut written: BTreeMap<InodeNumber, usize> = BTreeMap::new();
-        let mut zeros = Vec::new();
+        // At most one place of a file, so that the rest can be recognised.
+        let mut zeros = BTreeMap::new();
         let mut blocked = BTreeSet::new();
         for (at, change) in changes.iter().enumerate() {
             let Change::Write(number, start, text) = change else {
@@ -171,7 +172,7 @@ impl Disk {
             if at < end {
                 apply(&mut self.kept, change, at >= all);
                 if self.kind == FileSystem::Posix && at < all && choose(8) == 7 {
-                    zeros.push((*number, *start, text.len()));
+                    zeros.entry(*number).or_insert((*start, text.len()));
                 }
                 continue;
             }
@@ -179,7 +180,7 @@ impl Disk {
             apply(&mut self.kept, &Change::Write(*number, *start, text), at >= all);
             blocked.insert(*number);
         }
-        for (number, start, length) in zeros {
+        for (number, (start, length)) in zeros {
             apply(&mut self.kept, &Change::Write(number, start, vec![0; length]), true);
         }
         self.forget_unnamed();

@@ -1,7 +1,7 @@
 # shellcheck shell=sh source=tests/vm/guest/lib.sh disable=SC2016,SC2034,SC2045,SC2046
 # multilog writes to a disk, and the power fails. /boot has the number of this start, and the word "last"
-# in the last one, whose power does not fail. /promised has the lines that earlier starts have seen in
-# finished files: LOGGER START FIRST LAST.
+# in the last one, whose power does not fail. /promised has the lines that up to five earlier starts have seen
+# in finished files: LOGGER START FIRST LAST.
 . /lib.sh
 
 LOGGERS='1 2 3 4'
@@ -90,6 +90,9 @@ promise() {
 
 check() {
     examine
+    # The emulated processor reads slowly: with all files of fifty starts the examination takes many minutes. So
+    # the files last for five power cuts. The script outside forgets their promises at the same start.
+    [ $((start % 5)) -ne 1 ] || rm -f /disk/log*/@*
     for logger in $LOGGERS; do add "$logger"; done
     promised=
     if [ -n "$last" ]; then

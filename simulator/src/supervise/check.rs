@@ -147,10 +147,16 @@ pub fn existing(kernel: &Kernel, supervise: Pid) -> Vec<Pid> {
 
 /// Checks a supervise at rest that had no fault: every process waits. The service is as it is since the
 /// time `since`, and wanted up it is down for at most `longest`.
+/// `knows_pause` says that no supervise was killed between a signal and the status.
 ///
 /// # Errors
 /// The first broken promise.
-pub fn at_rest(kernel: &Kernel, supervise: Pid, since: u64, longest: u64) -> Result<(), Violation> {
+pub fn at_rest(
+    kernel: &Kernel,
+    supervise: Pid,
+    (since, longest): (u64, u64),
+    knows_pause: bool,
+) -> Result<(), Violation> {
     let Some(status) = status(kernel) else {
         return Err(Violation::WrongStatus("there is none".into()));
     };
@@ -161,7 +167,7 @@ pub fn at_rest(kernel: &Kernel, supervise: Pid, since: u64, longest: u64) -> Res
         return Err(Violation::WrongStatus(what));
     }
     let is_stopped = process.and_then(|it| kernel.process(it)).is_some_and(|it| it.is_stopped);
-    if status.is_paused != is_stopped {
+    if status.is_paused != is_stopped && knows_pause {
         let what = format!(
             "it says paused: {}, and the process is stopped: {is_stopped}",
             status.is_paused

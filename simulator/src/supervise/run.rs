@@ -134,6 +134,7 @@ impl<'a> Run<'a> {
     }
 
     fn kill(&mut self) -> Result<(), Violation> {
+        self.watch.was_killed = true;
         self.watch.tell(&self.world.kernel, "supervise is killed while it waits");
         self.world.kernel.kill_process(self.supervise, SIGKILL);
         self.pass(0).map(drop)
@@ -189,7 +190,7 @@ impl<'a> Run<'a> {
             true => check::LONGEST_PAUSE_AFTER_ERROR,
             false => check::LONGEST_PAUSE,
         };
-        check::at_rest(kernel, self.supervise, self.running.1, longest)
+        check::at_rest(kernel, self.supervise, (self.running.1, longest), !self.watch.was_killed)
     }
 
     fn act(&mut self, action: &Action) -> Result<(), Violation> {

@@ -22,6 +22,8 @@ pub(super) struct Watch<'a> {
     pub(super) had_error: bool,
     /// A call of any supervise has failed.
     pub(super) any_error: bool,
+    /// A supervise was killed, perhaps at work.
+    pub(super) was_killed: bool,
     /// The processes that a record has named.
     recorded: BTreeSet<Pid>,
     /// The system calls of all processes.
@@ -44,6 +46,7 @@ impl<'a> Watch<'a> {
             child_calls: 0,
             had_error: false,
             any_error: false,
+            was_killed: false,
             recorded: BTreeSet::new(),
             calls: 0,
             last_start: None,
@@ -131,6 +134,7 @@ impl Fate for Watch<'_> {
         let mut planned = self.faults.iter().enumerate().filter(is_due);
         let (n, fault) = planned.find_map(|(n, it)| Some((n, fault(it.kind, call)?)))?;
         self.happened[n] = true;
+        self.was_killed |= fault == Fault::Kill;
         // A killed child is a start that failed.
         if matches!(fault, Fault::Error(_) | Fault::Short(_)) || role == Role::Child {
             (self.had_error, self.any_error) = (true, true);

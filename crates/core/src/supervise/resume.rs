@@ -14,8 +14,7 @@ use core::time::Duration;
 /// predecessor recorded it, may have been set since.
 pub const MAX_RESUMED_DELAY: Duration = Duration::from_secs(3600);
 
-/// What the next supervisor knows besides the record and the status: from the state file, for services with
-/// option files only, and from /proc.
+/// What the state file keeps for the next supervisor, for services with option files only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
     /// When the process became ready.
@@ -30,8 +29,6 @@ pub struct SavedState {
     pub next_start: Option<Tai64n>,
     /// How `run` last ended.
     pub run_end: Option<Ended>,
-    /// Whether the running process is stopped, if /proc tells it. The status may be older than the signal.
-    pub is_stopped: Option<bool>,
 }
 
 /// A process that the predecessor started and that still runs.
@@ -119,9 +116,7 @@ pub fn resume(
         process: live.map(|pid| RunningProcess {
             pid,
             script: record.script,
-            paused: saved
-                .is_stopped
-                .unwrap_or_else(|| current.is_some_and(|current| current.paused)),
+            paused: current.is_some_and(|current| current.paused),
         }),
         last_end,
         end_uncounted,

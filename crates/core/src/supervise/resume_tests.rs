@@ -225,7 +225,6 @@ fn the_saved_state_applies_to_the_same_process_only() {
         failed: false,
         next_start: None,
         run_end: None,
-        is_stopped: None,
     };
     let next = |alive, status| {
         resume(&record(7, 300), alive, Some(status), saved, true, now(), SINCE_BOOT)
@@ -239,17 +238,4 @@ fn the_saved_state_applies_to_the_same_process_only() {
     let status = status(0, Want::Down);
     let failed = resume(&record(7, 300), false, Some(status), saved, true, now(), SINCE_BOOT);
     assert_eq!(failed.state(), State::Failed);
-}
-
-#[test]
-fn proc_tells_more_than_the_status_whether_the_process_is_stopped() {
-    for named in [7, 6] {
-        for is_stopped in [false, true] {
-            let saved = SavedState { is_stopped: Some(is_stopped), ..SavedState::default() };
-            let status = Some(status(named, Want::Up));
-            let machine = resume(&record(7, 300), true, status, saved, true, now(), SINCE_BOOT);
-            let pid = Pid::new(7).unwrap();
-            assert_eq!(machine.state(), State::Up { pid, paused: is_stopped });
-        }
-    }
 }

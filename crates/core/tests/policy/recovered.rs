@@ -30,7 +30,6 @@ const RECOVERED: Recovered = Recovered {
         failed: false,
         next_start: None,
         run_end: None,
-        is_stopped: None,
     },
 };
 

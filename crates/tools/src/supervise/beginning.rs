@@ -194,9 +194,6 @@ fn resume_process(
             published.write_end(files, process.pid, Ended::Unknown);
         }
     }
-    let adopted_pid = record.process.map(|process| process.pid).filter(|_| adopted.is_some());
-    let saved =
-        SavedState { is_stopped: adopted_pid.and_then(process_record::is_stopped), ..saved };
     let record = ProcessRecord { leaving: record.leaving && !start.upgraded, ..record };
     let machine =
         supervise::resume(&record, lives, status, saved, start.normally_up, now(), since_boot());
@@ -223,7 +220,6 @@ fn read_state(files: &StateFiles, status: Option<StatusRecord>) -> (SavedState, 
         failed: detail.phase == Phase::Failed,
         next_start: detail.next,
         run_end: detail.run_end,
-        is_stopped: None,
     };
     (saved, runtime)
 }

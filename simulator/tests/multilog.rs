@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NEW_SEEDS: u64 = 2000;
 
 /// Scenarios that have found a fault of multilog, in their text form, with the fault.
-const FOUND: [(&str, &str); 16] = [
+const FOUND: [(&str, &str); 17] = [
     (
         "8313 10175809346726853145 299 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | S3:error/0",
         "a standby process whose wait is interrupted writes while its logger runs",
@@ -79,6 +79,11 @@ const FOUND: [(&str, &str); 16] = [
         "1796129581071845 2852964726895552123 296 | n1000000 s4096 !slow ./log0 n1000000 s4096 !cat \
          ./log1 | L311:kill | L34:error/0 S23:error/0",
         "the processor of a killed logger writes to the file of the next one",
+    ),
+    (
+        "1796130452029601 6202780764248856718 17 | t n5 s99999 ./log0 n5 s4096 ./log1 =status2 n2 s4096 \
+         ./log2 | L217:error/0 L223:kill",
+        "a mark of held text that cannot be ended stays, and the text is written again",
     ),
 ];
 

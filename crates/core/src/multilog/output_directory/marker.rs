@@ -55,6 +55,11 @@ impl Marker {
         self.rewrite(files, current, false, |open| OpenBatch { stage: BatchStage::Done, ..open })
     }
 
+    /// Forgets the open batch, whose mark the caller has removed.
+    pub(super) const fn forget(&mut self) {
+        self.open = None;
+    }
+
     /// Counts the output in `current` as output in earlier files: the mark no longer depends on
     /// `current`.
     pub(super) fn detach<F: FileOperations>(

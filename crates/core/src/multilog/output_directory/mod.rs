@@ -3,7 +3,7 @@
 //!
 //! The machine performs all its work through [`FileOperations`], one operation a step. A failed
 //! operation leaves the state so that the next call of [`OutputDirectory::work`] tries it again.
-//! Therefore a full disk is a pause, and a simulation can interrupt the work after any operation.
+//! Therefore a full disk is a pause.
 //! `docs/state-table-multilog.md` shows all states.
 
 mod background_work;
@@ -138,6 +138,11 @@ impl OutputDirectory {
     pub fn end_batch<F: FileOperations>(&mut self, files: &mut F) -> Result<(), F::Error> {
         self.buffer.skip(0);
         self.marker.close(files, self.current)
+    }
+
+    /// Forgets the open batch, whose mark the caller has removed because [`Self::end_batch`] failed.
+    pub const fn forget_batch(&mut self) {
+        self.marker.forget();
     }
 
     /// Adds text, which [`Self::work`] writes.

@@ -163,10 +163,16 @@ impl<'a> DirectoryFiles<'a> {
             fs::fchmod(current, 0o744).map_err(Operation::Mode(FileName::Current).failed())?;
         }
         self.current = None;
-        if self.mark_file.take().is_some() {
-            let _ = fs::unlink(self.dir(), MARK_FILE);
+        if self.mark_file.is_some() {
+            self.remove_mark();
         }
         Ok(())
+    }
+
+    /// Removes the batch mark.
+    pub(super) fn remove_mark(&mut self) {
+        self.mark_file = None;
+        let _ = fs::unlink(self.dir(), MARK_FILE);
     }
 
     /// Prints why the directory is unusable; returns the exit code.

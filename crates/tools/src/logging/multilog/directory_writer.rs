@@ -220,9 +220,11 @@ impl<'a> DirectoryWriter<'a> {
 
     /// See [`OutputDirectory::end_batch`].
     pub(super) fn end_batch(&mut self) {
-        // A mark that stays open describes a batch that is no longer in the pipe, until the next
-        // mark replaces it.
-        let _ = self.directory.end_batch(&mut self.files);
+        // The next logger would write held text again. A removal needs no room on the disk.
+        if self.directory.end_batch(&mut self.files).is_err() {
+            self.files.remove_mark();
+            self.directory.forget_batch();
+        }
     }
 
     /// See [`OutputDirectory::has_large_buffer`].

@@ -5,8 +5,10 @@
 //! `main`, and all of `core`, `tools`, `sys` and rustix, down to the instruction that enters the kernel.
 
 pub mod conformance;
+pub mod fault;
 pub mod kernel;
 pub mod multilog;
+pub mod notation;
 pub mod original;
 pub mod program;
 pub mod random;

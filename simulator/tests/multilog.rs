@@ -1,6 +1,7 @@
 //! Seeds of multilog: new ones with every run, and those that have found a fault.
 
-use simulator::multilog::{Scenario, run, shrink};
+use simulator::multilog::Scenario;
+use simulator::simulation::{Scenario as _, assert_passes};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The number of new seeds; the long form is `cargo run -- run 100000`.
@@ -87,27 +88,19 @@ const FOUND: [(&str, &str); 17] = [
     ),
 ];
 
-#[track_caller]
-fn check(scenario: &Scenario, what: &str) {
-    if let Some(violation) = run(scenario, false).violation {
-        let (shorter, report) = shrink(scenario, &violation);
-        let story = shorter.describe().into_iter().chain(report.story);
-        let story: Vec<String> = story.collect();
-        panic!("{what}: {violation}\n{scenario}\n{}", story.join("\n"));
-    }
-}
-
 #[test]
 fn new_seeds_pass() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let first = now.as_secs() * 1000;
-    (first..first + NEW_SEEDS).for_each(|seed| check(&Scenario::new(seed), "a new seed"));
+    for seed in first..first + NEW_SEEDS {
+        assert_passes(&Scenario::new(seed), &format!("the new seed {seed}"));
+    }
 }
 
 #[test]
 fn scenarios_that_found_a_fault_pass() {
     for (scenario, fault) in FOUND {
-        check(&scenario.parse().expect("a scenario"), fault);
+        assert_passes(&scenario.parse::<Scenario>().expect("a scenario"), fault);
     }
 }
 
@@ -115,7 +108,7 @@ fn scenarios_that_found_a_fault_pass() {
 #[test]
 fn a_seed_decides_everything() {
     for seed in 0..20 {
-        let stories = [(), ()].map(|()| run(&Scenario::new(seed), true).story);
+        let stories = [(), ()].map(|()| Scenario::new(seed).run(true).story);
         assert_eq!(stories[0], stories[1], "seed {seed}");
     }
 }

@@ -1,6 +1,7 @@
 //! Seeds of supervise: new ones with every run, and those that have found a fault.
 
-use simulator::supervise::{Scenario, run, shrink};
+use simulator::simulation::{Scenario as _, assert_passes};
+use simulator::supervise::Scenario;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The number of new seeds; the long form is `cargo run -- run supervise 100000`.
@@ -39,27 +40,19 @@ const FOUND: [(&str, &str); 7] = [
     ),
 ];
 
-#[track_caller]
-fn check(scenario: &Scenario, what: &str) {
-    if let Some(violation) = run(scenario, false).violation {
-        let (shorter, report) = shrink(scenario, &violation);
-        let story = shorter.describe().into_iter().chain(report.story);
-        let story: Vec<String> = story.collect();
-        panic!("{what}: {violation}\n{scenario}\n{}", story.join("\n"));
-    }
-}
-
 #[test]
 fn new_seeds_pass() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     let first = now.as_secs() * 1000;
-    (first..first + NEW_SEEDS).for_each(|seed| check(&Scenario::new(seed), "a new seed"));
+    for seed in first..first + NEW_SEEDS {
+        assert_passes(&Scenario::new(seed), &format!("the new seed {seed}"));
+    }
 }
 
 #[test]
 fn scenarios_that_found_a_fault_pass() {
     for (scenario, fault) in FOUND {
-        check(&scenario.parse().expect("a scenario"), fault);
+        assert_passes(&scenario.parse::<Scenario>().expect("a scenario"), fault);
     }
 }
 
@@ -67,7 +60,7 @@ fn scenarios_that_found_a_fault_pass() {
 #[test]
 fn a_seed_decides_everything() {
     for seed in 0..20 {
-        let stories = [(), ()].map(|()| run(&Scenario::new(seed), true).story);
+        let stories = [(), ()].map(|()| Scenario::new(seed).run(true).story);
         assert_eq!(stories[0], stories[1], "seed {seed}");
     }
 }
@@ -76,7 +69,7 @@ fn a_seed_decides_everything() {
 #[test]
 fn the_scenarios_are_eventful() {
     let stories: Vec<String> =
-        (0..200).map(|seed| run(&Scenario::new(seed), false).story.join("\n")).collect();
+        (0..200).map(|seed| Scenario::new(seed).run(false).story.join("\n")).collect();
     let count = |what: &str| stories.iter().filter(|story| story.contains(what)).count();
     for (what, least) in [
         ("killed before it", 60),

@@ -1,11 +1,9 @@
 //! What can happen to a logger at one of its system calls.
 
+use crate::fault::{self, Kind};
 use crate::random::Random;
-use crate::world::Fault;
 use linux_raw_sys::errno::{EAGAIN, EINTR, EIO, EMFILE, ENOMEM, ENOSPC};
 use linux_raw_sys::general as nr;
-use linux_raw_sys::general::{SIGALRM, SIGTERM};
-use machine::Call;
 
 /// Which process of a logger a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,64 +16,13 @@ pub enum Role {
     Processor,
 }
 
-/// A fault at a system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlannedFault {
-    /// The process that it hits.
-    pub role: Role,
-    /// The number of the call.
-    pub call: u64,
-    /// What happens.
-    pub kind: Kind,
+impl fault::Role for Role {
+    const LETTERS: &'static [(char, Self)] =
+        &[('L', Self::Logger), ('S', Self::Standby), ('P', Self::Processor)];
 }
 
-/// What happens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// KILL.
-    Kill,
-    /// TERM.
-    Terminate,
-    /// ALRM, which asks for a rotation.
-    Alarm,
-    /// The call fails with one of its errors, which this number selects.
-    Error(u64),
-    /// It transfers at most this many bytes.
-    Short(usize),
-    /// The power fails.
-    Power,
-    /// The wall clock jumps by so many seconds.
-    Clock(i64),
-    /// From now on the process gets no new memory.
-    Memory,
-}
-
-impl Kind {
-    /// What it does to a call; `None` if it does not fit.
-    pub(crate) fn at(self, call: Call) -> Option<Fault> {
-        match self {
-            Self::Kill => Some(Fault::Kill),
-            Self::Terminate => Some(Fault::Signal(SIGTERM)),
-            Self::Alarm => Some(Fault::Signal(SIGALRM)),
-            Self::Power => Some(Fault::Power),
-            Self::Clock(seconds) => Some(Fault::Clock(seconds)),
-            Self::Memory => Some(Fault::Memory),
-            Self::Error(choice) => match errors(call.number) {
-                [] => None,
-                errors => {
-                    let choice = usize::try_from(choice % errors.len() as u64).unwrap_or(0);
-                    Some(Fault::Error(errors[choice]))
-                }
-            },
-            Self::Short(most) => {
-                // Not pwrite: Linux overwrites a page of a file as a whole, also if a KILL comes.
-                let transfers = [nr::__NR_read, nr::__NR_write].map(|number| number as usize);
-                let is_longer = call.arguments[2] > most && call.arguments[0] != 0;
-                (transfers.contains(&call.number) && is_longer).then_some(Fault::Short(most))
-            }
-        }
-    }
-}
+/// A fault of a logger.
+pub type PlannedFault = fault::PlannedFault<Role>;
 
 /// The faults of a logger in a world that is rich, or whose power fails.
 pub(super) fn faults(random: &mut Random, is_rich: bool, is_power: bool) -> Vec<PlannedFault> {
@@ -128,7 +75,7 @@ fn jump(random: &mut Random) -> i64 {
 }
 
 /// The errors that a system call can have in a logger.
-fn errors(number: usize) -> &'static [u32] {
+pub(super) fn errors(number: usize) -> &'static [u32] {
     match u32::try_from(number).unwrap_or(u32::MAX) {
         nr::__NR_write | nr::__NR_pwrite64 => &[ENOSPC, EIO, EINTR],
         nr::__NR_writev => &[EINTR],

@@ -10,10 +10,8 @@ mod plan;
 pub mod power;
 pub mod run;
 pub mod scenario;
-pub mod shrink;
+mod shorter;
 pub mod text;
 
 pub use check::Violation;
-pub use run::{Report, run};
 pub use scenario::Scenario;
-pub use shrink::shrink;

@@ -1,7 +1,8 @@
 //! The faults of the logger that runs.
 
-use super::faults::{PlannedFault, Role};
+use super::faults::{PlannedFault, Role, errors};
 use super::history::History;
+use crate::fault::{DueFaults, Kind};
 use crate::kernel::{Kernel, Pid};
 use crate::world::{Fate, Fault};
 use linux_raw_sys::general::{__NR_unlinkat, SIGALRM, SIGTERM};
@@ -14,9 +15,7 @@ pub(super) struct Plan {
     pub(super) logger: Pid,
     /// The program of the logger.
     pub(super) program: &'static str,
-    pub(super) faults: Vec<PlannedFault>,
-    /// Each fault happens once.
-    pub(super) happened: Vec<bool>,
+    faults: DueFaults<Role>,
     pub(super) calls: u64,
     pub(super) history: History,
     /// How far the clock was set back, in seconds.
@@ -30,8 +29,7 @@ impl Plan {
         Self {
             logger: 0,
             program: "",
-            faults: Vec::new(),
-            happened: Vec::new(),
+            faults: DueFaults::none(),
             calls: 0,
             history: History::default(),
             set_back: 0,
@@ -43,8 +41,7 @@ impl Plan {
     /// A logger begins.
     pub(super) fn begin(&mut self, logger: Pid, program: &'static str, faults: Vec<PlannedFault>) {
         self.story.push(format!("{} {logger} starts", program.trim_start_matches("/bin/")));
-        self.happened = vec![false; faults.len()];
-        (self.logger, self.program, self.faults) = (logger, program, faults);
+        (self.logger, self.program, self.faults) = (logger, program, DueFaults::new(faults));
     }
 
     fn role(&self, kernel: &Kernel, pid: Pid) -> Option<Role> {
@@ -87,12 +84,11 @@ impl Plan {
 impl Fate for Plan {
     fn fault(&mut self, kernel: &Kernel, pid: Pid, count: u64, call: Call) -> Option<Fault> {
         let role = self.role(kernel, pid)?;
-        let is_due = |(n, it): &(usize, &PlannedFault)| {
-            it.role == role && it.call == count && !self.happened[*n]
-        };
-        let mut planned = self.faults.iter().enumerate().filter(is_due);
-        let (n, fault) = planned.find_map(|(n, it)| Some((n, it.kind.at(call)?)))?;
-        self.happened[n] = true;
+        let fault = self.faults.take(role, count, |kind| {
+            // A short read of the pipe is the writer's doing.
+            let is_input = matches!(kind, Kind::Short(_)) && call.arguments[0] == 0;
+            if is_input { None } else { kind.at(call, errors(call.number)) }
+        })?;
         self.remember(fault, role);
         let who = match role {
             Role::Logger => "multilog",

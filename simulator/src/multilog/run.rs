@@ -9,6 +9,7 @@ use super::scenario::{Life, Scenario};
 use crate::kernel::{Ended, Kernel};
 use crate::program;
 use crate::random::Random;
+use crate::simulation::Report;
 use crate::world::{Step, World};
 
 /// More steps than any scenario needs.
@@ -19,17 +20,6 @@ pub const MESSAGES: &str = "/messages";
 
 const OURS: &str = "/bin/multilog";
 const ORIGINAL: &str = "/bin/original";
-
-/// The result of a run.
-#[derive(Debug)]
-pub struct Report {
-    /// The system calls of all processes.
-    pub calls: u64,
-    /// What happened to which call, in plain words.
-    pub story: Vec<String>,
-    /// The first promise that was broken.
-    pub violation: Option<Violation>,
-}
 
 /// Why a wait is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +44,7 @@ struct Run<'a> {
 
 /// Runs a scenario. With `trace`, the story has every system call.
 #[must_use]
-pub fn run(scenario: &Scenario, trace: bool) -> Report {
+pub(super) fn run(scenario: &Scenario, trace: bool) -> Report<Violation> {
     let _alone = machine::lock();
     let mut kernel = Kernel::new(&program::ALL);
     kernel.make_file(MESSAGES, b"");

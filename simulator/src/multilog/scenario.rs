@@ -1,9 +1,13 @@
 //! What a seed decides before anything runs.
 
-use super::faults::{PlannedFault, faults};
+use super::check::Violation;
+use super::faults::{PlannedFault, Role, faults};
 use super::outputs::Outputs;
+use super::run::run;
+use super::shorter::shorter;
 use crate::kernel::FileSystem;
 use crate::random::Random;
+use crate::simulation::{self, Candidates, Report};
 
 /// One logger.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,9 +49,29 @@ enum World {
 }
 
 impl Scenario {
-    /// The scenario of a seed.
+    /// The outputs of the script.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn outputs(&self) -> Outputs {
+        Outputs::new(&self.script)
+    }
+
+    /// The number of output directories.
+    #[must_use]
+    pub fn directories(&self) -> usize {
+        self.script.iter().filter(|argument| argument.starts_with("./")).count()
+    }
+
+    /// Whether a logger is the original's.
+    #[must_use]
+    pub fn has_original(&self) -> bool {
+        self.loggers.iter().any(|life| life.is_original)
+    }
+}
+
+impl simulation::Scenario for Scenario {
+    type Violation = Violation;
+
+    fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let world = random.one_of(&[World::Plain, World::Rich, World::Power, World::Mixed]);
         let lines = random.one_of(&[10, 50, 100, 400]);
@@ -66,34 +90,18 @@ impl Scenario {
             let is_original = world == World::Mixed && random.one_in(2);
             let mut faults = faults(&mut random, world == World::Rich, is_power);
             // Without the standby process, the original writes the last batch again.
-            faults.retain(|it| world != World::Mixed || it.role != super::faults::Role::Standby);
+            faults.retain(|it| world != World::Mixed || it.role != Role::Standby);
             Life { is_original, faults }
         });
         let loggers = loggers.collect();
         Self { seed, script, input: (random.next(), lines), ends_in_line, disk, loggers }
     }
 
-    /// The outputs of the script.
-    #[must_use]
-    pub fn outputs(&self) -> Outputs {
-        Outputs::new(&self.script)
+    fn run(&self, trace: bool) -> Report<Violation> {
+        run(self, trace)
     }
 
-    /// The number of output directories.
-    #[must_use]
-    pub fn directories(&self) -> usize {
-        self.script.iter().filter(|argument| argument.starts_with("./")).count()
-    }
-
-    /// Whether a logger is the original's.
-    #[must_use]
-    pub fn has_original(&self) -> bool {
-        self.loggers.iter().any(|life| life.is_original)
-    }
-
-    /// What happens, in plain words.
-    #[must_use]
-    pub fn describe(&self) -> Vec<String> {
+    fn describe(&self) -> Vec<String> {
         let lines = self.input.1;
         let end = if self.ends_in_line { ", the last one without a newline," } else { "" };
         let mut told = vec![
@@ -102,6 +110,10 @@ impl Scenario {
         ];
         told.extend(self.disk.map(|kind| format!("a sync is as in {kind:?}")));
         told
+    }
+
+    fn shorter(&self) -> Candidates<Self> {
+        shorter(self)
     }
 }
 

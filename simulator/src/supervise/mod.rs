@@ -6,10 +6,8 @@ pub mod notation;
 pub mod run;
 pub mod scenario;
 pub mod scripted;
-pub mod shrink;
+mod shorter;
 pub mod watch;
 
 pub use check::Violation;
-pub use run::{Report, run};
 pub use scenario::Scenario;
-pub use shrink::shrink;

@@ -4,22 +4,10 @@
 //! `200:kill`, `200:term` and `200:stranger`, and its faults: the process (`S` is supervise, `C` its
 //! children), the number of the call, and what happens: `S85:error/0`.
 
-use super::scenario::{Action, Event, Kind, PlannedFault, Role, Scenario, Supervise};
+use super::scenario::{Action, Event, Scenario, Supervise};
+use crate::notation::{NotAScenario, number};
 use std::fmt;
 use std::str::FromStr;
-
-impl fmt::Display for PlannedFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let role = if self.role == Role::Supervise { 'S' } else { 'C' };
-        write!(f, "{role}{}:", self.call)?;
-        match self.kind {
-            Kind::Kill => f.write_str("kill"),
-            Kind::Terminate => f.write_str("term"),
-            Kind::Error(choice) => write!(f, "error/{choice}"),
-            Kind::Short(most) => write!(f, "short/{most}"),
-        }
-    }
-}
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,37 +35,6 @@ impl fmt::Display for Scenario {
             faults.iter().try_for_each(|fault| write!(f, " {fault}"))?;
         }
         Ok(())
-    }
-}
-
-/// Not a scenario.
-#[derive(Debug)]
-pub struct NotAScenario;
-
-fn number<T: FromStr>(text: Option<&str>) -> Result<T, NotAScenario> {
-    text.and_then(|text| text.parse().ok()).ok_or(NotAScenario)
-}
-
-impl FromStr for PlannedFault {
-    type Err = NotAScenario;
-
-    fn from_str(text: &str) -> Result<Self, NotAScenario> {
-        let (place, kind) = text.split_once(':').ok_or(NotAScenario)?;
-        let role = match place.get(..1) {
-            Some("S") => Role::Supervise,
-            Some("C") => Role::Child,
-            _ => return Err(NotAScenario),
-        };
-        let (kind, value) =
-            kind.split_once('/').map_or((kind, None), |(kind, it)| (kind, Some(it)));
-        let kind = match kind {
-            "kill" => Kind::Kill,
-            "term" => Kind::Terminate,
-            "error" => Kind::Error(number(value)?),
-            "short" => Kind::Short(number(value)?),
-            _ => return Err(NotAScenario),
-        };
-        Ok(Self { role, call: number(place.get(1..))?, kind })
     }
 }
 
@@ -128,19 +85,5 @@ impl FromStr for Scenario {
         let pids = pids.map_or(Ok(0), |pids| number(Some(pids)))?;
         let supervises = parts.map(str::parse).collect::<Result<_, _>>()?;
         Ok(Self { seed, service, down, tells_ends, pids, supervises, end })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scenario_is_its_text() {
-        for seed in 0..100 {
-            let scenario = Scenario::new(seed);
-            let again = scenario.to_string().parse::<Scenario>().expect("a scenario");
-            assert_eq!(scenario, again);
-        }
     }
 }

@@ -6,6 +6,7 @@ use super::watch::Watch;
 use crate::kernel::{Ended, Kernel, Pid};
 use crate::program;
 use crate::random::Random;
+use crate::simulation::Report;
 use crate::world::{Step, World};
 use linux_raw_sys::general::{SIGKILL, SIGTERM};
 
@@ -24,22 +25,11 @@ const MOST_STRANGERS: usize = 3;
 
 const MILLISECOND: u64 = 1_000_000;
 
-/// The result of a run.
-#[derive(Debug)]
-pub struct Report {
-    /// The system calls of all processes.
-    pub calls: u64,
-    /// What happened, in plain words.
-    pub story: Vec<String>,
-    /// The first promise that was broken.
-    pub violation: Option<Violation>,
-}
-
 /// A run.
 struct Run<'a> {
     scenario: &'a Scenario,
     world: World,
-    watch: Watch<'a>,
+    watch: Watch,
     random: Random,
     /// Standard input, and standard output and error.
     files: [(i32, usize); 3],
@@ -52,7 +42,7 @@ struct Run<'a> {
 
 /// Runs a scenario. With `trace`, the story has every system call.
 #[must_use]
-pub fn run(scenario: &Scenario, trace: bool) -> Report {
+pub(super) fn run(scenario: &Scenario, trace: bool) -> Report<Violation> {
     let _alone = machine::lock();
     let mut run = Run::new(scenario, trace);
     let mut violation = run.all().err().filter(|it| *it != Violation::Excused);
@@ -97,14 +87,14 @@ impl<'a> Run<'a> {
         let scenario = self.scenario;
         let (last, others) = scenario.supervises.split_last().expect("a last supervise");
         for supervise in others {
-            self.start(&supervise.faults);
+            self.start(supervise.faults.clone());
             if self.one(supervise)?.is_none() {
                 self.kill()?;
             }
             let pause = self.random.one_of(&[0, 0, 5, 1000]);
             self.pass(pause)?;
         }
-        self.start(&[]);
+        self.start(Vec::new());
         self.one(last)?;
         self.stay(SETTLE)?;
         self.check_adoption()?;
@@ -122,7 +112,7 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn start(&mut self, faults: &'a [PlannedFault]) {
+    fn start(&mut self, faults: Vec<PlannedFault>) {
         let kernel = &mut self.world.kernel;
         if check::record(kernel).is_none_or(|record| record.starts_with(b"leaving=yes")) {
             self.watch.forget_start();
@@ -157,7 +147,7 @@ impl<'a> Run<'a> {
     fn stay(&mut self, milliseconds: u64) -> Result<(), Violation> {
         for _ in 0..5 {
             if self.world.kernel.process(self.supervise).is_none() {
-                self.start(&[]);
+                self.start(Vec::new());
             }
             if self.pass(milliseconds)?.is_none() {
                 return Ok(());

@@ -1,6 +1,11 @@
 //! What a seed decides before anything runs.
 
+use super::check::Violation;
+use super::run::run;
+use super::shorter::shorter;
+use crate::fault::{self, Kind};
 use crate::random::Random;
+use crate::simulation::{self, Candidates, Report};
 
 /// Which process a fault hits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,29 +16,12 @@ pub enum Role {
     Child,
 }
 
-/// A fault of a supervise, or of its children, at one of their calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PlannedFault {
-    /// The process that it hits.
-    pub role: Role,
-    /// The number of the call. The calls of all children have consecutive numbers.
-    pub call: u64,
-    /// What happens.
-    pub kind: Kind,
+impl fault::Role for Role {
+    const LETTERS: &'static [(char, Self)] = &[('S', Self::Supervise), ('C', Self::Child)];
 }
 
-/// A planned fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// KILL.
-    Kill,
-    /// TERM.
-    Terminate,
-    /// The call fails with one of its errors, which this number selects.
-    Error(u64),
-    /// It transfers at most this many bytes.
-    Short(usize),
-}
+/// A fault of a supervise, or of its children, whose calls have consecutive numbers.
+pub type PlannedFault = fault::PlannedFault<Role>;
 
 /// What an administrator, or anything else, does.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,9 +76,23 @@ pub struct Scenario {
 }
 
 impl Scenario {
-    /// The scenario of a seed.
+    /// The service stays until a signal ends it.
     #[must_use]
-    pub fn new(seed: u64) -> Self {
+    pub fn is_lasting(&self) -> bool {
+        self.ignores_term() || self.service == "runs"
+    }
+
+    /// TERM does not end the service.
+    #[must_use]
+    pub fn ignores_term(&self) -> bool {
+        self.service == "ignores"
+    }
+}
+
+impl simulation::Scenario for Scenario {
+    type Violation = Violation;
+
+    fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let service = service(&mut random);
         let down = random.one_in(6);
@@ -103,23 +105,17 @@ impl Scenario {
         Self { seed, service, down, tells_ends, pids, supervises, end }
     }
 
-    /// The service stays until a signal ends it.
-    #[must_use]
-    pub fn is_lasting(&self) -> bool {
-        self.ignores_term() || self.service == "runs"
+    fn run(&self, trace: bool) -> Report<Violation> {
+        run(self, trace)
     }
 
-    /// TERM does not end the service.
-    #[must_use]
-    pub fn ignores_term(&self) -> bool {
-        self.service == "ignores"
-    }
-
-    /// What happens, in plain words.
-    #[must_use]
-    pub fn describe(&self) -> Vec<String> {
+    fn describe(&self) -> Vec<String> {
         let down = if self.down { ", with a file down" } else { "" };
         vec![format!("the service directory has a script run, which {}{down}", self.service)]
+    }
+
+    fn shorter(&self) -> Candidates<Self> {
+        shorter(self)
     }
 }
 

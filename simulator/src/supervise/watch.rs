@@ -2,21 +2,20 @@
 
 use super::check::{BURST_TIME, MOST_CALLS, SHORTEST_PAUSE, Violation, running};
 use super::errors::errors;
-use super::scenario::{Kind, PlannedFault, Role};
+use super::scenario::{PlannedFault, Role};
+use crate::fault::DueFaults;
 use crate::kernel::{Kernel, Pid};
 use crate::words;
 use crate::world::{Fate, Fault};
-use linux_raw_sys::general::{__NR_execve, __NR_pwrite64, __NR_read, __NR_write, SIGTERM};
+use linux_raw_sys::general::{__NR_execve, __NR_pwrite64};
 use machine::{Call, copy_in};
 use std::collections::BTreeSet;
 
 /// The faults of the supervise that runs, and what has happened.
-pub(super) struct Watch<'a> {
+pub(super) struct Watch {
     /// The supervise that runs.
     supervise: Pid,
-    faults: &'a [PlannedFault],
-    /// Each fault happens once.
-    happened: Vec<bool>,
+    faults: DueFaults<Role>,
     child_calls: u64,
     /// A call of this supervise has failed.
     pub(super) had_error: bool,
@@ -37,12 +36,11 @@ pub(super) struct Watch<'a> {
     trace: bool,
 }
 
-impl<'a> Watch<'a> {
+impl Watch {
     pub(super) const fn new(trace: bool) -> Self {
         Self {
             supervise: 0,
-            faults: &[],
-            happened: Vec::new(),
+            faults: DueFaults::none(),
             child_calls: 0,
             had_error: false,
             any_error: false,
@@ -58,9 +56,8 @@ impl<'a> Watch<'a> {
     }
 
     /// The next supervise begins.
-    pub(super) fn begin(&mut self, supervise: Pid, faults: &'a [PlannedFault]) {
-        (self.supervise, self.faults) = (supervise, faults);
-        self.happened = vec![false; faults.len()];
+    pub(super) fn begin(&mut self, supervise: Pid, faults: Vec<PlannedFault>) {
+        (self.supervise, self.faults) = (supervise, DueFaults::new(faults));
         (self.child_calls, self.had_error) = (0, false);
     }
 
@@ -118,7 +115,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Fate for Watch<'_> {
+impl Fate for Watch {
     fn fault(&mut self, kernel: &Kernel, pid: Pid, count: u64, call: Call) -> Option<Fault> {
         let (role, count) = if pid == self.supervise {
             (Role::Supervise, count)
@@ -128,12 +125,7 @@ impl Fate for Watch<'_> {
         } else {
             return None;
         };
-        let is_due = |(n, it): &(usize, &PlannedFault)| {
-            it.role == role && it.call == count && !self.happened[*n]
-        };
-        let mut planned = self.faults.iter().enumerate().filter(is_due);
-        let (n, fault) = planned.find_map(|(n, it)| Some((n, fault(it.kind, call)?)))?;
-        self.happened[n] = true;
+        let fault = self.faults.take(role, count, |kind| kind.at(call, errors(call.number)))?;
         self.was_killed |= fault == Fault::Kill;
         // A killed child is a start that failed.
         if matches!(fault, Fault::Error(_) | Fault::Short(_)) || role == Role::Child {
@@ -170,24 +162,4 @@ fn named_by_record(call: Call) -> Option<Pid> {
     let bytes = copy_in(call.arguments[1], call.arguments[2])?;
     let text = String::from_utf8_lossy(&bytes);
     text.lines().find_map(|line| line.strip_prefix("pid=")?.trim().parse().ok())
-}
-
-fn fault(kind: Kind, call: Call) -> Option<Fault> {
-    match kind {
-        Kind::Kill => Some(Fault::Kill),
-        Kind::Terminate => Some(Fault::Signal(SIGTERM)),
-        Kind::Error(choice) => match errors(call.number) {
-            [] => None,
-            errors => {
-                let choice = usize::try_from(choice % errors.len() as u64).unwrap_or(0);
-                Some(Fault::Error(errors[choice]))
-            }
-        },
-        Kind::Short(most) => {
-            // Not pwrite: Linux overwrites a page of a file as a whole, also if a KILL comes.
-            let transfers = [__NR_read, __NR_write].map(|number| number as usize);
-            let is_longer = call.arguments[2] > most;
-            (transfers.contains(&call.number) && is_longer).then_some(Fault::Short(most))
-        }
-    }
 }

@@ -274,6 +274,11 @@ impl LogDirectory {
         self.current.take()
     }
 
+    /// Whether there is a complete `processed` that has no final name yet.
+    pub(crate) fn has_complete_processed(&self) -> bool {
+        self.unnamed_files().processed.is_some_and(|file| file.is_complete && file.is_only_name)
+    }
+
     /// Whether a file has this name and no other.
     pub(crate) fn has_one_name(&self, name: &OsStr) -> bool {
         let found = statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);

@@ -73,9 +73,17 @@ impl FileQueue {
         }
     }
 
-    /// Appends a finished file.
-    pub(crate) fn push_finished(&mut self, name: OsString, is_behind_gap: bool) {
-        self.files.push_back(QueuedFile { is_behind_gap, ..QueuedFile::new(name, None) });
+    /// Appends a finished file, which may be open already.
+    pub(crate) fn push_finished(
+        &mut self,
+        name: OsString,
+        file: Option<File>,
+        is_behind_gap: bool,
+    ) {
+        let mut queued = QueuedFile { is_behind_gap, ..QueuedFile::new(name, None) };
+        // An error is reported when it is the file's turn.
+        let _ = file.map(|file| queued.begin(file));
+        self.files.push_back(queued);
     }
 
     /// Appends a file without a final name.
@@ -279,15 +287,18 @@ impl QueuedFile {
             found = directory.open_regular(&name)?;
             self.name = name;
         }
-        if let Some(file) = &found {
-            self.is_interrupted = !may_be_continued(&self.name, file)?;
-            let compression = Compression::of(file)?;
-            let text = compression
-                .map(|compression| compression.read(file.try_clone()?, &ReadBudget::unlimited()));
-            self.text = text.transpose()?;
-        }
-        self.file = found;
-        Ok(self.file.is_some())
+        found.map(|file| self.begin(file)).transpose().map(|begun| begun.is_some())
+    }
+
+    /// Begins to read a complete file.
+    fn begin(&mut self, file: File) -> io::Result<()> {
+        self.is_interrupted = !may_be_continued(&self.name, &file)?;
+        let compression = Compression::of(&file)?;
+        let text = compression
+            .map(|compression| compression.read(file.try_clone()?, &ReadBudget::unlimited()));
+        self.text = text.transpose()?;
+        self.file = Some(file);
+        Ok(())
     }
 }
 

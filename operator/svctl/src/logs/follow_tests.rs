@@ -432,6 +432,40 @@ fn lost_events_lose_no_line() {
     }
 }
 
+/// A processor has made a complete file, the logger has removed `previous`, and the final name is not
+/// there yet.
+#[test]
+fn a_processed_file_is_read_before_it_has_a_final_name() {
+    let tree = Tree::new();
+    let processed = |text: &str| {
+        tree.write("log/new", text);
+        tree.chmod("log/new", 0o744);
+        tree.rename("log/new", "log/processed");
+    };
+    tree.write(finished(1, "s"), "1\n");
+    processed("2\n");
+    tree.write("log/current", "3\n");
+    let mut told = Told::of(&tree, FollowFrom::Beginning);
+    assert_eq!(told.take(), ["1", "2", "3"]);
+    tree.rename("log/processed", finished(2, "s"));
+    append(&tree, "log/current", "4\n");
+    assert_eq!(told.take(), ["4"]);
+    // The logger has been faster: the next file is complete as well.
+    tree.rename("log/current", finished(3, "s"));
+    processed("5\n");
+    tree.write("log/current", "6\n");
+    assert_eq!(told.take(), ["5", "6"]);
+    tree.rename("log/processed", finished(4, "s"));
+    // What the processor has made of the file that was read.
+    tree.remove("log/current");
+    processed("6\n");
+    tree.write("log/current", "7\n");
+    assert_eq!(told.take(), ["7"]);
+    tree.rename("log/processed", finished(5, "s"));
+    append(&tree, "log/current", "8\n");
+    assert_eq!(told.take(), ["8"]);
+}
+
 #[test]
 fn no_fifo_blocks_and_no_link_is_followed() {
     let tree = Tree::new();

@@ -3,7 +3,8 @@
 //! A logger writes one file after the other, all under the name `current`. Each gets one final name
 //! in the end: at once, or after it was `previous`, or a processor makes another file of it. So the
 //! order of the labels is the order of the files. The file that was `current` before is recognised
-//! by its inode. If a processor has replaced it, its label is the next one to appear.
+//! by its inode. If a processor has replaced it, its label is the next one to appear; a complete
+//! `processed` gets it soon, and counts as if it had it.
 
 use super::compression::Compression;
 use super::directory::{
@@ -37,6 +38,9 @@ const COMPARED: usize = 4096;
 /// How much of a compressed file is read to compare it.
 const COMPARED_INPUT: u64 = 1024 * 1024;
 
+/// What a processor has made, before it has a final name.
+const PROCESSED: &str = "processed";
+
 /// The longest begun line at the end of a file whose begin is looked for.
 const LONGEST_BEGUN: usize = 64 * 1024;
 
@@ -53,6 +57,8 @@ struct NewName {
 pub(crate) struct NamedFiles {
     current: Option<(File, FileId)>,
     previous: Option<(File, FileId)>,
+    /// `processed`, if it is complete: the logger has removed `previous`, and gives it a final name next.
+    processed: Option<(File, FileId)>,
     /// `previous` or `processed` has no final name yet.
     in_flight: bool,
     finished: Vec<LogFile>,
@@ -209,10 +215,13 @@ impl FollowedDirectory {
             let file = self.directory.open_regular(OsStr::new(name))?;
             file.map(|file| file_id(&file).map(|id| (file, id))).transpose()
         };
+        let (current, previous) = (open("current")?, open("previous")?);
+        let is_complete = previous.is_none() && self.directory.has_complete_processed();
         Ok(NamedFiles {
-            current: open("current")?,
-            previous: open("previous")?,
-            in_flight: ["previous", "processed"].iter().any(|name| self.is_unnamed(name)),
+            current,
+            previous,
+            processed: if is_complete { open("processed")? } else { None },
+            in_flight: ["previous", PROCESSED].iter().any(|name| self.is_unnamed(name)),
             // The last step: the kernel lists a directory only when a change of its names is
             // complete and has become an event.
             finished: self.directory.finished_files()?,
@@ -227,7 +236,7 @@ impl FollowedDirectory {
 
     /// Appends the files to the queue that were begun since the last look.
     pub(crate) fn settle(&mut self, names: NamedFiles) -> io::Result<()> {
-        let NamedFiles { current, previous, in_flight, finished } = names;
+        let NamedFiles { current, previous, processed, in_flight, finished } = names;
         let mut has_older = false;
         let mut has_unnoted = false;
         for file in finished {
@@ -255,16 +264,22 @@ impl FollowedDirectory {
         let appeared = appeared.map(|name| NewName { id: self.directory.id_of(&name), name });
         // `current` of a killed logger gets its final name before it loses this one. It is newer
         // than the other finished files.
-        let (present, appeared): (Vec<NewName>, Vec<NewName>) =
+        let (present, mut appeared): (Vec<NewName>, Vec<NewName>) =
             appeared.partition(|new| new.id == Some(current_id));
         self.appeared = present.into_iter().map(|new| new.name).collect();
+        appeared.extend(
+            processed.as_ref().map(|(_, id)| NewName { name: PROCESSED.into(), id: Some(*id) }),
+        );
         let is_named = |id: FileId| appeared.iter().any(|new| new.id == Some(id));
         let held = self.queue.live_id()?;
         if held != Some(current_id) {
             let unread = self.newer_than_held(&appeared, held, previous_id, has_older)?;
             let mut is_behind_gap = take(&mut self.names_dropped) || unread.is_behind_gap;
+            let mut processed = processed.map(|(file, _)| file);
             for new in appeared.iter().skip(unread.begin) {
-                self.queue.push_finished(new.name.clone(), take(&mut is_behind_gap));
+                // Opened already: it can have another name by now.
+                let file = if new.name == PROCESSED { processed.take() } else { None };
+                self.queue.push_finished(new.name.clone(), file, take(&mut is_behind_gap));
             }
             if let Some((file, id)) = previous
                 && ![held, self.old_previous].contains(&Some(id))

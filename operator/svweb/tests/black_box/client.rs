@@ -3,7 +3,7 @@
 use harness::DEADLINE;
 use serde_json::Value;
 use std::fmt;
-use std::io::{Read as _, Write as _};
+use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 
@@ -49,6 +49,16 @@ pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("a connection");
     stream.set_read_timeout(Some(DEADLINE)).expect("a timeout");
     stream
+}
+
+/// Reads what there is. A read with a time limit is interrupted when the tests are stopped and continued.
+pub(crate) fn read_some(stream: &mut TcpStream, room: &mut [u8]) -> io::Result<usize> {
+    loop {
+        match stream.read(room) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            result => return result,
+        }
+    }
 }
 
 /// Sends bytes, and reads until the server ends the connection. `None` if it ends it without an answer.
@@ -112,7 +122,7 @@ impl Events {
     #[track_caller]
     fn read(&mut self) {
         let mut room = [0; 16384];
-        let count = self.stream.read(&mut room).expect("an event");
+        let count = read_some(&mut self.stream, &mut room).expect("an event");
         assert!(count > 0, "the stream has ended: {}", self.text);
         self.text += &String::from_utf8_lossy(&room[..count]);
     }

@@ -1,8 +1,9 @@
 //! Debian's Chromium without a screen, through chromedriver: WebDriver is HTTP with JSON.
 
+use crate::client::read_some;
 use harness::{DEADLINE, Process, Tree, requires, wait_for, wait_until};
 use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 
 /// A browser with one page.
@@ -70,7 +71,7 @@ impl Browser {
         let mut answer = Vec::new();
         let mut room = [0; 65536];
         let (head, body) = loop {
-            let count = stream.read(&mut room).expect("an answer of chromedriver");
+            let count = read_some(&mut stream, &mut room).expect("an answer of chromedriver");
             answer.extend_from_slice(&room[..count]);
             let text = String::from_utf8_lossy(&answer);
             if let Some((head, body)) = text.split_once("\r\n\r\n") {

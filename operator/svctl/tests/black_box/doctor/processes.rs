@@ -2,7 +2,7 @@
 
 use super::{find, says};
 use crate::Services;
-use harness::{DEADLINE, process, requires, skip, wait_until};
+use harness::{DEADLINE, process, requires, skip, wait_for, wait_until};
 use serde_json::Value;
 use std::net::TcpListener;
 
@@ -230,10 +230,13 @@ fn a_service_that_does_not_become_ready_is_found_after_a_minute() {
     services.wait_state("slow", "starting");
     assert!(find(&services.findings(&["slow"]), "slow", "not-ready").is_none());
     // As if it had started earlier: status begins with the time in binary, state with the same label.
-    let mut status = services.tree.read("s/slow/supervise/status");
-    let seconds = u64::from_be_bytes(status[..8].try_into().unwrap());
+    let (mut status, seconds, state) = wait_for("both files tell of the same", DEADLINE, || {
+        let status = services.tree.read("s/slow/supervise/status");
+        let seconds = u64::from_be_bytes(status[..8].try_into().unwrap());
+        let state = services.tree.text("s/slow/supervise/state");
+        state.contains(&format!("@{seconds:016x}")).then_some((status, seconds, state))
+    });
     status[..8].copy_from_slice(&(seconds - 100).to_be_bytes());
-    let state = services.tree.text("s/slow/supervise/state");
     let state = state.replace(&format!("@{seconds:016x}"), &format!("@{:016x}", seconds - 100));
     services.tree.write("s/slow/supervise/state", state);
     services.tree.write("s/slow/supervise/status", status);

@@ -37,12 +37,16 @@ use std::future::poll_fn;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 use std::task::Poll;
+use std::time::Duration;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::{JoinHandle, LocalSet, spawn_local};
 
 /// The threads that read files and /proc beside the loop.
 const THREADS: usize = 2;
+
+/// The time that clients have for their last request and its answer when svweb ends.
+const END_TIME: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     match run() {
@@ -92,8 +96,10 @@ async fn serve(
     let site = Site::new(options, token);
     let places = Places::new(server::most_connections());
     let file = listeners.file;
+    let mut serving = Vec::new();
     for listener in listeners.all {
-        server::serve(listener, &site, &places).map_err(|e| Failure::system("use a socket", &e))?;
+        let task = server::serve(listener, &site, &places);
+        serving.push(task.map_err(|e| Failure::system("use a socket", &e))?);
     }
     readiness.announce();
     spawn_local(async move {
@@ -106,6 +112,9 @@ async fn serve(
         if is_ended { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
+    // A socket of the caller keeps further clients for the next svweb.
+    serving.iter().for_each(JoinHandle::abort);
     drop(file);
+    places.end(END_TIME).await;
     Ok(())
 }

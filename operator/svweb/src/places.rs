@@ -1,5 +1,5 @@
 //! The places of connections. When all are taken, a new client gets the place of the connection that has
-//! had no request for the longest time.
+//! had no request for the longest time. At the end, each connection may have the answer to its request.
 
 use crate::event_stream::ReplyBody;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
@@ -9,7 +9,10 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::sync::oneshot::{Receiver, Sender, channel};
+use tokio::sync::{Notify, watch};
+use tokio::time::timeout;
 
 /// All places.
 pub(crate) struct Places {
@@ -18,6 +21,10 @@ pub(crate) struct Places {
     /// The connections without a request, by the order in which they came or their last request ended.
     idle: RefCell<BTreeMap<u64, Rc<Place>>>,
     next: Cell<u64>,
+    /// svweb ends.
+    ending: watch::Sender<bool>,
+    /// The last connection has left.
+    empty: Notify,
 }
 
 /// The place of a connection, while it has one.
@@ -32,7 +39,25 @@ pub(crate) struct Place {
 impl Places {
     pub(crate) fn new(most: usize) -> Rc<Self> {
         let (taken, idle, next) = (Cell::new(0), RefCell::default(), Cell::new(0));
-        Rc::new(Self { most, taken, idle, next })
+        let (ending, empty) = (watch::Sender::new(false), Notify::new());
+        Rc::new(Self { most, taken, idle, next, ending, empty })
+    }
+
+    /// Becomes true when svweb ends.
+    pub(crate) fn ending(&self) -> watch::Receiver<bool> {
+        self.ending.subscribe()
+    }
+
+    /// Tells the connections that svweb ends, and waits until they have left, for at most so long.
+    pub(crate) async fn end(&self, most: Duration) {
+        self.ending.send_replace(true);
+        let all_left = async {
+            while self.taken.get() > 0 {
+                self.empty.notified().await;
+            }
+        };
+        // The rest have sent no request, or read no answer.
+        let _ = timeout(most, all_left).await;
     }
 
     /// A place for a new connection, and what tells the connection that it has lost its place. `None` if
@@ -56,7 +81,11 @@ impl Place {
     /// Gives the place back, and ends the connection.
     fn leave(&self) {
         if self.end.take().is_some() {
-            self.places.taken.set(self.places.taken.get() - 1);
+            let left = self.places.taken.get() - 1;
+            self.places.taken.set(left);
+            if left == 0 {
+                self.places.empty.notify_one();
+            }
         }
     }
 

@@ -1,6 +1,7 @@
 //! Connections: how many there are, how long a client may take, and how they end.
 
 use crate::access::Client;
+use crate::event_stream::ReplyBody;
 use crate::failure::say;
 use crate::guarded_stream::{GuardedStream, STALL, Socket};
 use crate::listeners::Listener;
@@ -13,6 +14,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rustix::net::sockopt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::future::{Future as _, poll_fn};
 use std::io;
@@ -23,7 +25,8 @@ use std::task::Poll;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::oneshot::Receiver;
-use tokio::task::{spawn_local, yield_now};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_local, yield_now};
 use tokio::time::sleep;
 
 /// The most connections. A further one gets the place of another: see [`Places`].
@@ -56,10 +59,14 @@ pub(crate) fn most_connections() -> usize {
     usize::try_from(allowed).unwrap_or(usize::MAX).min(MOST_CONNECTIONS)
 }
 
-/// Serves on a socket until svweb ends.
-pub(crate) fn serve(listener: Listener, site: &Rc<Site>, places: &Rc<Places>) -> io::Result<()> {
+/// Serves on a socket until the task is aborted. Connections then go on.
+pub(crate) fn serve(
+    listener: Listener,
+    site: &Rc<Site>,
+    places: &Rc<Places>,
+) -> io::Result<JoinHandle<()>> {
     let (site, places) = (Rc::clone(site), Rc::clone(places));
-    match listener {
+    Ok(match listener {
         Listener::Tcp(listener) => {
             let listener = TcpListener::from_std(listener)?;
             say(&format!("serving on http://{}/", listener.local_addr()?));
@@ -78,7 +85,7 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, places: &Rc<Places>) ->
                         Err(error) => rest(&error).await,
                     }
                 }
-            });
+            })
         }
         Listener::Unix(listener) => {
             let listener = UnixListener::from_std(listener)?;
@@ -99,10 +106,9 @@ pub(crate) fn serve(listener: Listener, site: &Rc<Site>, places: &Rc<Places>) ->
                         Err(error) => rest(&error).await,
                     }
                 }
-            });
+            })
         }
-    }
-    Ok(())
+    })
 }
 
 /// Begins to serve a connection, or refuses it.
@@ -114,6 +120,7 @@ async fn begin(socket: Socket, client: Client, site: &Rc<Site>, places: &Rc<Plac
             Rc::clone(site),
             place,
             lost,
+            places.ending(),
         ))),
         None => socket.send(FULL),
     }
@@ -129,19 +136,24 @@ async fn rest(error: &io::Error) {
     }
 }
 
-/// Serves a connection until it ends or loses its place.
+/// Serves a connection until it ends or loses its place. When svweb ends, a stream ends at once, and another
+/// connection after the answer to its request.
 async fn connection(
     stream: GuardedStream,
     client: Client,
     site: Rc<Site>,
     place: Taken,
     mut lost: Receiver<()>,
+    mut ending: watch::Receiver<bool>,
 ) {
+    let (has_request, is_stream) = (Cell::new(false), Cell::new(false));
     let service = service_fn(|request: Request<Incoming>| {
         let busy = place.begin_request();
-        let (site, client) = (&site, &client);
+        has_request.set(true);
+        let (site, client, is_stream) = (&site, &client, &is_stream);
         async move {
             let answer = site.answer(request, client).await;
+            is_stream.set(matches!(answer.body(), ReplyBody::Events(_)));
             Ok::<_, Infallible>(answer.map(|body| AnswerBody { body, _busy: busy }))
         }
     });
@@ -154,12 +166,23 @@ async fn connection(
             .half_close(false)
             .serve_connection(TokioIo::new(stream), service)
     );
+    let mut ending = pin!(ending.wait_for(|is_ending| *is_ending));
+    let (mut is_ending, mut is_last) = (false, false);
     poll_fn(|cx| {
-        if Pin::new(&mut lost).poll(cx).is_ready() {
+        is_ending = is_ending || ending.as_mut().poll(cx).is_ready();
+        let is_cut = is_ending && is_stream.get();
+        if is_cut || Pin::new(&mut lost).poll(cx).is_ready() {
             return Poll::Ready(());
         }
         // A client that ends in the middle is its own affair.
-        served.as_mut().poll(cx).map(drop)
+        let end = served.as_mut().poll(cx).map(drop);
+        // Before its first request, a connection would be closed at once.
+        if end.is_pending() && is_ending && !is_last && has_request.get() {
+            is_last = true;
+            served.as_mut().graceful_shutdown();
+            return served.as_mut().poll(cx).map(drop);
+        }
+        end
     })
     .await;
 }

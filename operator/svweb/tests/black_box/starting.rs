@@ -1,6 +1,6 @@
 //! How svweb starts, is told things, and ends.
 
-use crate::client::request;
+use crate::client::{Events, connect, request};
 use crate::{BEARER, Site, TOKEN, address_of, svweb};
 use harness::{Signal, Tree, wait_until};
 use std::io::{Read as _, Write as _};
@@ -143,6 +143,29 @@ fn own_address() -> Option<std::net::IpAddr> {
         .ok()
         .map(|it| it.ip())
         .filter(|ip| !ip.is_loopback() && !ip.is_unspecified())
+}
+
+/// A client whose connection svweb has taken gets its answer, also if svweb is told to end meanwhile. A stream
+/// does not hold the end up.
+#[test]
+fn a_request_at_the_end_is_answered() {
+    let mut site = Site::start(&[], |tree| drop(tree.idle_service("s/web")));
+    site.wait_state("web", "up");
+    let web = site.web.take().expect("svweb");
+    let _events = Events::open(site.address, "/api/v1/events", &[]);
+    let sockets = || {
+        let descriptors = harness::process::descriptors(web.pid());
+        descriptors.iter().filter(|it| it.1.to_string_lossy().starts_with("socket:")).count()
+    };
+    let before = sockets();
+    let mut late = connect(site.address);
+    wait_until("svweb has the connection", harness::DEADLINE, || sockets() > before);
+    web.signal(Signal::TERM);
+    late.write_all(HEALTH.as_bytes()).expect("a request");
+    let mut answer = String::new();
+    late.read_to_string(&mut answer).expect("an answer");
+    assert!(answer.contains("\r\n\r\nok\n"), "{answer:?}");
+    assert_eq!(web.wait().code, Some(0));
 }
 
 /// examples/web, with a Unix socket in the place of its port, which may be taken.

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const NEW_SEEDS: u64 = 2000;
 
 /// Scenarios that have found a fault of multilog, in their text form, with the fault.
-const FOUND: [(&str, &str); 17] = [
+const FOUND: [(&str, &str); 18] = [
     (
         "8313 10175809346726853145 299 | n1000000 s8192 ./log0 n1000000 s4096 ./log1 | S3:error/0",
         "a standby process whose wait is interrupted writes while its logger runs",
@@ -85,6 +85,11 @@ const FOUND: [(&str, &str); 17] = [
         "1796130452029601 6202780764248856718 17 | t n5 s99999 ./log0 n5 s4096 ./log1 =status2 n2 s4096 \
          ./log2 | L217:error/0 L223:kill",
         "a mark of held text that cannot be ended stays, and the text is written again",
+    ),
+    (
+        "1796133442033859 7196250211937489866 23 | t -*:* n2 s8192 ./log0 n2 s8192 ./log1 +*:2* n5 s99999 \
+         ./log2 | L196:clock/-3600 L195:memory | L155:error/0",
+        "stamps go back, because there was no descriptor to look for the last one",
     ),
 ];
 

@@ -118,25 +118,29 @@ impl<'a> DirectoryFiles<'a> {
 
     /// The last TAI64N label at the beginning of a line in the newest files. After a KILL, `current`
     /// is empty, and a file can contain only a part of a line.
-    pub(super) fn last_label(&self) -> Option<Tai64n> {
+    ///
+    /// # Errors
+    /// A shortage that passes. After another error the file counts as one without labels.
+    pub(super) fn last_label(&self) -> Result<Option<Tai64n>> {
         // The output of a processor can have no labels at all.
         const MOST_FILES: usize = 10;
         let mut name = CString::from(path(FileName::Current));
         for _ in 0..MOST_FILES {
-            let file = self.access.open(self.dir(), &name, Opening::READ).ok()?;
-            let label = last_label_in(file.as_fd());
+            let file = unless_short(self.access.open(self.dir(), &name, Opening::READ))?;
+            let label = file.and_then(|file| last_label_in(file.as_fd()));
             if label.is_some() {
-                return label;
+                return Ok(label);
             }
-            name = self.old_file_before(&name)?;
+            let Some(older) = self.old_file_before(&name)? else { break };
+            name = older;
         }
-        None
+        Ok(None)
     }
 
     /// The name of the newest old file, or of the one before the old file `name`.
-    fn old_file_before(&self, name: &CStr) -> Option<CString> {
+    fn old_file_before(&self, name: &CStr) -> Result<Option<CString>> {
         let is_first = name == path(FileName::Current);
-        let dir = fs::open_dir(self.dir(), c".").ok()?;
+        let Some(dir) = unless_short(fs::open_dir(self.dir(), c"."))? else { return Ok(None) };
         let mut newest: Option<CString> = None;
         let read = dir::names(dir.as_fd(), |other| {
             let is_older = is_first || other < name;
@@ -145,8 +149,7 @@ impl<'a> DirectoryFiles<'a> {
                 newest = Some(other.into());
             }
         });
-        read.ok()?;
-        newest
+        Ok(unless_short(read)?.and(newest))
     }
 
     /// Brings `current` to disk, sets its mode to complete and closes it.
@@ -263,6 +266,15 @@ fn sync_names_of(dir: BorrowedFd<'_>) -> Result<()> {
         // A file system without fsync for directories.
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
         other => other,
+    }
+}
+
+/// A result, or a shortage of descriptors or memory, which passes. `None` after another error.
+fn unless_short<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(error),
+        Err(_) => Ok(None),
     }
 }
 

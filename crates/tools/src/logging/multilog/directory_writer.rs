@@ -181,7 +181,7 @@ impl<'a> DirectoryWriter<'a> {
     }
 
     /// See [`DirectoryFiles::last_label`].
-    pub(super) fn last_label(&self) -> Option<Tai64n> {
+    pub(super) fn last_label(&self) -> Result<Option<Tai64n>, Errno> {
         self.files.last_label()
     }
 

@@ -18,7 +18,7 @@ use daemontools_core::text::lines;
 use daemontools_core::time::tai::Tai64n;
 use daemontools_sys::process;
 use daemontools_sys::signal::{self, Signals};
-use daemontools_sys::{AsFd as _, fd, fs};
+use daemontools_sys::{AsFd as _, Errno, fd, fs};
 
 /// Number of bytes that are routed before they are written.
 const SLICE: usize = 64 * 1024;
@@ -70,13 +70,20 @@ impl<'a> Logger<'a> {
         };
         // The next logger cannot repeat the output of a rate limit.
         let is_repeatable = script.directories.iter().all(|settings| settings.rate.is_none());
-        let pipe = if is_repeatable { identify_pipe(&mut outputs)? } else { None };
+        let pipe = if is_repeatable {
+            // For batch marks.
+            insist(&mut outputs, b"identify the pipe on standard input", |_| input::pipe_id())?
+        } else {
+            None
+        };
         for settings in &script.directories {
             let writer = DirectoryWriter::open(settings, pipe, || outputs.pause_at_start())?;
             outputs.directories.push(writer);
         }
         let clock = WallClock::new();
-        let last_moment = last_moment(script.stamp, &mut outputs, clock.label());
+        let last_moment = insist(&mut outputs, b"look for the last stamp", |outputs| {
+            last_moment(script.stamp, outputs, clock.label())
+        })?;
         let pipe = pipe.filter(|_| !outputs.directories.is_empty());
         Ok(Self {
             script,
@@ -191,20 +198,24 @@ impl<'a> Logger<'a> {
     }
 }
 
-/// The pipe on standard input, for batch marks. Waits while descriptors or memory are short.
+/// Tries something at the start until it succeeds: descriptors or memory are short. Reports the first error as
+/// that of `what`.
 ///
 /// # Errors
 /// The exit code, if TERM ends the wait.
-fn identify_pipe(outputs: &mut LoggerOutputs<'_>) -> Result<Option<u64>, i32> {
+fn insist<'a, T>(
+    outputs: &mut LoggerOutputs<'a>,
+    what: &[u8],
+    mut attempt: impl FnMut(&mut LoggerOutputs<'a>) -> Result<T, Errno>,
+) -> Result<T, i32> {
     let mut is_reported = false;
     loop {
-        let error = match input::pipe_id() {
-            Ok(pipe) => return Ok(pipe),
+        let error = match attempt(outputs) {
+            Ok(value) => return Ok(value),
             Err(error) => error,
         };
         if !is_reported {
-            let what = b"unable to identify the pipe on standard input, pausing";
-            diag::warning("multilog", &[what], error);
+            diag::warning("multilog", &[b"unable to ", what, b", pausing"], error);
         }
         is_reported = true;
         outputs.pause_at_start()?;
@@ -216,10 +227,20 @@ fn identify_pipe(outputs: &mut LoggerOutputs<'_>) -> Result<Option<u64>, i32> {
 ///
 /// A label more than a day ahead comes from a wrong clock, and is ignored. Another user can have
 /// written any label in a directory that is not private.
-fn last_moment(stamp: Stamp, outputs: &mut LoggerOutputs<'_>, now: Tai64n) -> Tai64n {
-    if stamp != Stamp::Tai64n {
-        return Tai64n::default();
+///
+/// # Errors
+/// A shortage that passes.
+fn last_moment(
+    stamp: Stamp,
+    outputs: &mut LoggerOutputs<'_>,
+    now: Tai64n,
+) -> Result<Tai64n, Errno> {
+    let mut last = Tai64n::default();
+    if stamp == Stamp::Tai64n {
+        for writer in outputs.authorities() {
+            let label = writer.last_label()?.filter(|label| *label <= now || !is_step(now, *label));
+            last = last.max(label.unwrap_or_default());
+        }
     }
-    let labels = outputs.authorities().filter_map(|writer| writer.last_label());
-    labels.filter(|label| *label <= now || !is_step(now, *label)).max().unwrap_or_default()
+    Ok(last)
 }

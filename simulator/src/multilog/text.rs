@@ -5,6 +5,7 @@ use super::input::Input;
 use super::outputs::Directory;
 use crate::kernel::{Content, Inode, InodeNumber, Kernel};
 use std::collections::BTreeSet;
+use std::iter::once;
 use std::ops::Range;
 
 /// The owner's execute permission marks a complete file.
@@ -95,6 +96,33 @@ fn longest_start(text: &[u8], part: &[u8]) -> (usize, usize) {
     best
 }
 
+/// The longest beginning of `part` at the start of a line behind `at`: its place and its length.
+fn longest_start_of_line(text: &[u8], at: usize, part: &[u8]) -> (usize, usize) {
+    let starts = memchr::memchr_iter(b'\n', &text[at..]).map(|end| at + end + 1);
+    let starts = [at].into_iter().filter(|at| *at == 0 || text[at - 1] == b'\n').chain(starts);
+    let length = |start: usize| text[start..].iter().zip(part).take_while(|(a, b)| a == b).count();
+    let longest = starts
+        .map(|start| (start, length(start)))
+        .reduce(|best, other| if other.1 > best.1 { other } else { best });
+    longest.unwrap_or((at, 0))
+}
+
+/// The places of a text that is cut at most so many times, in order and behind `at`. `None` if there are none.
+fn places(text: &[u8], at: usize, part: &[u8], cuts: u64) -> Option<Vec<Range<usize>>> {
+    if let Some(found) = find(&text[at..], part) {
+        return Some(once(at + found..at + found + part.len()).collect());
+    }
+    // A KILL can cut a line; the next logger appends to it. What is appended can look like the text that was
+    // there before, so two beginnings are tried.
+    let cuts = cuts.checked_sub(1)?;
+    let (found, length) = longest_start(&text[at..], part);
+    let beginnings = [(at + found, length), longest_start_of_line(text, at, part)];
+    beginnings.into_iter().filter(|(_, length)| *length > 0).find_map(|(start, length)| {
+        let rest = places(text, start + length, &part[length..], cuts)?;
+        Some(once(start..start + length).chain(rest).collect())
+    })
+}
+
 /// The parts of the input in a directory: each once, and in order. At most `cuts` times a line ends early
 /// and another one follows it.
 ///
@@ -110,29 +138,16 @@ pub fn parts(
     let mut parts = Vec::new();
     for (number, file) in files.iter().enumerate() {
         let text = without_stamps(&file.text);
-        for mut part in text.split_inclusive(|c| *c == b'\n') {
-            while !part.is_empty() {
-                let rest = &input.text[at..];
-                let (found, length) = match find(rest, part) {
-                    Some(found) => (found, part.len()),
-                    // A KILL can cut a line; the next logger appends to it.
-                    None if cuts > 0 => {
-                        cuts -= 1;
-                        longest_start(rest, part)
-                    }
-                    None => (0, 0),
-                };
-                if length == 0 {
-                    let text = String::from_utf8_lossy(&part[..part.len().min(80)]).into_owned();
-                    let is_doubled = find(&input.text, part).is_some();
-                    let file = format!("{}/{}", directory.path, file.name);
-                    return Err(Violation::NotNext { file, text, is_doubled });
-                }
-                let range = at + found..at + found + length;
-                at = range.end;
-                parts.push(Part { file: number, range });
-                part = &part[length..];
-            }
+        for part in text.split_inclusive(|c| *c == b'\n') {
+            let Some(places) = places(&input.text, at, part, cuts) else {
+                let text = String::from_utf8_lossy(&part[..part.len().min(80)]).into_owned();
+                let is_doubled = find(&input.text, part).is_some();
+                let file = format!("{}/{}", directory.path, file.name);
+                return Err(Violation::NotNext { file, text, is_doubled });
+            };
+            cuts -= places.len() as u64 - 1;
+            at = places.last().map_or(at, |range| range.end);
+            parts.extend(places.into_iter().map(|range| Part { file: number, range }));
         }
     }
     Ok(parts)

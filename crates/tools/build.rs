@@ -19,13 +19,18 @@ fn main() {
             "-nostartfiles",
             "-Wl,--build-id=none",
             "-Wl,-z,norelro",
-            // Puts the written data into the page that the kernel fills up with zeros.
-            concat!("-Wl,-T,", env!("CARGO_MANIFEST_DIR"), "/last.ld"),
             "-Wl,-z,separate-loadable-segments",
         ]
     };
     for arg in args {
         println!("cargo::rustc-link-arg-bins={arg}");
+    }
+    if !libc {
+        // Puts the written data into the page that the kernel fills up with zeros. Cargo keeps a path in
+        // this directory right when the checkout has moved.
+        let script = format!("{}/last.ld", std::env::var("OUT_DIR").expect("cargo sets it"));
+        std::fs::copy("last.ld", &script).expect("copy the linker script");
+        println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
     }
     if !libc && arch == "aarch64" {
         // A constructor in compiler_builtins names this function of a libc. Our `_start` runs no

@@ -4,6 +4,7 @@
 //! for the loader either.
 
 use std::env::var;
+use std::fs;
 
 fn main() {
     let small = var("OPT_LEVEL").is_ok_and(|level| level == "z");
@@ -12,7 +13,9 @@ fn main() {
     // The start code of a static executable refers to the tables.
     if small && gnu && !features.split(',').any(|feature| feature == "crt-static") {
         println!("cargo::rustc-link-arg-bins=-no-pie");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../no-unwind-tables.ld");
+        // Cargo keeps a path in this directory right when the checkout has moved.
+        let script = format!("{}/no-unwind-tables.ld", var("OUT_DIR").expect("cargo sets it"));
+        fs::copy("../no-unwind-tables.ld", &script).expect("copy the linker script");
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
     }
     println!("cargo::rerun-if-changed=build.rs");

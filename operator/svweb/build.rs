@@ -1,6 +1,7 @@
 //! Links the small executable of the profile `release`: its panics abort, so it needs no tables to unwind the stack.
 
 use std::env::var;
+use std::fs;
 
 fn main() {
     let small = var("OPT_LEVEL").is_ok_and(|level| level == "z");
@@ -8,7 +9,9 @@ fn main() {
     let features = var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default();
     // The start code of a static executable refers to the tables.
     if small && gnu && !features.split(',').any(|feature| feature == "crt-static") {
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../no-unwind-tables.ld");
+        // Cargo keeps a path in this directory right when the checkout has moved.
+        let script = format!("{}/no-unwind-tables.ld", var("OUT_DIR").expect("cargo sets it"));
+        fs::copy("../no-unwind-tables.ld", &script).expect("copy the linker script");
         println!("cargo::rustc-link-arg-bins=-Wl,-T,{script}");
     }
     println!("cargo::rerun-if-changed=build.rs");

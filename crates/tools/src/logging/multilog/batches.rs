@@ -1,8 +1,8 @@
 //! How the logger takes input: as pieces, as batches, or as held text; and how it finishes the
 //! batch of a killed logger.
 
-use super::directory_files::is_temporary;
 use super::directory_writer::DirectoryWriter;
+use super::file_access::is_temporary;
 use super::input::{Input, InputReader, PEEK_SIZE, READ_SIZE};
 use super::logger::Logger;
 use super::standby::StandbyProcess;

@@ -1,11 +1,11 @@
 //! The files of an output directory: performs its operations with system calls, and describes
 //! failures.
 
-use super::file_access::{FileAccess, path_failure};
+use super::file_access::{FileAccess, is_temporary, path_failure, unless_short};
+use super::last_label::last_label;
 use crate::common::diag::{self, TEMPORARY};
 use crate::survive::lock_holder;
 use alloc::ffi::CString;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::Pid;
@@ -116,40 +116,9 @@ impl<'a> DirectoryFiles<'a> {
         self.current.as_ref().map(|file| file.as_fd()).ok_or(Errno::BADF)
     }
 
-    /// The last TAI64N label at the beginning of a line in the newest files. After a KILL, `current`
-    /// is empty, and a file can contain only a part of a line.
-    ///
-    /// # Errors
-    /// A shortage that passes. After another error the file counts as one without labels.
+    /// See [`last_label()`].
     pub(super) fn last_label(&self) -> Result<Option<Tai64n>> {
-        // The output of a processor can have no labels at all.
-        const MOST_FILES: usize = 10;
-        let mut name = CString::from(path(FileName::Current));
-        for _ in 0..MOST_FILES {
-            let file = unless_short(self.access.open(self.dir(), &name, Opening::READ))?;
-            let label = file.and_then(|file| last_label_in(file.as_fd()));
-            if label.is_some() {
-                return Ok(label);
-            }
-            let Some(older) = self.old_file_before(&name)? else { break };
-            name = older;
-        }
-        Ok(None)
-    }
-
-    /// The name of the newest old file, or of the one before the old file `name`.
-    fn old_file_before(&self, name: &CStr) -> Result<Option<CString>> {
-        let is_first = name == path(FileName::Current);
-        let Some(dir) = unless_short(fs::open_dir(self.dir(), c"."))? else { return Ok(None) };
-        let mut newest: Option<CString> = None;
-        let read = dir::names(dir.as_fd(), |other| {
-            let is_older = is_first || other < name;
-            let is_newest = newest.as_deref().is_none_or(|newest| newest < other);
-            if is_older && is_newest && Tai64n::from_label(other.to_bytes()).is_some() {
-                newest = Some(other.into());
-            }
-        });
-        Ok(unless_short(read)?.and(newest))
+        last_label(self.dir(), &self.access)
     }
 
     /// Brings `current` to disk, sets its mode to complete and closes it.
@@ -252,12 +221,10 @@ fn open_lock(dir: BorrowedFd<'_>, access: &FileAccess) -> Result<OwnedFd> {
 
 /// Brings the name of a directory to disk, if the directory above it can be opened.
 fn sync_own_name(dir: BorrowedFd<'_>) -> Result<()> {
-    let above = match fs::open_dir(dir, c"..") {
-        Err(error) if is_temporary(error) => return Err(error),
-        Err(_) => return Ok(()),
-        Ok(above) => above,
-    };
-    sync_names_of(above.as_fd())
+    match unless_short(fs::open_dir(dir, c".."))? {
+        Some(above) => sync_names_of(above.as_fd()),
+        None => Ok(()),
+    }
 }
 
 /// Brings the names in a directory to disk.
@@ -267,28 +234,6 @@ fn sync_names_of(dir: BorrowedFd<'_>) -> Result<()> {
         Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => Ok(()),
         other => other,
     }
-}
-
-/// A result, or a shortage of descriptors or memory, which passes. `None` after another error.
-fn unless_short<T>(result: Result<T>) -> Result<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(error),
-        Err(_) => Ok(None),
-    }
-}
-
-/// The last TAI64N label at the beginning of a line in the last 64 KiB of a file.
-fn last_label_in(file: BorrowedFd<'_>) -> Option<Tai64n> {
-    // Large enough for the allocator to return the memory to the system.
-    const PART: usize = 64 * 1024;
-    let size = fs::size(file).ok().filter(|size| *size > 0)?;
-    let mut room = vec![0; PART];
-    let from = size.saturating_sub(PART as u64);
-    let text = fs::read_at(file, from, &mut room).ok()?;
-    // The first piece is the end of a line, unless the file starts here.
-    let lines = text.split_inclusive(|c| *c == b'\n').skip(usize::from(from > 0));
-    lines.filter_map(Tai64n::from_label).last()
 }
 
 /// Whether an open file or directory has been removed.
@@ -310,11 +255,6 @@ const fn path(file: FileName) -> &'static CStr {
 /// the same time of birth.
 const fn file_id(s: &fs::FileStat) -> u64 {
     s.inode ^ (s.born as u64).rotate_left(32)
-}
-
-/// Whether the error is a lack of descriptors or memory, which ends by itself.
-pub(super) const fn is_temporary(error: Errno) -> bool {
-    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
 }
 
 /// Turns ENOENT into `None`.

@@ -90,3 +90,17 @@ pub(super) fn path_failure(what: &[&[u8]], error: PathError) -> i32 {
         }
     }
 }
+
+/// Whether the error is a lack of descriptors or memory, which ends by itself.
+pub(super) const fn is_temporary(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM)
+}
+
+/// A result, or a lack of descriptors or memory. `None` after another error, which does not end by itself.
+pub(super) fn unless_short<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if is_temporary(error) => Err(error),
+        Err(_) => Ok(None),
+    }
+}

@@ -6,7 +6,7 @@
 //! own multilog recognises the batch after a KILL; the original would write it again. Therefore the
 //! logger takes batches only while it has a standby process: see `standby`.
 
-use super::directory_files::is_temporary;
+use super::file_access::unless_short;
 use alloc::vec;
 use alloc::vec::Vec;
 use daemontools_core::multilog::batch::{self, HELD_LIMIT};
@@ -31,11 +31,9 @@ pub(super) fn pipe_id() -> Result<Option<u64>> {
         return Ok(None);
     }
     let mut room = [0; 64];
-    match fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut room) {
-        Ok(boot_id) => Ok(Some(batch::pipe_id(boot_id, fs::open_inode(fd::stdin())?))),
-        Err(error) if is_temporary(error) => Err(error),
-        Err(_) => Ok(None),
-    }
+    let boot_id = fs::read_start(fs::HERE, c"/proc/sys/kernel/random/boot_id", &mut room);
+    let Some(boot_id) = unless_short(boot_id)? else { return Ok(None) };
+    Ok(Some(batch::pipe_id(boot_id, fs::open_inode(fd::stdin())?)))
 }
 
 /// The result of a read. Lengths count the bytes of [`InputReader::text`].

@@ -9,6 +9,7 @@ mod directory_files;
 mod directory_writer;
 mod file_access;
 mod input;
+mod last_label;
 mod logger;
 mod outputs;
 mod standby;

@@ -46,6 +46,29 @@ impl Zone {
         Self { rule: Rule::parse(text), ..Self::utc() }
     }
 
+    /// The zone of local time, chosen as by the C library: the file or rule in `TZ`, else the machine's zone,
+    /// else UTC. `dir` is the value of `TZDIR`. `read` gives the content of the file `NAME` in `DIR`.
+    #[must_use]
+    pub fn local(
+        tz: Option<&[u8]>,
+        dir: Option<&[u8]>,
+        read: impl Fn(&[u8], &[u8]) -> Option<Vec<u8>>,
+    ) -> Self {
+        let from_file = |dir: &[u8], name: &[u8]| Self::from_file(&read(dir, name)?);
+        let Some(tz) = tz else { return from_file(b"/etc", b"localtime").unwrap_or_default() };
+        let name = tz.strip_prefix(b":").unwrap_or(tz);
+        if name.is_empty() {
+            return Self::utc();
+        }
+        let dir = dir.filter(|dir| !dir.is_empty()).unwrap_or(b"/usr/share/zoneinfo");
+        let found = match name.strip_prefix(b"/") {
+            // An absolute path.
+            Some(name) => from_file(b"", name),
+            None => from_file(dir, name),
+        };
+        found.unwrap_or_else(|| Self::from_string(name))
+    }
+
     /// The span of one offset that contains a Unix time.
     #[must_use]
     pub fn at(&self, time: i64) -> Span {
@@ -103,7 +126,33 @@ impl Zone {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::string::String;
+    use core::cell::RefCell;
     use proptest::prelude::*;
+
+    #[test]
+    fn the_local_zone_is_in_a_file_or_a_rule() {
+        let asked = |tz: Option<&str>, dir: Option<&str>| {
+            let names = RefCell::new(Vec::new());
+            let zone = Zone::local(tz.map(str::as_bytes), dir.map(str::as_bytes), |dir, name| {
+                names.borrow_mut().push([dir, b"/", name].concat());
+                None
+            });
+            let names = names.into_inner().into_iter().map(|name| String::from_utf8(name).unwrap());
+            (names.collect::<Vec<_>>(), zone.at(0).offset)
+        };
+        for (tz, dir, name, offset) in [
+            (None, Some("/dir"), "/etc/localtime", 0),
+            (Some("AAA-1"), None, "/usr/share/zoneinfo/AAA-1", 3600),
+            (Some(":AAA-1"), Some(""), "/usr/share/zoneinfo/AAA-1", 3600),
+            (Some("Here"), Some("/dir"), "/dir/Here", 0),
+            (Some("/zone"), Some("/dir"), "/zone", 0),
+        ] {
+            assert_eq!(asked(tz, dir), (alloc::vec![name.into()], offset), "{tz:?}");
+        }
+        assert_eq!(asked(Some(""), None), (Vec::new(), 0));
+        assert_eq!(asked(Some(":"), None), (Vec::new(), 0));
+    }
 
     #[test]
     fn years_beyond_the_largest_time() {

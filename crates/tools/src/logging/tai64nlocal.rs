@@ -36,25 +36,10 @@ pub(crate) fn main() -> i32 {
     }
 }
 
-/// The time zone, chosen as by the C library: the file or rule in TZ, else the machine's zone, else
-/// UTC.
 fn local_zone() -> Zone {
-    let from_file = |path: &CStr| read_whole(path).ok().and_then(|text| Zone::from_file(&text));
-    let Some(tz) = process::env("TZ").map(CStr::to_bytes) else {
-        return from_file(c"/etc/localtime").unwrap_or_default();
-    };
-    let name = tz.strip_prefix(b":").unwrap_or(tz);
-    if name.is_empty() {
-        return Zone::utc();
-    }
-    let zones = process::env("TZDIR").map(CStr::to_bytes).filter(|dir| !dir.is_empty());
-    let dir = match name {
-        // `join` inserts the leading slash of an absolute path.
-        [b'/', ..] => &b""[..],
-        _ => zones.unwrap_or(b"/usr/share/zoneinfo"),
-    };
-    let mut path = [0; PATH_MAX];
-    join(&mut path, dir, name.strip_prefix(b"/").unwrap_or(name))
-        .and_then(from_file)
-        .unwrap_or_else(|| Zone::from_string(name))
+    let variable = |name: &str| process::env(name).map(CStr::to_bytes);
+    Zone::local(variable("TZ"), variable("TZDIR"), |dir, name| {
+        let mut path = [0; PATH_MAX];
+        read_whole(join(&mut path, dir, name)?).ok()
+    })
 }

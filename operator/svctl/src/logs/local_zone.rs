@@ -2,11 +2,10 @@
 
 use daemontools_core::time::zone::{Span, Zone};
 use std::env::var_os;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::{Arc, OnceLock};
 
 /// The largest offset of a zone from UTC in seconds, and more.
@@ -68,25 +67,16 @@ impl LocalZone {
     }
 }
 
-/// The time zone as the C library chooses it, and tai64nlocal: the file or rule in `TZ`, else the
-/// machine's zone, else UTC.
+/// The zone of `TZ`, or of the machine.
 fn system_zone() -> Zone {
-    let from_file = |path: &Path| {
-        let mut bytes = Vec::new();
-        File::open(path).ok()?.take(LARGEST_FILE).read_to_end(&mut bytes).ok()?;
-        Zone::from_file(&bytes)
-    };
-    let Some(tz) = var_os("TZ") else {
-        return from_file(Path::new("/etc/localtime")).unwrap_or_default();
-    };
-    let name = tz.as_bytes().strip_prefix(b":").unwrap_or(tz.as_bytes());
-    if name.is_empty() {
-        return Zone::utc();
-    }
-    let zones = var_os("TZDIR").filter(|dir| !dir.is_empty());
-    let zones = zones.unwrap_or_else(|| "/usr/share/zoneinfo".into());
-    let path = Path::new(&zones).join(OsStr::from_bytes(name));
-    from_file(&path).unwrap_or_else(|| Zone::from_string(name))
+    let [tz, dir] = ["TZ", "TZDIR"].map(var_os);
+    let [tz, dir] = [&tz, &dir].map(|value| value.as_deref().map(OsStr::as_bytes));
+    Zone::local(tz, dir, |dir, name| {
+        let path = OsString::from_vec([dir, b"/", name].concat());
+        let mut content = Vec::new();
+        File::open(path).ok()?.take(LARGEST_FILE).read_to_end(&mut content).ok()?;
+        Some(content)
+    })
 }
 
 #[cfg(test)]

@@ -44,13 +44,8 @@ impl Process {
         let file = open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let mut room = [0; STAT_LEN];
         let count = rustix::io::read(file, &mut room).ok()?;
-        let bytes = room.get(..count)?;
-        let page = rustix::param::page_size() as u64;
-        match str::from_utf8(bytes) {
-            Ok(stat) => parse(stat, page),
-            // The name of a program has any bytes.
-            Err(_) => parse(&String::from_utf8_lossy(bytes), page),
-        }
+        let stat = String::from_utf8_lossy(room.get(..count)?);
+        parse(&stat, rustix::param::page_size() as u64)
     }
 
     /// The ids of the children of a process, in their order; empty if it has ended, and for a kernel that

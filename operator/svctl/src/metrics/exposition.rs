@@ -2,6 +2,7 @@
 
 use super::accept::prefers_openmetrics;
 use crate::escape::is_unsafe;
+use daemontools_core::text::decimal::Decimal;
 use std::fmt::Write as _;
 
 /// A text format.
@@ -66,31 +67,22 @@ impl Number {
                 if number < 0 {
                     text.push('-');
                 }
-                push_decimal(text, number.unsigned_abs(), 1);
+                push_digits(text, Decimal::new(number.unsigned_abs()).as_bytes());
             }
             Self::Milliseconds(number) => {
-                push_decimal(text, number / 1000, 1);
+                push_digits(text, Decimal::new(number / 1000).as_bytes());
                 text.push('.');
-                push_decimal(text, number % 1000, 3);
+                // Behind a 1, the part has its leading zeros.
+                let part = Decimal::new(1000 + number % 1000);
+                push_digits(text, part.as_bytes().get(1..).unwrap_or_default());
             }
         }
     }
 }
 
-/// Appends a number with at least so many digits.
-fn push_decimal(text: &mut String, mut number: u64, least: usize) {
-    let mut digits = [b'0'; 20];
-    let mut begin = digits.len();
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
-        begin -= 1;
-        if number == 0 {
-            break;
-        }
-    }
-    let begin = begin.min(digits.len() - least);
-    text.push_str(str::from_utf8(digits.get(begin..).unwrap_or_default()).unwrap_or_default());
+/// Appends decimal digits.
+fn push_digits(text: &mut String, digits: &[u8]) {
+    text.push_str(str::from_utf8(digits).unwrap_or_default());
 }
 
 impl From<bool> for Number {

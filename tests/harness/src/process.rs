@@ -177,6 +177,26 @@ pub fn status_line(pid: u32, name: &str) -> Option<String> {
     Some(line.trim().to_owned())
 }
 
+/// The number of sockets of the process.
+#[must_use]
+pub fn sockets(pid: u32) -> usize {
+    let all = descriptors(pid);
+    all.iter().filter(|(_, to)| to.to_string_lossy().starts_with("socket:")).count()
+}
+
+/// The number of inotify watches of the process.
+///
+/// # Panics
+///
+/// If there is no such process.
+#[must_use]
+#[track_caller]
+pub fn watches(pid: u32) -> usize {
+    let infos = fs::read_dir(file(pid, "fdinfo")).expect("its descriptors");
+    let texts = infos.flatten().filter_map(|info| fs::read_to_string(info.path()).ok());
+    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify ")).count()).sum()
+}
+
 /// A line of `/proc/PID/smaps_rollup`: the memory of this kind that the process has, in KiB.
 ///
 /// # Panics

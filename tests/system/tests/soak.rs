@@ -191,7 +191,7 @@ impl Soak {
         Sample {
             memory: programs.iter().map(|&pid| u64::from(memory(pid, "Private_Dirty"))).sum(),
             descriptors: programs.iter().map(|&pid| process::descriptors(pid).len()).sum(),
-            watches: programs.iter().map(|&pid| watches(pid)).sum(),
+            watches: programs.iter().map(|&pid| process::watches(pid)).sum(),
             processes: processes.len(),
             files: files(&self.tree.path("all")),
             ..self.done
@@ -203,13 +203,6 @@ impl Soak {
         assert_exit_0(self.svscan);
         assert_eq!(self.tree.processes(), []);
     }
-}
-
-/// The number of inotify watches of a process.
-fn watches(pid: u32) -> usize {
-    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("its descriptors");
-    let texts = infos.flatten().filter_map(|info| fs::read_to_string(info.path()).ok());
-    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify ")).count()).sum()
 }
 
 /// The number of files below a directory.

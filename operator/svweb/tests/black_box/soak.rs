@@ -95,7 +95,7 @@ impl Soak {
         };
         // The answer of the last request has come, and its connection may not be closed yet.
         wait_until("no connection is left", DEADLINE, || {
-            let now = sockets(soak.site.web().pid());
+            let now = process::sockets(soak.site.web().pid());
             std::mem::replace(&mut soak.sockets, now) == now
         });
         soak
@@ -192,32 +192,21 @@ impl Soak {
     fn sample(&mut self, closed: bool) -> Sample {
         self.mute.clear();
         let pid = self.site.web().pid();
-        wait_until("all connections have ended", DEADLINE, || sockets(pid) == self.sockets);
+        wait_until("all connections have ended", DEADLINE, || {
+            process::sockets(pid) == self.sockets
+        });
         if closed {
-            wait_until("the scan directory is closed", UNTIL_CLOSED, || watches(pid) == 0);
+            wait_until("the scan directory is closed", UNTIL_CLOSED, || process::watches(pid) == 0);
         }
         Sample {
             minute: self.begin.elapsed().as_secs() / 60,
             memory: process::memory(pid, "Private_Dirty"),
             descriptors: process::descriptors(pid).len(),
-            watches: watches(pid),
+            watches: process::watches(pid),
             threads: fs::read_dir(format!("/proc/{pid}/task")).expect("its threads").count(),
             ..self.done
         }
     }
-}
-
-/// The number of sockets of a process.
-fn sockets(pid: u32) -> usize {
-    let all = process::descriptors(pid);
-    all.iter().filter(|(_, to)| to.to_string_lossy().starts_with("socket:")).count()
-}
-
-/// The number of inotify watches of a process.
-fn watches(pid: u32) -> usize {
-    let infos = fs::read_dir(format!("/proc/{pid}/fdinfo")).expect("its descriptors");
-    let texts = infos.flatten().filter_map(|info| fs::read_to_string(info.path()).ok());
-    texts.map(|text| text.lines().filter(|line| line.starts_with("inotify ")).count()).sum()
 }
 
 /// What memory may differ by between two samples, in KiB. Each thread that reads files has an arena of the

@@ -153,10 +153,7 @@ fn a_request_at_the_end_is_answered() {
     site.wait_state("web", "up");
     let web = site.web.take().expect("svweb");
     let _events = Events::open(site.address, "/api/v1/events", &[]);
-    let sockets = || {
-        let descriptors = harness::process::descriptors(web.pid());
-        descriptors.iter().filter(|it| it.1.to_string_lossy().starts_with("socket:")).count()
-    };
+    let sockets = || harness::process::sockets(web.pid());
     let before = sockets();
     let mut late = connect(site.address);
     wait_until("svweb has the connection", harness::DEADLINE, || sockets() > before);

@@ -206,10 +206,14 @@ fn svc_warns_that_a_stopped_supervise_has_not_read_the_command() {
     first.signal(Signal::STOP);
     wait_until("it is stopped", PROMPT, || process::is_stopped(first.pid()));
     let line = "svc: warning: a has not read the command yet\n";
-    // What it says of `b` depends on the load: for that one svc waits only 50 milliseconds.
-    let output = tree.cmd("svc").args(["-d", "a", "b"]).run();
-    assert!(output.code == Some(0) && output.err().starts_with(line), "{output}");
+    // `b` first: svc waits two seconds in all, and only 50 milliseconds for what comes behind `a`.
+    tree.cmd("svc").args(["-d", "b", "a"]).run().is(0, "", line);
     tree.wait_down("b");
+    // What comes behind `a` gets its commands as well.
+    let output = tree.cmd("svc").args(["-u", "a", "b"]).run();
+    assert!(output.code == Some(0) && output.err().starts_with(line), "{output}");
+    tree.wait_up("b");
+    tree.cmd("svc").args(["-d", "b", "a"]).run().is(0, "", line);
     first.signal(Signal::CONT);
     tree.wait_down("a");
     stop_supervise(&tree, first, "a");

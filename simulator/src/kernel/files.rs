@@ -75,7 +75,10 @@ impl Inode {
 
     /// Whether it survives the end of the processes.
     pub(crate) const fn is_on_disk(&self) -> bool {
-        !matches!(self.content, Content::Pipe(_) | Content::Signals(_))
+        match self.content {
+            Content::File(_) | Content::Directory { .. } | Content::Link(_) | Content::Null => true,
+            Content::Pipe(_) | Content::Signals(_) | Content::ProcessHandle(_) => false,
+        }
     }
 
     pub(crate) const fn is_directory(&self) -> bool {

@@ -32,8 +32,7 @@ fn halt_one(code: u8, path: &CStr) -> i32 {
         Err(error) => return diag::fatal("svc", &[b"unable to open ", shown], error),
     };
     let Some((_, svscan)) = lock_holder::open_svscan(dir.as_fd()) else {
-        diag::say(&[b"svc: fatal: no svscan runs on ", shown]);
-        return PERMANENT;
+        return lock_holder::say_no_svscan("svc", shown, &dir);
     };
     match svscan.signal_with_value(signal::RTMIN_3, code.into()) {
         Ok(()) => 0,

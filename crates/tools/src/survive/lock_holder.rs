@@ -5,7 +5,7 @@
 //! counts as the holder only if its open files show the lock (/proc/PID/fdinfo).
 
 use crate::common::clock::{instant, processor_time};
-use crate::common::diag::{self, TEMPORARY};
+use crate::common::diag::{self, PERMANENT, TEMPORARY};
 use crate::survive::process_record;
 use crate::survive::process_user::{self, is_foreign};
 use crate::survive::standing::{self, Standing};
@@ -181,6 +181,26 @@ pub(crate) fn open_svscan(scan_dir: BorrowedFd<'_>) -> Option<(Pid, Handle)> {
         poll::pause(PAUSE);
     }
     None
+}
+
+/// Prints why no svscan of this directory can be signalled; returns the exit code. `shown` is its name.
+pub(crate) fn say_no_svscan(program: &str, shown: &[u8], scan_dir: &OwnedFd) -> i32 {
+    let holder = if is_free(scan_dir.as_fd()) { None } else { Some(taker_of(scan_dir.as_fd())) };
+    let what: [&[u8]; 2] = [b"unable to find the svscan of ", shown];
+    match holder {
+        Some(None) => {
+            let reason = "/proc does not show which process has locked it";
+            diag::fatal_because(program, &what, reason)
+        }
+        Some(pid @ Some(holder)) if proc_fd::lock_taker(holder, scan_dir.as_fd()).is_err() => {
+            refuse_for(program, &what, pid, Errno::ACCESS)
+        }
+        // Free, or locked by another program.
+        _ => {
+            diag::say(&[program.as_bytes(), b": fatal: no svscan runs on ", shown]);
+            PERMANENT
+        }
+    }
 }
 
 /// The process to name in a message about a lock: the one that took it, unless its number is used again.

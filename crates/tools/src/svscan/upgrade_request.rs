@@ -5,7 +5,7 @@
 //! failure. The new program gives the answer after an upgrade.
 
 use crate::common::clock::instant;
-use crate::common::diag::{self, PERMANENT, TEMPORARY};
+use crate::common::diag::{self, TEMPORARY};
 use crate::survive::{lock_holder, process_user};
 use core::ffi::CStr;
 use core::time::Duration;
@@ -29,8 +29,7 @@ pub(super) fn ask(scan_dir: Option<&CStr>) -> i32 {
         Err(error) => return diag::fatal("svscan", &[b"unable to open ", shown], error),
     };
     let Some((pid, svscan)) = lock_holder::open_svscan(dir.as_fd()) else {
-        diag::say(&[b"svscan: fatal: no svscan runs on ", shown]);
-        return PERMANENT;
+        return lock_holder::say_no_svscan("svscan", shown, &dir);
     };
     let pipe = fd::pipe().and_then(|(answer, end)| {
         fd::replace(fd::stdin(), end.as_fd())?;

@@ -1,8 +1,8 @@
 //! `svc -H`: a tree ends with a code.
 
-use harness::DEADLINE;
+use harness::{DEADLINE, account, is_root};
 use rustix::process::Signal;
-use system::tree;
+use system::{namespace, tree};
 
 #[test]
 fn a_tree_ends_with_the_code() {
@@ -58,6 +58,34 @@ fn mistakes_are_reported() {
     refused(&["-dH", "1", "s"], "unable to use -H with other options");
     tree.mkdir("other");
     refused(&["-H", "1", "other"], "no svscan runs on other");
+    svscan.signal(Signal::TERM);
+    assert_eq!(svscan.wait().code, Some(0));
+}
+
+#[test]
+fn a_svscan_that_cannot_be_found_is_reported_as_such() {
+    let tree = tree();
+    tree.chmod("", 0o755);
+    tree.idle_service("s/a");
+    let svscan = tree.cmd("svscan").arg("s").start();
+    tree.wait_up("s/a");
+    let find = "unable to find the svscan of s";
+    if let Some(namespace) = namespace(&tree) {
+        let without_proc = |command: &str| {
+            let script = format!("mount -t tmpfs none /proc && exec {command}");
+            tree.sh(&script).under(namespace).run()
+        };
+        let why = "/proc does not show which process has locked it";
+        without_proc("svc -H 1 s").is(111, "", format!("svc: fatal: {find}: {why}\n"));
+        without_proc("svscan -u s").is(111, "", format!("svscan: fatal: {find}: {why}\n"));
+    }
+    if is_root() {
+        let (name, ..) = account();
+        let why = format!("access denied (held by pid {})", svscan.pid());
+        let of_user = |command: &[&str]| tree.cmd("setuidgid").arg(&name).args(command).run();
+        of_user(&["svc", "-H", "1", "s"]).is(111, "", format!("svc: fatal: {find}: {why}\n"));
+        of_user(&["svscan", "-u", "s"]).is(111, "", format!("svscan: fatal: {find}: {why}\n"));
+    }
     svscan.signal(Signal::TERM);
     assert_eq!(svscan.wait().code, Some(0));
 }

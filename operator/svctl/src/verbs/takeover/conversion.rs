@@ -14,8 +14,9 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// svscan starts a supervisor 5 seconds after one that was told to leave.
-const CHANGED: Duration = Duration::from_secs(20);
+/// How long the new supervisors may take. svscan starts one 5 seconds after another that was told to
+/// leave; the rest is for a loaded machine.
+const CHANGED: Duration = Duration::from_secs(60);
 
 /// A file `down` that keeps a service down during the change of its supervisor.
 struct TemporaryDown(PathBuf);
@@ -168,7 +169,8 @@ impl<'a> Conversion<'a> {
                     let now = scene.part(&part.name);
                     let has_changed = now.is_some_and(|now| has_changed(now, part, self.to));
                     let what = if has_changed { "is down under its" } else { "has no" };
-                    warn(&format!("{}: {what} new supervisor after 20 seconds", part.name));
+                    let seconds = CHANGED.as_secs();
+                    warn(&format!("{}: {what} new supervisor after {seconds} seconds", part.name));
                 }
                 return Ok(code.max(TIMED_OUT));
             }

@@ -24,7 +24,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// How long a killed process may take to end, and a scanner to begin.
-const SHORT: Duration = Duration::from_secs(10);
+const SHORT: Duration = Duration::from_secs(30);
 
 /// The time between two looks at /proc.
 const PAUSE: Duration = Duration::from_millis(20);

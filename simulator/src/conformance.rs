@@ -19,6 +19,7 @@ macro_rules! tell {
 }
 
 mod processes;
+mod scanning;
 
 /// A sequence of calls in a directory; it tells the results.
 type Case = fn(BorrowedFd<'_>, &mut String) -> Result<()>;
@@ -44,7 +45,7 @@ pub fn run_all(directory: BorrowedFd<'_>) -> String {
     signal::ignore_broken_pipes();
     fs::set_umask(0o022);
     let mut told = String::new();
-    for (name, case) in CASES.into_iter().chain(processes::CASES) {
+    for (name, case) in CASES.into_iter().chain(processes::CASES).chain(scanning::CASES) {
         let _ = writeln!(told, "{name}");
         let end = case(directory, &mut told);
         let _ = writeln!(told, "  {end:?}");

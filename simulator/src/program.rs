@@ -43,11 +43,12 @@ unsafe fn conformance(stack: *const usize) -> ! {
 }
 
 /// The programs by their paths.
-pub const ALL: [(&str, Program); 9] = [
+pub const ALL: [(&str, Program); 10] = [
     ("/bin/multilog", tools),
     ("/bin/original", original),
     ("/bin/supervise", tools),
     ("/bin/svc", tools),
+    ("/bin/svscan", tools),
     ("/bin/service", service),
     ("/bin/stranger", stranger),
     ("/bin/writer", writer),

@@ -23,7 +23,7 @@ pub(super) const CASES: [(&str, Case); 8] = [
 ];
 
 /// A child that lives until the returned pipe is closed, and then exits with this code.
-fn child(code: i32) -> Result<(Pid, daemontools_sys::OwnedFd)> {
+pub(super) fn child(code: i32) -> Result<(Pid, daemontools_sys::OwnedFd)> {
     let (reader, writer) = fd::pipe()?;
     if let Forked::Parent(child) = process::fork()? {
         return Ok((child, writer));

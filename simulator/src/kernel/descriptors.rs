@@ -14,8 +14,6 @@ pub(crate) struct Descriptor {
     pub(crate) closed_by_exec: bool,
 }
 
-const MOST: i32 = 1024;
-
 /// A descriptor's number from an argument.
 pub(crate) fn number(argument: usize) -> i32 {
     #[expect(
@@ -37,7 +35,8 @@ impl Kernel {
         least: i32,
     ) -> Result<usize> {
         let process = self.processes.get_mut(&pid).ok_or(EBADF)?;
-        let free = (least..MOST).find(|fd| !process.descriptors.contains_key(fd)).ok_or(EMFILE)?;
+        let most = i32::try_from(process.most_files[0]).unwrap_or(i32::MAX);
+        let free = (least..most).find(|fd| !process.descriptors.contains_key(fd)).ok_or(EMFILE)?;
         self.install_at(pid, file, closed_by_exec, free);
         Ok(free.unsigned_abs() as usize)
     }

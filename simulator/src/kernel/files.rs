@@ -1,5 +1,7 @@
 //! Inodes.
 
+use super::epoll::Member;
+use super::inotify::Watches;
 use super::pipes::Pipe;
 use super::tree::InodeNumber;
 use super::{FileKey, Kernel};
@@ -27,6 +29,10 @@ pub enum Content {
     Signals(u64),
     /// A pidfd of the process with this serial number.
     ProcessHandle(u64),
+    /// An inotify instance.
+    Watches(Watches),
+    /// An epoll instance.
+    EventSet(Vec<Member>),
 }
 
 /// An inode.
@@ -60,7 +66,10 @@ impl Inode {
             Content::Link(_) => 0o120_000,
             Content::Pipe(_) => 0o010_000,
             Content::Null => 0o020_000,
-            Content::Signals(_) | Content::ProcessHandle(_) => 0,
+            Content::Signals(_)
+            | Content::ProcessHandle(_)
+            | Content::Watches(_)
+            | Content::EventSet(_) => 0,
         };
         kind | self.mode
     }
@@ -69,7 +78,12 @@ impl Inode {
         match &self.content {
             Content::File(bytes) | Content::Link(bytes) => bytes.len() as u64,
             Content::Directory { .. } => 4096,
-            Content::Pipe(_) | Content::Null | Content::Signals(_) | Content::ProcessHandle(_) => 0,
+            Content::Pipe(_)
+            | Content::Null
+            | Content::Signals(_)
+            | Content::ProcessHandle(_)
+            | Content::Watches(_)
+            | Content::EventSet(_) => 0,
         }
     }
 
@@ -77,7 +91,11 @@ impl Inode {
     pub(crate) const fn is_on_disk(&self) -> bool {
         match self.content {
             Content::File(_) | Content::Directory { .. } | Content::Link(_) | Content::Null => true,
-            Content::Pipe(_) | Content::Signals(_) | Content::ProcessHandle(_) => false,
+            Content::Pipe(_)
+            | Content::Signals(_)
+            | Content::ProcessHandle(_)
+            | Content::Watches(_)
+            | Content::EventSet(_) => false,
         }
     }
 
@@ -91,6 +109,7 @@ impl Kernel {
     pub(crate) fn forget_if_unused(&mut self, number: InodeNumber) {
         if self.inodes.get(&number).is_some_and(|inode| inode.links == 0 && inode.opens == 0) {
             self.inodes.remove(&number);
+            self.memory_names.remove(&number);
         }
     }
 }

@@ -1,22 +1,22 @@
 //! The program of an executed file: one of the machine's programs, or the interpreter of a script.
 
 use super::files::Content;
-use super::tree::InodeNumber;
+use super::tree::{InodeNumber, ROOT};
 use super::{Kernel, Result};
 use linux_raw_sys::errno::{EACCES, ENOENT, ENOEXEC};
 use machine::Program;
 
 impl Kernel {
-    /// The program of a file, and its arguments. As on Linux, a script's first line names its interpreter
+    /// The file of the program of a file, the program, and its arguments. As on Linux, a script's first line names its interpreter
     /// and at most one argument.
     pub(crate) fn executable(
         &self,
         inode: InodeNumber,
         path: &[u8],
         arguments: Vec<Vec<u8>>,
-    ) -> Result<(Program, Vec<Vec<u8>>)> {
+    ) -> Result<(InodeNumber, Program, Vec<Vec<u8>>)> {
         if let Some(program) = self.programs.get(path) {
-            return Ok((*program, arguments));
+            return Ok((inode, *program, arguments));
         }
         let file = &self.inodes[&inode];
         let Content::File(text) = &file.content else { return Err(EACCES) };
@@ -33,6 +33,7 @@ impl Kernel {
         all.extend((!argument.is_empty()).then(|| argument.to_vec()));
         all.push(path.to_vec());
         all.extend(arguments.into_iter().skip(1));
-        Ok((program, all))
+        let found = self.walk(ROOT, interpreter, true, 0)?.found;
+        Ok((found.ok_or(ENOENT)?, program, all))
     }
 }

@@ -6,8 +6,11 @@
 mod calls;
 mod descriptors;
 mod disk;
+mod epoll;
 mod files;
+mod inotify;
 mod interpreter;
+mod limits;
 mod names;
 mod open;
 mod pidfds;
@@ -75,6 +78,13 @@ pub struct Kernel {
     boots: u64,
     /// The power has failed: see [`Kernel::cut_power`].
     pub power_failed: bool,
+    /// The inotify instances with a watch.
+    watching: BTreeSet<InodeNumber>,
+    /// The file that tells the mounts.
+    mount_table: InodeNumber,
+    /// The names of files in memory.
+    memory_names: BTreeMap<InodeNumber, Vec<u8>>,
+    renames: u32,
     next_inode: InodeNumber,
     next_file: FileKey,
     pub(crate) pids: pids::Pids,
@@ -104,6 +114,10 @@ impl Kernel {
             disk: None,
             boots: 1,
             power_failed: false,
+            watching: BTreeSet::new(),
+            mount_table: 0,
+            memory_names: BTreeMap::new(),
+            renames: 0,
             next_inode: tree::ROOT,
             next_file: 1,
             pids: pids::Pids::new(),
@@ -115,9 +129,20 @@ impl Kernel {
         kernel.make_root();
         kernel.make_file(BOOT_ID, b"00000000-0000-4000-8000-000000000001\n");
         kernel.make_file("/proc/self/ns/pid", b"");
+        kernel.mount_table = kernel.make_file("/proc/self/mountinfo", b"");
+        let most = format!("{}\n", inotify::MOST_EVENTS);
+        kernel.make_file("/proc/sys/fs/inotify/max_queued_events", most.as_bytes());
         kernel.make_device("/dev/null");
+        // As the installed ones, the programs are links to one file.
+        let mut files: BTreeMap<usize, &str> = BTreeMap::new();
         for (path, program) in programs {
-            kernel.make_file(path, b"");
+            match files.get(&(*program as usize)) {
+                Some(file) => kernel.make_link(file, path),
+                None => {
+                    kernel.make_file(path, b"");
+                    files.insert(*program as usize, path);
+                }
+            }
             kernel.programs.insert(path.as_bytes().to_vec(), *program);
         }
         kernel

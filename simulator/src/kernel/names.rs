@@ -47,8 +47,11 @@ impl Kernel {
         [buffer, room]: [usize; 2],
     ) -> Result<usize> {
         let own = pid.to_string().into_bytes();
+        let descriptor = self.link_of_descriptor(pid, at, path);
         let target = if path == b"/proc/self" {
             &own
+        } else if let Some(target) = &descriptor {
+            target
         } else {
             let found = self.place(pid, at, path, false)?.found.ok_or(ENOENT)?;
             let Content::Link(target) = &self.inodes[&found].content else { return Err(EINVAL) };

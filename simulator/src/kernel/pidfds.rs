@@ -42,9 +42,16 @@ impl Kernel {
     }
 
     /// pidfd_send_signal
-    pub(crate) fn signal_handle(&mut self, pid: Pid, fd: usize, signal: usize) -> Result<usize> {
+    pub(crate) fn signal_handle(
+        &mut self,
+        pid: Pid,
+        [fd, signal, info]: [usize; 3],
+    ) -> Result<usize> {
         let (to, _) = self.by_serial(self.handle(pid, fd)?).ok_or(ESRCH)?;
-        self.kill(to, signal)
+        match info {
+            0 => self.kill(pid, to, signal),
+            info => self.queue(to, signal, info),
+        }
     }
 
     /// What poll(2) tells about the descriptor of a process.

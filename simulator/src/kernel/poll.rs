@@ -1,6 +1,7 @@
 //! poll, and time.
 
 use super::files::Content;
+use super::open::OpenFile;
 use super::{Kernel, Outcome, Pid, Result};
 use linux_raw_sys::errno::{EFAULT, EINVAL};
 use linux_raw_sys::general::{
@@ -12,11 +13,15 @@ use machine::{copy_in, copy_out, read_word};
 impl Kernel {
     /// What poll(2) tells about a descriptor.
     fn events(&self, pid: Pid, fd: i32, asked: u32) -> u32 {
-        let Ok((_, file)) = self.open_file(pid, fd.unsigned_abs() as usize) else {
-            return POLLNVAL;
-        };
-        let always = POLLERR | POLLHUP;
-        let now = match &self.inodes[&file.inode].content {
+        match self.open_file(pid, fd.unsigned_abs() as usize) {
+            Ok((_, file)) => self.file_events(pid, file) & (asked | POLLERR | POLLHUP),
+            Err(_) => POLLNVAL,
+        }
+    }
+
+    /// The events of an open file.
+    pub(crate) fn file_events(&self, pid: Pid, file: &OpenFile) -> u32 {
+        match &self.inodes[&file.inode].content {
             Content::Pipe(pipe) => {
                 let mut now = 0;
                 if file.reads() {
@@ -38,9 +43,12 @@ impl Kernel {
                 }
             }
             Content::ProcessHandle(serial) => self.handle_events(*serial),
+            Content::Watches(watches) if watches.is_readable() => POLLIN,
+            Content::Watches(_) => 0,
+            Content::EventSet(members) if self.set_events(pid, members).is_empty() => 0,
+            Content::EventSet(_) => POLLIN,
             _ => POLLIN | POLLOUT,
-        };
-        now & (asked | always)
+        }
     }
 
     pub(crate) fn poll(

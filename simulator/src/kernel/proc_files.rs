@@ -44,7 +44,7 @@ impl Kernel {
             Some(number) => number.parse().ok()?,
         };
         let (file, number) = (parts.next()?, parts.next());
-        if file == "ns" {
+        if file == "ns" || file == "mountinfo" {
             return None;
         }
         Some(self.file_of_process(of, file, number))
@@ -67,16 +67,23 @@ impl Kernel {
         };
         let text = match (file, number) {
             ("stat", None) => stat(of, process),
-            ("status", None) => "Uid:\t0\t0\t0\t0\n".to_owned(),
+            ("status", None) => {
+                let Proc { blocked, ignored, .. } = process;
+                let sets = format!("SigBlk:\t{blocked:016x}\nSigIgn:\t{ignored:016x}\n");
+                format!("Uid:\t0\t0\t0\t0\n{sets}SigCgt:\t{:016x}\n", 0)
+            }
             ("cmdline", None) => {
                 let text = process.arguments.iter().map(|it| String::from_utf8_lossy(it));
                 text.fold(String::new(), |all, word| all + &word + "\0")
             }
-            ("exe", None) => {
-                let found = self.walk(ROOT, &process.arguments[0], true, 0)?.found;
-                return found.ok_or(ENOENT);
-            }
+            ("exe", None) => return Ok(process.executable),
             ("cwd", None) => return Ok(process.directory),
+            ("cwd", Some("..")) => {
+                return match self.inodes[&process.directory].content {
+                    Content::Directory { parent, .. } => Ok(parent),
+                    _ => Err(ENOENT),
+                };
+            }
             ("fd", None) => {
                 let name = |fd: &i32| fd.to_string().into_bytes();
                 let inode = |file| self.open_files.get(file).map(|file| file.inode);

@@ -1,6 +1,7 @@
 //! Processes: their beginning and their end.
 
 use super::descriptors::Descriptor;
+use super::signals::SignalInfo;
 use super::tree::{InodeNumber, ROOT};
 use super::{Kernel, Outcome, Pid, Result};
 use linux_raw_sys::errno::{ECHILD, EFAULT, EINVAL};
@@ -73,6 +74,12 @@ pub struct Proc {
     pub(crate) started: u64,
     /// No other process ever has this number.
     pub(crate) serial: u64,
+    /// The file of its program.
+    pub(crate) executable: InodeNumber,
+    /// What came with the pending signals.
+    pub(crate) signal_infos: Vec<SignalInfo>,
+    /// The soft and the hard limit of open files.
+    pub(crate) most_files: [u64; 2],
     /// STOP has come, and no CONT since.
     pub is_stopped: bool,
     /// Its process group.
@@ -95,6 +102,8 @@ impl Kernel {
         let arguments: Vec<Vec<u8>> = arguments.iter().map(|it| it.as_bytes().to_vec()).collect();
         let path = arguments[0].clone();
         let program = self.programs[&path];
+        let place = self.walk(ROOT, &path, true, 0).ok();
+        let executable = place.and_then(|place| place.found).expect("the file of a program");
         let pid = self.new_pid();
         let directory = self.make_directory(directory);
         let environment = vec![b"PATH=/bin".to_vec()];
@@ -118,6 +127,9 @@ impl Kernel {
             calls: 0,
             started: self.now,
             serial: self.pids.serial(),
+            executable,
+            signal_infos: Vec::new(),
+            most_files: super::limits::OPEN_FILES,
             is_stopped: false,
             is_subreaper: false,
             group: pid,
@@ -191,6 +203,9 @@ impl Kernel {
             calls: 0,
             started: self.now,
             serial: self.pids.serial(),
+            executable: parent.executable,
+            signal_infos: Vec::new(),
+            most_files: parent.most_files,
             is_stopped: false,
             is_subreaper: false,
             group: parent.group,
@@ -224,10 +239,11 @@ impl Kernel {
             .place(pid, linux_raw_sys::general::AT_FDCWD as usize, &path, true)?
             .found
             .ok_or(linux_raw_sys::errno::ENOENT)?;
-        let (program, arguments) = self.executable(inode, &path, arguments)?;
+        let (executable, program, arguments) = self.executable(inode, &path, arguments)?;
         let memory = Process::start(program, &path, &arguments, &environment);
         let process = self.processes.get_mut(&pid).expect("the caller's process");
         process.memory = Some(memory);
+        process.executable = executable;
         process.arguments = arguments;
         process.environment = environment;
         process.next = Next::Run(0);

@@ -22,15 +22,37 @@ const STOPS: u64 = bit(SIGSTOP) | bit(SIGTSTP) | bit(SIGTTIN) | bit(SIGTTOU);
 /// Signals that no process can block or ignore.
 const FORCED: u64 = bit(SIGKILL) | bit(SIGSTOP);
 
+/// The first signal of which each one is delivered.
+const FIRST_QUEUED: u32 = 32;
+
+/// What comes with a signal.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SignalInfo {
+    signal: u32,
+    /// `SI_USER`, `SI_QUEUE` or one of the kernel's.
+    code: i32,
+    sender: Pid,
+    value: u64,
+}
+
 /// The length of `struct signalfd_siginfo`.
 const RECORD: usize = 128;
 
 impl Kernel {
     /// Makes a signal pending, or ends the process.
     pub(crate) fn signal(&mut self, pid: Pid, signal: u32) {
+        self.signal_with(pid, SignalInfo { signal, ..SignalInfo::default() });
+    }
+
+    fn signal_with(&mut self, pid: Pid, info: SignalInfo) {
         let Some(process) = self.processes.get_mut(&pid) else { return };
         if process.ended.is_some() {
             return;
+        }
+        let signal = info.signal;
+        if process.pending & bit(signal) == 0 || signal >= FIRST_QUEUED {
+            process.signal_infos.retain(|it| process.pending & bit(it.signal) != 0);
+            process.signal_infos.push(info);
         }
         process.pending |= bit(signal);
         if signal == SIGCONT {
@@ -64,7 +86,19 @@ impl Kernel {
         }
     }
 
-    pub(crate) fn kill(&mut self, to: Pid, signal: usize) -> Result<usize> {
+    pub(crate) fn kill(&mut self, pid: Pid, to: Pid, signal: usize) -> Result<usize> {
+        self.send(to, signal, SignalInfo { sender: pid, ..SignalInfo::default() })
+    }
+
+    /// pidfd_send_signal with a `siginfo_t`: signal, error, code, and from 16 on the sender, the user and the value.
+    pub(crate) fn queue(&mut self, to: Pid, signal: usize, address: usize) -> Result<usize> {
+        let info = copy_in(address, 32).ok_or(EFAULT)?;
+        let number = |at: usize| i32::from_ne_bytes(info[at..at + 4].try_into().expect("4 bytes"));
+        let value = u64::from_ne_bytes(info[24..].try_into().expect("8 bytes"));
+        self.send(to, signal, SignalInfo { signal: 0, code: number(8), sender: number(16), value })
+    }
+
+    fn send(&mut self, to: Pid, signal: usize, info: SignalInfo) -> Result<usize> {
         let signal = u32::try_from(signal).map_err(|_| EINVAL)?;
         if to <= 0 || signal > 64 {
             return Err(EINVAL);
@@ -73,7 +107,7 @@ impl Kernel {
             return Err(ESRCH);
         }
         if signal > 0 {
-            self.signal(to, signal);
+            self.signal_with(to, SignalInfo { signal, ..info });
         }
         Ok(0)
     }
@@ -122,6 +156,10 @@ impl Kernel {
                 // The programs have no handlers.
                 _ => return Err(EINVAL),
             }
+            // A signal without effect does not stay pending, even if it is blocked.
+            if (process.ignored | HARMLESS) & bit(signal) != 0 {
+                process.pending &= !bit(signal);
+            }
         }
         if old != 0 && !copy_out(old, &[was_ignored, 0, 0, 0].map(u64::to_ne_bytes).concat()) {
             return Err(EFAULT);
@@ -145,9 +183,19 @@ impl Kernel {
         let mut bytes = Vec::new();
         while process.pending & set != 0 && bytes.len() + RECORD <= length {
             let signal = (process.pending & set).trailing_zeros() + 1;
-            process.pending &= !bit(signal);
+            let place = process.signal_infos.iter().position(|it| it.signal == signal);
+            let info = place.map(|place| process.signal_infos.remove(place)).unwrap_or_default();
+            if process.signal_infos.iter().all(|it| it.signal != signal) {
+                process.pending &= !bit(signal);
+            }
+            let end = bytes.len() + RECORD;
             bytes.extend(signal.to_ne_bytes());
-            bytes.resize(bytes.len() + RECORD - 4, 0);
+            bytes.extend([0, info.code, info.sender].map(i32::to_ne_bytes).concat());
+            bytes.resize(end - RECORD + 44, 0);
+            // The lower half, and all of it.
+            bytes.extend(&info.value.to_ne_bytes()[..4]);
+            bytes.extend(info.value.to_ne_bytes());
+            bytes.resize(end, 0);
         }
         match bytes.is_empty() {
             true if waits => Ok(Outcome::Wait),

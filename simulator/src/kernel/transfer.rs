@@ -35,7 +35,8 @@ impl Kernel {
                 }
                 pipe.take(length)
             }
-            Content::ProcessHandle(_) => return Err(EINVAL),
+            Content::ProcessHandle(_) | Content::EventSet(_) => return Err(EINVAL),
+            Content::Watches(_) => return self.read_watches(number, [buffer, length], waits),
             Content::Signals(set) => {
                 let set = *set;
                 return self.read_signals(pid, set, buffer, length, waits);
@@ -72,7 +73,9 @@ impl Kernel {
             Content::Directory { .. }
             | Content::Link(_)
             | Content::Signals(_)
-            | Content::ProcessHandle(_) => Err(EINVAL),
+            | Content::ProcessHandle(_)
+            | Content::Watches(_)
+            | Content::EventSet(_) => Err(EINVAL),
             Content::Null => Ok(Outcome::Return(bytes.len())),
             Content::File(content) => {
                 inode.modified = now;

@@ -6,6 +6,7 @@ use super::{Errno, Kernel, Pid, Result};
 use linux_raw_sys::errno::{
     EEXIST, EINVAL, EISDIR, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, ENOTEMPTY, EPERM,
 };
+use linux_raw_sys::general::{IN_CREATE, IN_DELETE, IN_MOVED_FROM, IN_MOVED_TO};
 use std::collections::BTreeMap;
 
 /// The number of an inode.
@@ -71,19 +72,26 @@ impl Kernel {
     }
 
     /// Makes a file with this content.
-    pub fn make_file(&mut self, path: &str, content: &[u8]) {
-        self.make(path, Content::File(content.to_vec()), 0o644);
+    pub fn make_file(&mut self, path: &str, content: &[u8]) -> InodeNumber {
+        self.make(path, Content::File(content.to_vec()), 0o644)
+    }
+
+    /// Gives a file another name.
+    pub(crate) fn make_link(&mut self, file: &str, path: &str) {
+        let (from, to) = [file, path].map(|it| self.walk(ROOT, it.as_bytes(), true, 0)).into();
+        self.link(from, to).expect("a file with a name that is free");
     }
 
     pub(crate) fn make_device(&mut self, path: &str) {
         self.make(path, Content::Null, 0o666);
     }
 
-    pub(crate) fn make(&mut self, path: &str, content: Content, mode: u32) {
+    pub(crate) fn make(&mut self, path: &str, content: Content, mode: u32) -> InodeNumber {
         let (directory, name) = path.rsplit_once('/').unwrap_or(("", path));
         let directory = self.make_directory(directory);
         let number = self.new_inode(content, mode);
         self.add_entry(directory, name.as_bytes().to_vec(), number);
+        number
     }
 
     fn add_directory(&mut self, parent: InodeNumber, name: Vec<u8>, mode: u32) -> InodeNumber {
@@ -119,7 +127,8 @@ impl Kernel {
 
     pub(crate) fn add_entry(&mut self, directory: InodeNumber, name: Vec<u8>, number: InodeNumber) {
         self.note(|| Change::Names(vec![(directory, name.clone(), Some(number))], vec![number]));
-        self.entries(directory).insert(name, number);
+        self.entries(directory).insert(name.clone(), number);
+        self.announce(directory, IN_CREATE, &name, number, 0);
         self.changed();
     }
 
@@ -192,6 +201,7 @@ impl Kernel {
             (_, false) => {}
         }
         self.entries(place.directory).remove(&place.name);
+        self.announce(place.directory, IN_DELETE, &place.name, number, 0);
         self.note(|| Change::Names(vec![(place.directory, place.name, None)], vec![number]));
         self.drop_name(number);
         Ok(0)
@@ -200,6 +210,9 @@ impl Kernel {
     fn drop_name(&mut self, number: InodeNumber) {
         if let Some(inode) = self.inodes.get_mut(&number) {
             inode.links = inode.links.saturating_sub(1);
+            if inode.is_directory() && inode.links == 0 {
+                self.end_watches(number);
+            }
         }
         self.forget_if_unused(number);
         self.changed();
@@ -239,6 +252,10 @@ impl Kernel {
         }
         self.entries(from.directory).remove(&from.name);
         self.entries(to.directory).insert(to.name.clone(), number);
+        self.renames += 1;
+        let cookie = self.renames;
+        self.announce(from.directory, IN_MOVED_FROM, &from.name, number, cookie);
+        self.announce(to.directory, IN_MOVED_TO, &to.name, number, cookie);
         self.note(|| {
             let names = [(from.directory, from.name, None), (to.directory, to.name, Some(number))];
             Change::Names(names.into(), [Some(number), to.found].into_iter().flatten().collect())

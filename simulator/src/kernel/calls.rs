@@ -119,6 +119,7 @@ impl Kernel {
                 let ends = [low(reader), low(writer)].map(u32::to_ne_bytes).concat();
                 if copy_out(a, &ends) { Ok(0) } else { Err(EFAULT) }
             }
+            nr::__NR_memfd_create => self.memory_file(pid, low(b)),
             nr::__NR_fcntl => self.fcntl(pid, a, low(b), c),
             nr::__NR_ioctl if low(b) == FIONREAD => {
                 let bytes = self.unread(pid, a)?.to_ne_bytes();

@@ -250,6 +250,7 @@ impl Kernel {
         self.processes.clear();
         self.lock_takers.clear();
         self.open_files.clear();
+        self.pids.start_again();
         if let Some(disk) = &mut self.disk {
             self.inodes = disk.lose_power(random);
         }

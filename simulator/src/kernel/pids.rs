@@ -32,6 +32,12 @@ impl Pids {
         }
     }
 
+    /// The machine starts again.
+    pub(crate) fn start_again(&mut self) {
+        self.next = FIRST;
+        self.given_back.clear();
+    }
+
     /// A number that no other process ever has.
     pub(crate) const fn serial(&mut self) -> u64 {
         self.serial += 1;

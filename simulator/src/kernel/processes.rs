@@ -86,6 +86,8 @@ pub struct Proc {
     pub(crate) group: Pid,
     /// It becomes the parent of its orphaned descendants.
     pub(crate) is_subreaper: bool,
+    /// It runs its parent's program, since a fork.
+    pub(crate) is_fork: bool,
 }
 
 impl Proc {
@@ -93,6 +95,12 @@ impl Proc {
     #[must_use]
     pub fn is_copy_of(&self, program: &[u8]) -> bool {
         self.arguments[0] == program && self.wakes.is_none()
+    }
+
+    /// Whether it is a child of this program between fork and exec, with memory of its own.
+    #[must_use]
+    pub fn is_fork_of(&self, program: &[u8]) -> bool {
+        self.is_fork && self.is_copy_of(program)
     }
 }
 
@@ -132,6 +140,7 @@ impl Kernel {
             most_files: super::limits::OPEN_FILES,
             is_stopped: false,
             is_subreaper: false,
+            is_fork: false,
             group: pid,
         };
         self.processes.insert(pid, process);
@@ -208,6 +217,7 @@ impl Kernel {
             most_files: parent.most_files,
             is_stopped: false,
             is_subreaper: false,
+            is_fork: true,
             group: parent.group,
         };
         for descriptor in process.descriptors.values() {
@@ -245,6 +255,7 @@ impl Kernel {
         process.memory = Some(memory);
         process.executable = executable;
         process.arguments = arguments;
+        process.is_fork = false;
         process.environment = environment;
         process.next = Next::Run(0);
         let closed: Vec<i32> = process

@@ -94,6 +94,24 @@ impl Kernel {
         number
     }
 
+    /// Writes a file as a whole, which need not be there before.
+    pub fn replace_file(&mut self, path: &str, content: &[u8], mode: u32) {
+        self.remove_file(path);
+        self.make(path, Content::File(content.to_vec()), mode);
+    }
+
+    /// Removes a file, if it is there.
+    pub fn remove_file(&mut self, path: &str) {
+        let Ok(Place { directory, name, found: Some(number) }) =
+            self.walk(ROOT, path.as_bytes(), false, 0)
+        else {
+            return;
+        };
+        self.entries(directory).remove(&name);
+        self.note(|| Change::Names(vec![(directory, name, None)], vec![number]));
+        self.drop_name(number);
+    }
+
     fn add_directory(&mut self, parent: InodeNumber, name: Vec<u8>, mode: u32) -> InodeNumber {
         let content = Content::Directory { entries: BTreeMap::new(), parent };
         let number = self.new_inode(content, mode);

@@ -43,12 +43,18 @@ pub enum Violation {
     NotAdopted(String),
     /// A supervise without a fault has ended in this way.
     Ended(Ended),
+    /// Two supervises work on one directory.
+    Second(Ended),
+    /// After a start of the machine, the service is not in its normal state.
+    AfterBoot(String),
     /// supervise makes calls without waiting.
     Busy,
     /// supervise has more descriptors open than it needs.
     Descriptors(usize),
     /// The service has got these descriptors from supervise.
     Inherited(Vec<i32>),
+    /// The service begins with these signals blocked, and these ignored.
+    Signals(u64, u64),
     /// The service runs twice after an error that has left it without a record. That is documented, and the
     /// run ends here.
     Excused,
@@ -70,9 +76,17 @@ impl fmt::Display for Violation {
             Self::WrongStatus(what) => write!(f, "the status is wrong: {what}"),
             Self::NotAdopted(what) => write!(f, "the next supervise has changed the state: {what}"),
             Self::Ended(how) => write!(f, "supervise has ended: {how:?}"),
+            Self::Second(how) => write!(f, "a second supervise has ended: {how:?}"),
+            Self::AfterBoot(what) => write!(f, "the machine has started: {what}"),
             Self::Busy => write!(f, "supervise makes calls without waiting"),
             Self::Descriptors(count) => write!(f, "supervise has {count} descriptors"),
             Self::Inherited(fds) => write!(f, "the service has descriptors of supervise: {fds:?}"),
+            Self::Signals(blocked, ignored) => {
+                write!(
+                    f,
+                    "the service begins with signals blocked: {blocked:x}, ignored: {ignored:x}"
+                )
+            }
             Self::Excused => write!(f, "the service runs twice without a record"),
             Self::Endless => write!(f, "the processes never come to rest"),
             Self::Panic => write!(f, "a program has panicked"),
@@ -130,7 +144,7 @@ pub fn running(kernel: &Kernel) -> Vec<Pid> {
 fn stopped_child(kernel: &Kernel, supervise: Pid) -> Option<Pid> {
     let mut running = kernel.running();
     let found = running.find(|(pid, process)| {
-        *pid != supervise && process.is_stopped && process.is_copy_of(b"/bin/supervise")
+        *pid != supervise && process.is_stopped && process.is_fork_of(b"/bin/supervise")
     });
     found.map(|(pid, _)| pid)
 }
@@ -139,7 +153,7 @@ fn stopped_child(kernel: &Kernel, supervise: Pid) -> Option<Pid> {
 #[must_use]
 pub fn existing(kernel: &Kernel, supervise: Pid) -> Vec<Pid> {
     let starts = |(pid, process): &(Pid, &crate::kernel::Proc)| {
-        *pid != supervise && process.is_copy_of(b"/bin/supervise")
+        *pid != supervise && process.is_fork_of(b"/bin/supervise")
     };
     let starting = kernel.running().filter(starts).map(|(pid, _)| pid);
     running(kernel).into_iter().chain(starting).collect()

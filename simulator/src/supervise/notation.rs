@@ -1,13 +1,19 @@
 //! The text form of a scenario, for regressions and for replay:
 //! `SEED LETTERS SERVICE | OPTIONS | SUPERVISE 1 | SUPERVISE 2`. LETTERS are the last command. The options are
-//! `down`, `ends` and `pids/NUMBER`. A supervise is its patience, its events, such as `200:-d`,
-//! `200:kill`, `200:term` and `200:stranger`, and its faults: the process (`S` is supervise, `C` its
+//! `down`, `ends`, `disk/NAME` and `pids/NUMBER`. A supervise is its patience, its events, such as `200:-d`,
+//! `200:kill`, `200:write/NAME/TEXT` (`_` stands for a blank) and `200:stranger`, and its faults: the process (`S` is supervise, `C` its
 //! children), the number of the call, and what happens: `S85:error/0`.
 
 use super::scenario::{Action, Event, Scenario, Supervise};
+use crate::kernel::FileSystem;
 use crate::notation::{NotAScenario, number};
 use std::fmt;
 use std::str::FromStr;
+
+/// A text of a file, with `_` for each blank.
+fn in_one_word(text: &str) -> String {
+    text.replace(' ', "_")
+}
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -17,6 +23,12 @@ impl fmt::Display for Event {
             Action::KillService => f.write_str("kill"),
             Action::Terminate => f.write_str("term"),
             Action::Stranger => f.write_str("stranger"),
+            Action::Upgrade => f.write_str("upgrade"),
+            Action::Second => f.write_str("second"),
+            Action::Clock(seconds) => write!(f, "clock/{seconds}"),
+            Action::Power => f.write_str("power"),
+            Action::Write(name, text) => write!(f, "write/{name}/{}", in_one_word(text)),
+            Action::Remove(name) => write!(f, "remove/{name}"),
         }
     }
 }
@@ -26,6 +38,9 @@ impl fmt::Display for Scenario {
         write!(f, "{} {} {} |", self.seed, self.end, self.service)?;
         let options = [(self.down, " down"), (self.tells_ends, " ends")];
         options.iter().filter(|it| it.0).try_for_each(|it| f.write_str(it.1))?;
+        if let Some(disk) = self.disk {
+            write!(f, " disk/{disk:?}")?;
+        }
         if self.pids != 0 {
             write!(f, " pids/{}", self.pids)?;
         }
@@ -43,7 +58,19 @@ impl FromStr for Event {
 
     fn from_str(text: &str) -> Result<Self, NotAScenario> {
         let (after, action) = text.split_once(':').ok_or(NotAScenario)?;
-        let action = match action {
+        if let Some(rest) = action.strip_prefix("write/") {
+            let (name, text) = rest.split_once('/').ok_or(NotAScenario)?;
+            let action = Action::Write(name.into(), text.replace('_', " "));
+            return Ok(Self { after: number(Some(after))?, action });
+        }
+        let (kind, value) =
+            action.split_once('/').map_or((action, None), |(kind, it)| (kind, Some(it)));
+        let action = match kind {
+            "upgrade" => Action::Upgrade,
+            "second" => Action::Second,
+            "clock" => Action::Clock(number(value)?),
+            "power" => Action::Power,
+            "remove" => Action::Remove(value.ok_or(NotAScenario)?.into()),
             "kill" => Action::KillService,
             "term" => Action::Terminate,
             "stranger" => Action::Stranger,
@@ -80,10 +107,18 @@ impl FromStr for Scenario {
         let service = words.collect::<Vec<_>>().join(" ");
         let options = parts.next().ok_or(NotAScenario)?;
         let has = |name| options.split_whitespace().any(|option| option == name);
+        let disk = options.split_whitespace().find_map(|option| option.strip_prefix("disk/"));
+        let disk = disk.map(|name| match name {
+            "Ext4" => Ok(FileSystem::Ext4),
+            "Xfs" => Ok(FileSystem::Xfs),
+            "Posix" => Ok(FileSystem::Posix),
+            _ => Err(NotAScenario),
+        });
+        let disk = disk.transpose()?;
         let pids = options.split_whitespace().find_map(|option| option.strip_prefix("pids/"));
         let (down, tells_ends) = (has("down"), has("ends"));
         let pids = pids.map_or(Ok(0), |pids| number(Some(pids)))?;
         let supervises = parts.map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { seed, service, down, tells_ends, pids, supervises, end })
+        Ok(Self { seed, service, down, tells_ends, disk, pids, supervises, end })
     }
 }

@@ -8,7 +8,7 @@ use crate::program;
 use crate::random::Random;
 use crate::simulation::Report;
 use crate::world::{Step, World};
-use linux_raw_sys::general::{SIGKILL, SIGTERM};
+use linux_raw_sys::general::{SIGKILL, SIGTERM, SIGUSR2};
 
 /// More steps than any scenario needs.
 const MOST_STEPS: u64 = 300_000;
@@ -38,6 +38,11 @@ struct Run<'a> {
     steps: u64,
     /// The service's processes, and since when.
     running: (Vec<Pid>, u64),
+    /// A second supervise.
+    second: Option<Pid>,
+    /// The machine has started, and no command has come since then: whether the service is wanted up.
+    normally_up: Option<bool>,
+    power_cuts: u64,
 }
 
 /// Runs a scenario. With `trace`, the story has every system call.
@@ -68,6 +73,9 @@ impl<'a> Run<'a> {
             kernel.make_file(&format!("{SERVICE}/down"), b"");
         }
         kernel.make_file(MESSAGES, b"");
+        if let Some(kind) = scenario.disk {
+            kernel.use_disk(kind);
+        }
         let null = kernel.open_for_appending("/dev/null");
         let messages = kernel.open_for_appending(MESSAGES);
         Self {
@@ -80,7 +88,28 @@ impl<'a> Run<'a> {
             strangers: 0,
             steps: 0,
             running: (Vec::new(), 0),
+            second: None,
+            normally_up: None,
+            power_cuts: 0,
         }
+    }
+
+    /// The power fails, and the machine starts again.
+    fn lose_power(&mut self) -> Result<(), Violation> {
+        self.power_cuts += 1;
+        self.watch.tell(&self.world.kernel, "the power fails, and the machine starts again");
+        let kernel = &mut self.world.kernel;
+        kernel.cut_power(&mut Random::new(self.scenario.seed ^ self.power_cuts));
+        // A start of the machine takes a while.
+        kernel.set_clock_by(10);
+        let null = kernel.open_for_appending("/dev/null");
+        let messages = kernel.open_for_appending(MESSAGES);
+        self.files = [(0, null), (1, messages), (2, messages)];
+        self.watch.start_again();
+        (self.running, self.second, self.strangers) = ((Vec::new(), 0), None, 0);
+        self.watch.got_signal = false;
+        self.normally_up = Some(kernel.look_up(&format!("{SERVICE}/down")).is_none());
+        Ok(())
     }
 
     fn all(&mut self) -> Result<(), Violation> {
@@ -96,6 +125,7 @@ impl<'a> Run<'a> {
         }
         self.start(Vec::new());
         self.one(last)?;
+        self.finish_edits();
         self.stay(SETTLE)?;
         self.check_adoption()?;
         self.act(&Action::Letters(scenario.end.clone()))?;
@@ -112,19 +142,32 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    fn start(&mut self, faults: Vec<PlannedFault>) {
-        let kernel = &mut self.world.kernel;
-        if check::record(kernel).is_none_or(|record| record.starts_with(b"leaving=yes")) {
+    /// A supervise that leaves in order does not tell the next one when it started the service.
+    fn forget_start_of_one_that_leaves(&mut self) {
+        let record = check::record(&self.world.kernel);
+        if record.is_none_or(|record| record.starts_with(b"leaving=yes")) {
             self.watch.forget_start();
         }
+    }
+
+    fn start(&mut self, faults: Vec<PlannedFault>) {
+        self.forget_start_of_one_that_leaves();
+        let kernel = &mut self.world.kernel;
         self.supervise = kernel.start(&["/bin/supervise", SERVICE], "/", &self.files);
         self.watch.begin(self.supervise, faults);
         self.watch.tell(kernel, &format!("supervise {} starts", self.supervise));
         self.running.1 = self.running.1.max(kernel.now);
     }
 
+    /// The administrator has finished: there is a whole run script again.
+    fn finish_edits(&mut self) {
+        let script = format!("#!/bin/service {}\n", self.scenario.service);
+        self.world.kernel.replace_file(&format!("{SERVICE}/run"), script.as_bytes(), 0o755);
+    }
+
     fn kill(&mut self) -> Result<(), Violation> {
         self.watch.was_killed = true;
+        self.end_second();
         self.watch.tell(&self.world.kernel, "supervise is killed while it waits");
         self.world.kernel.kill_process(self.supervise, SIGKILL);
         self.pass(0).map(drop)
@@ -180,11 +223,24 @@ impl<'a> Run<'a> {
             true => check::LONGEST_PAUSE_AFTER_ERROR,
             false => check::LONGEST_PAUSE,
         };
+        if let (Some(up), Some(status)) = (self.normally_up, check::status(kernel))
+            && !self.watch.got_signal
+            && status.want != if up { b'u' } else { b'd' }
+        {
+            return Err(Violation::AfterBoot(format!("wanted up is {up}, and {status:?}")));
+        }
         check::at_rest(kernel, self.supervise, (self.running.1, longest), !self.watch.was_killed)
     }
 
     fn act(&mut self, action: &Action) -> Result<(), Violation> {
         let kernel = &mut self.world.kernel;
+        match action {
+            Action::Letters(_) | Action::Terminate => self.normally_up = None,
+            Action::Write(name, _) | Action::Remove(name) if name == "down" => {
+                self.normally_up = None;
+            }
+            _ => {}
+        }
         match action {
             Action::Letters(letters) => {
                 self.watch.tell(kernel, &format!("svc -{letters} {SERVICE}"));
@@ -207,6 +263,30 @@ impl<'a> Run<'a> {
                 self.watch.tell(kernel, &format!("another process {pid} starts"));
             }
             Action::Stranger => {}
+            Action::Upgrade => {
+                self.watch.tell(kernel, "supervise gets USR2");
+                kernel.kill_process(self.supervise, SIGUSR2);
+            }
+            Action::Second if self.second.is_none() => {
+                let second = kernel.start(&["/bin/supervise", SERVICE], "/", &self.files);
+                self.watch.tell(kernel, &format!("a second supervise {second} starts"));
+                self.second = Some(second);
+            }
+            Action::Second => {}
+            Action::Clock(seconds) => {
+                self.watch.tell(kernel, &format!("the wall clock jumps by {seconds} seconds"));
+                kernel.set_clock_by(*seconds);
+            }
+            Action::Power => kernel.power_failed = true,
+            Action::Write(name, text) => {
+                self.watch.tell(kernel, &format!("{name} is written: {text:?}"));
+                let mode = if name == "run" { 0o755 } else { 0o644 };
+                kernel.replace_file(&format!("{SERVICE}/{name}"), text.as_bytes(), mode);
+            }
+            Action::Remove(name) => {
+                self.watch.tell(kernel, &format!("{name} is removed"));
+                kernel.remove_file(&format!("{SERVICE}/{name}"));
+            }
         }
         Ok(())
     }
@@ -217,7 +297,23 @@ impl<'a> Run<'a> {
         self.world.alarm = Some(until);
         loop {
             self.look()?;
+            if self.world.kernel.power_failed {
+                self.lose_power()?;
+                return Ok(Some(Ended::Killed(SIGKILL)));
+            }
             if let Some(ended) = self.world.kernel.reap(self.supervise) {
+                if ended != Ended::Exited(0)
+                    && let Some(second) = self.second.take()
+                {
+                    let event =
+                        format!("supervise {}: {ended:?}, {second} goes on", self.supervise);
+                    self.watch.tell(&self.world.kernel, &event);
+                    self.forget_start_of_one_that_leaves();
+                    self.supervise = second;
+                    self.watch.go_on_with(second);
+                    continue;
+                }
+                self.end_second();
                 self.ended(ended)?;
                 return Ok(Some(ended));
             }
@@ -233,13 +329,35 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
+    /// The second supervise has nothing to do any more.
+    fn end_second(&mut self) {
+        if let Some(second) = self.second.take() {
+            self.world.kernel.kill_process(second, SIGKILL);
+        }
+    }
+
+    /// A second supervise has to leave at once.
+    fn look_at_second(&mut self) -> Result<(), Violation> {
+        let Some(second) = self.second else { return Ok(()) };
+        let Some(ended) = self.world.kernel.reap(second) else { return Ok(()) };
+        self.second = None;
+        self.watch.tell(&self.world.kernel, &format!("the second supervise {second}: {ended:?}"));
+        match ended {
+            Ended::Exited(111) => Ok(()),
+            _ if self.watch.holder != self.supervise => {
+                self.watch.forget_start();
+                Ok(())
+            }
+            other => Err(Violation::Second(other)),
+        }
+    }
+
     fn ended(&mut self, how: Ended) -> Result<(), Violation> {
         self.watch.tell(&self.world.kernel, &format!("supervise {}: {how:?}", self.supervise));
         match how {
             Ended::Exited(0) | Ended::Killed(SIGKILL) => Ok(()),
             _ if self.watch.had_error => Ok(()),
-            // Before it has blocked its signals.
-            Ended::Killed(SIGTERM) => Ok(()),
+            Ended::Killed(SIGTERM | SIGUSR2) if !self.watch.takes_signals => Ok(()),
             other => Err(Violation::Ended(other)),
         }
     }
@@ -253,6 +371,7 @@ impl<'a> Run<'a> {
         if let Some(violation) = self.watch.violation.take() {
             return Err(violation);
         }
+        self.look_at_second()?;
         let kernel = &mut self.world.kernel;
         let running = check::existing(kernel, self.supervise);
         if running != self.running.0 {

@@ -4,6 +4,7 @@ use super::check::Violation;
 use super::run::run;
 use super::shorter::shorter;
 use crate::fault::{self, Kind};
+use crate::kernel::FileSystem;
 use crate::random::Random;
 use crate::simulation::{self, Candidates, Report};
 
@@ -34,6 +35,18 @@ pub enum Action {
     Terminate,
     /// A process starts that has nothing to do with the service, and stays.
     Stranger,
+    /// USR2 to supervise: a live upgrade.
+    Upgrade,
+    /// Another supervise starts on the same directory.
+    Second,
+    /// The wall clock jumps by so many seconds.
+    Clock(i64),
+    /// The power fails.
+    Power,
+    /// A file of the service directory gets this text.
+    Write(String, String),
+    /// A file of the service directory is removed.
+    Remove(String),
 }
 
 /// An action at a time.
@@ -67,6 +80,8 @@ pub struct Scenario {
     pub down: bool,
     /// The kernel tells how a process ended that is not a child.
     pub tells_ends: bool,
+    /// The power can fail, and files are on this file system.
+    pub disk: Option<FileSystem>,
     /// How many numbers of processes there are; 0 for as many as needed.
     pub pids: i32,
     /// The supervises, one after the other. The last one has no faults.
@@ -98,11 +113,14 @@ impl simulation::Scenario for Scenario {
         let down = random.one_in(6);
         let tells_ends = random.one_in(2);
         let pids = if random.one_in(2) { 12 } else { 0 };
+        let disk = random
+            .one_in(6)
+            .then(|| random.one_of(&[FileSystem::Ext4, FileSystem::Xfs, FileSystem::Posix]));
         let mut supervises: Vec<Supervise> =
-            (0..1 + random.below(4)).map(|_| supervise(&mut random)).collect();
-        supervises.push(Supervise { faults: Vec::new(), ..supervise(&mut random) });
+            (0..1 + random.below(4)).map(|_| supervise(&mut random, disk.is_some())).collect();
+        supervises.push(Supervise { faults: Vec::new(), ..supervise(&mut random, false) });
         let end = random.one_of(&["d", "d", "u", "dx", "x"]).to_owned();
-        Self { seed, service, down, tells_ends, pids, supervises, end }
+        Self { seed, service, down, tells_ends, disk, pids, supervises, end }
     }
 
     fn run(&self, trace: bool) -> Report<Violation> {
@@ -130,20 +148,23 @@ fn service(random: &mut Random) -> String {
     }
 }
 
-fn supervise(random: &mut Random) -> Supervise {
+fn supervise(random: &mut Random, is_power: bool) -> Supervise {
     let mut faults = Vec::new();
     let reach = random.one_of(&[75, 120, 200, 600]);
     for _ in 0..random.below(3) {
-        let kind = match random.below(8) {
+        let kind = match random.below(10) {
             0 => Kind::Terminate,
-            1 => Kind::Short(usize::try_from(random.below(200)).unwrap_or(0)),
+            1 => Kind::Clock(jump(random)),
+            2 => Kind::Memory,
+            3 => Kind::Short(usize::try_from(random.below(200)).unwrap_or(0)),
             _ => Kind::Error(random.next()),
         };
         faults.push(PlannedFault { role: Role::Supervise, call: random.below(reach), kind });
     }
     if !random.one_in(4) {
         let call = random.below(reach);
-        faults.push(PlannedFault { role: Role::Supervise, call, kind: Kind::Kill });
+        let kind = if is_power && random.one_in(2) { Kind::Power } else { Kind::Kill };
+        faults.push(PlannedFault { role: Role::Supervise, call, kind });
     }
     if random.one_in(4) {
         let kind = if random.one_in(2) { Kind::Kill } else { Kind::Error(random.next()) };
@@ -153,21 +174,42 @@ fn supervise(random: &mut Random) -> Supervise {
     let mut after = 0;
     for _ in 0..random.below(5) {
         after += random.one_of(&[0, 1, 10, 200, 900, 1000, 2000]);
-        events.push(Event { after, action: action(random) });
+        events.push(Event { after, action: action(random, is_power) });
     }
     let patience = after + random.one_of(&[1, 20, 1200, 3000, 6000]);
     Supervise { patience, faults, events }
 }
 
-fn action(random: &mut Random) -> Action {
+/// A jump of the clock in seconds.
+fn jump(random: &mut Random) -> i64 {
+    let length = random.one_of(&[1, 10, 3600, 36_000, 2 * 86_400, 4000 * 86_400]);
+    if random.one_in(2) { length } else { -length }
+}
+
+/// An administrator edits the service directory.
+fn edit(random: &mut Random) -> Action {
+    match random.below(4) {
+        0 => Action::Write("down".into(), String::new()),
+        1 => Action::Remove("down".into()),
+        2 => Action::Write("run".into(), "#!/bin/serv".into()),
+        _ => Action::Remove("run".into()),
+    }
+}
+
+fn action(random: &mut Random, is_power: bool) -> Action {
     const LETTERS: [&str; 20] = [
         "d", "d", "u", "u", "o", "p", "c", "t", "k", "h", "a", "i", "x", "dx", "du", "ud", "pc",
         "tc", "dxu", "1",
     ];
-    match random.below(10) {
+    match random.below(20) {
         0 => Action::Stranger,
-        1 => Action::Terminate,
-        2 => Action::KillService,
+        1..=2 => Action::Terminate,
+        3..=4 => Action::KillService,
+        5..=6 => Action::Upgrade,
+        7 => Action::Second,
+        8 => Action::Clock(jump(random)),
+        9 => edit(random),
+        10 if is_power => Action::Power,
         _ => Action::Letters(random.one_of(&LETTERS).into()),
     }
 }

@@ -23,6 +23,7 @@ pub(super) fn shorter(scenario: &Scenario) -> Candidates<Scenario> {
     found.add(|it| it.down = false);
     found.add(|it| it.tells_ends = true);
     found.add(|it| it.pids = 0);
+    found.add(|it| it.disk = None);
     found.add(|it| it.service = "runs".into());
     for (n, supervise) in all.iter().enumerate() {
         for (number, event) in supervise.events.iter().enumerate() {

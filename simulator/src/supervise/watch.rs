@@ -7,7 +7,7 @@ use crate::fault::DueFaults;
 use crate::kernel::{Kernel, Pid};
 use crate::words;
 use crate::world::{Fate, Fault};
-use linux_raw_sys::general::{__NR_execve, __NR_pwrite64};
+use linux_raw_sys::general::{__NR_execve, __NR_flock, __NR_pwrite64, __NR_read, __NR_signalfd4};
 use machine::{Call, copy_in};
 use std::collections::BTreeSet;
 
@@ -21,6 +21,12 @@ pub(super) struct Watch {
     pub(super) had_error: bool,
     /// A call of any supervise has failed.
     pub(super) any_error: bool,
+    /// This supervise reads its signals from a descriptor, also after a live upgrade.
+    pub(super) takes_signals: bool,
+    /// The supervise that has got the lock last.
+    pub(super) holder: Pid,
+    /// A supervise got TERM at a call since the machine has started.
+    pub(super) got_signal: bool,
     /// A supervise was killed, perhaps at work.
     pub(super) was_killed: bool,
     /// The processes that a record has named.
@@ -44,6 +50,9 @@ impl Watch {
             child_calls: 0,
             had_error: false,
             any_error: false,
+            takes_signals: false,
+            holder: 0,
+            got_signal: false,
             was_killed: false,
             recorded: BTreeSet::new(),
             calls: 0,
@@ -58,7 +67,20 @@ impl Watch {
     /// The next supervise begins.
     pub(super) fn begin(&mut self, supervise: Pid, faults: Vec<PlannedFault>) {
         (self.supervise, self.faults) = (supervise, DueFaults::new(faults));
-        (self.child_calls, self.had_error) = (0, false);
+        (self.child_calls, self.had_error, self.takes_signals) = (0, false, false);
+    }
+
+    /// The machine starts again.
+    pub(super) fn start_again(&mut self) {
+        self.last_start = None;
+        self.recorded.clear();
+        self.burst = (0, 0);
+    }
+
+    /// A supervise that runs already is the one from now on.
+    pub(super) const fn go_on_with(&mut self, supervise: Pid) {
+        self.supervise = supervise;
+        self.takes_signals = false;
     }
 
     /// Whether an error has left one of these processes without a record.
@@ -86,6 +108,7 @@ impl Watch {
         let running = running(kernel);
         let descriptors = kernel.process(pid).map(|process| process.descriptors.keys());
         let inherited: Vec<i32> = descriptors.into_iter().flatten().copied().collect();
+        let signals = kernel.process(pid).map_or((0, 0), |it| (it.blocked, it.ignored));
         // STOP can come between fork and exec.
         let start = kernel.process(pid).map_or(kernel.now, |process| process.started);
         let time = self.last_start.map_or(u64::MAX, |last| start.saturating_sub(last));
@@ -96,6 +119,8 @@ impl Watch {
             Violation::Doubled(running)
         } else if inherited != [0, 1, 2] {
             Violation::Inherited(inherited)
+        } else if signals != (0, 0) {
+            Violation::Signals(signals.0, signals.1)
         } else if time < SHORTEST_PAUSE && !self.any_error {
             Violation::TooSoon(time / 1_000_000)
         } else {
@@ -119,16 +144,22 @@ impl Fate for Watch {
     fn fault(&mut self, kernel: &Kernel, pid: Pid, count: u64, call: Call) -> Option<Fault> {
         let (role, count) = if pid == self.supervise {
             (Role::Supervise, count)
-        } else if kernel.process(pid)?.is_copy_of(b"/bin/supervise") {
+        } else if kernel.process(pid)?.is_fork_of(b"/bin/supervise") {
             self.child_calls += 1;
             (Role::Child, self.child_calls - 1)
         } else {
             return None;
         };
-        let fault = self.faults.take(role, count, |kind| kind.at(call, errors(call.number)))?;
+        // A file in memory can be read.
+        let is_certain =
+            call.number == __NR_read as usize && kernel.is_file_in_memory(pid, call.arguments[0]);
+        let errors = if is_certain { &[] } else { errors(call.number) };
+        let fault = self.faults.take(role, count, |kind| kind.at(call, errors))?;
         self.was_killed |= fault == Fault::Kill;
+        self.got_signal |= matches!(fault, Fault::Signal(_));
         // A killed child is a start that failed.
-        if matches!(fault, Fault::Error(_) | Fault::Short(_)) || role == Role::Child {
+        let is_error = matches!(fault, Fault::Error(_) | Fault::Short(_) | Fault::Memory);
+        if is_error || role == Role::Child {
             (self.had_error, self.any_error) = (true, true);
         }
         let who = if role == Role::Supervise { "supervise" } else { "the child of supervise" };
@@ -144,10 +175,17 @@ impl Fate for Watch {
             self.story.push(format!("  {pid} {} = {result}", words::call(kernel, pid, call)));
         }
         if pid == self.supervise {
+            self.takes_signals |= call.number == __NR_signalfd4 as usize;
             self.count_call(kernel);
+        }
+        if call.number == __NR_flock as usize && result == Some(0) {
+            self.holder = pid;
         }
         if call.number == __NR_pwrite64 as usize && result.is_some_and(|result| result > 0) {
             self.recorded.extend(named_by_record(call));
+        }
+        if call.number == __NR_execve as usize && result.is_none() && pid == self.supervise {
+            self.tell(kernel, "supervise is upgraded");
         }
         let is_service =
             || kernel.process(pid).is_some_and(|it| it.arguments[0] == b"/bin/service");

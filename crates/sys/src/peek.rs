@@ -1,6 +1,7 @@
 //! Reading from a pipe without removing the bytes, with tee(2).
 
-use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs};
+use crate::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, fd, fs, poll};
+use core::time::Duration;
 use rustix::io::retry_on_intr;
 use rustix::pipe::{SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, splice, tee};
 
@@ -79,6 +80,13 @@ impl SecondPipe {
         capacity(self.copy.0.as_fd()).min(capacity(pipe))
     }
 
+    /// Whether a look into a buffer of sufficient size shows everything in `pipe`.
+    #[must_use]
+    pub fn shows_all(&self, pipe: BorrowedFd<'_>) -> bool {
+        let capacity = |pipe| fcntl_getpipe_size(pipe).unwrap_or(0);
+        capacity(self.copy.0.as_fd()) >= capacity(pipe)
+    }
+
     /// Copies the first bytes in `pipe` without removing them; returns their number, 0 if the pipe is
     /// empty.
     ///
@@ -122,6 +130,23 @@ impl SecondPipe {
     }
 }
 
+/// Whether each page of a pipe has bytes in it. Then a write can be waiting for room, although the pipe has
+/// fewer bytes than its capacity: a page does not hold two writes unless both fit.
+///
+/// # Errors
+/// EMFILE and ENFILE: too many descriptors. EPERM: the user has too many pages in pipes. EAGAIN: the pipe is
+/// empty. EINVAL: not a pipe.
+pub fn is_full(pipe: BorrowedFd<'_>) -> Result<bool> {
+    let capacity = fcntl_getpipe_size(pipe)?;
+    // tee copies page by page: what fills the one pipe fills the other.
+    let (_out, into) = fd::pipe()?;
+    if fcntl_getpipe_size(&into)? != capacity {
+        fcntl_setpipe_size(&into, capacity)?;
+    }
+    retry_on_intr(|| tee(pipe, &into, capacity, SpliceFlags::NONBLOCK))?;
+    Ok(!poll::writable(into.as_fd(), Duration::ZERO))
+}
+
 /// Reads and discards at most `most` bytes; returns their number.
 fn discard(pipe: BorrowedFd<'_>, most: usize) -> Result<usize> {
     let mut room = [0; 4096];
@@ -135,5 +160,29 @@ impl Drop for Peek<'_> {
             // The kernel refuses if the pipe holds more than that.
             let _ = fcntl_setpipe_size(self.pipe, room);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn a_pipe_is_full_when_each_page_has_bytes() {
+        let (out, into) = fd::pipe().unwrap();
+        let pipe = out.as_fd();
+        let capacity = fcntl_setpipe_size(&into, 8192).unwrap();
+        let page = 4096;
+        assert_eq!(is_full(pipe), Err(Errno::AGAIN));
+        fd::write(into.as_fd(), b"x").unwrap();
+        assert_eq!(is_full(pipe), Ok(capacity == page));
+        // One page each: they do not fit into the room that is left.
+        for _ in 1..capacity / page {
+            assert_eq!(fd::write(into.as_fd(), &vec![b'y'; page]), Ok(page));
+        }
+        assert_eq!(is_full(pipe), Ok(true));
+        fd::read(pipe, &mut [0]).unwrap();
+        assert_eq!(is_full(pipe), Ok(false));
     }
 }

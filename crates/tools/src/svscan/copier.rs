@@ -18,7 +18,7 @@ use daemontools_core::copier::{Form, Stream};
 use daemontools_core::time::tai::Tai64n;
 use daemontools_sys::changes::{self, Change, ChangeSet, MOST_CHANGES};
 use daemontools_sys::pass::{PassSocket, Passed};
-use daemontools_sys::peek::SecondPipe;
+use daemontools_sys::peek::{self, SecondPipe};
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, BorrowedFd, Errno, OwnedFd, Result, clock, fd, fs, lock, poll};
 
@@ -294,6 +294,16 @@ impl Copier {
         if rest >= limit && limit < LONGEST {
             let capacity = self.second.enlarge(pipe, ROOM_FOR_LONGEST);
             limit = pieces::limit(capacity);
+        }
+        // The limit is for the smallest writes. Most often the pipe has room for more of the line.
+        if (limit..LONGEST).contains(&rest) && self.second.shows_all(pipe) {
+            let is_full = peek::is_full(pipe).unwrap_or(true);
+            if self::unread(pipe) != rest {
+                return Looked::More;
+            }
+            if !is_full {
+                limit = LONGEST;
+            }
         }
         let at_end = at_end && unread == rest;
         let seen = self.seen.get(..length).unwrap_or_default();

@@ -67,3 +67,37 @@ fn without_dev_null_and_proc_it_works() {
     svscan.signal(Signal::TERM);
     assert_eq!(svscan.wait_within(DEADLINE).code, Some(0));
 }
+
+#[test]
+fn lines_stay_whole_in_pipes_of_two_pages() {
+    if !is_root() {
+        return;
+    }
+    let tree = tree();
+    once(&tree, "s/a", "seq 5000");
+    for name in ["", "s", "s/a"] {
+        tree.chmod(name, 0o777);
+    }
+    // The limit is one of each user.
+    let user = format!("--reuid={}", 200_000 + std::process::id());
+    let options = ["setpriv", &user, "--regid=0", "--clear-groups"];
+    // Large pipes up to the limit, and then small ones, until a new one has two pages.
+    let fill = r#"
+        for (my $size = 0; $size != 8192; ) {
+            pipe(my $out, my $in) or die "pipe: $!";
+            fcntl($in, 1031, 1 << 20);
+            $size = fcntl($in, 1032, 0);
+            push @pipes, $out, $in;
+        }
+        open(my $file, ">", "filled"); print $file "\n"; close($file);
+        sleep 1 while 1;"#;
+    let filler = tree.cmd("perl").args(["-e", fill]).under(options).start();
+    tree.wait_lines("filled", 1);
+    let svscan = svscan(&tree, "-p").under(options).start();
+    wait_until("the last one", DEADLINE, || svscan.stdout().contains("5000\n"));
+    svscan.signal(Signal::TERM);
+    let out = svscan.wait_within(DEADLINE).out();
+    assert!(!out.contains("\na+ "), "{out}");
+    assert!(numbers(&out, "a") == (1..=5000).collect::<Vec<u32>>());
+    filler.kill();
+}

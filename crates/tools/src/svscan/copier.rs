@@ -6,7 +6,8 @@
 //! cut line continues is kept in the mode of the pipe.
 //!
 //! If svscan is killed, the copier goes on. The next svscan finds it by its mark on each pipe, claims the
-//! pipe by a lock, and sends USR1: the copier gives up the claimed pipes. It ends when it has none.
+//! pipe by a mark of its own, and sends USR1: the copier gives up the claimed pipes. It ends when it has
+//! none.
 
 use crate::common::diag;
 use alloc::boxed::Box;
@@ -186,7 +187,7 @@ impl Copier {
         if place == self.streams.len() {
             self.streams.push(None);
         }
-        // Fails if a process of the service has locked its pipe. Then no svscan finds this copier by it.
+        // Another svscan finds this copier by it.
         let _ = lock::mark(pipe.as_fd());
         let is_marked = fs::stat_open(pipe.as_fd()).is_ok_and(|stat| stat.mode & CONTINUES != 0);
         self.changes.add(pipe.as_fd(), key_of(place))?;
@@ -217,14 +218,8 @@ impl Copier {
     /// Gives up the pipes that another svscan has claimed.
     fn give_up_claimed(&mut self) {
         for place in &mut self.streams {
-            let is_claimed = |copied: &mut Copied| {
-                let pipe = copied.pipe.as_fd();
-                let tried = lock::try_share(pipe);
-                if tried.is_ok() {
-                    let _ = lock::unlock(pipe);
-                }
-                tried == Err(Errno::AGAIN)
-            };
+            // The svscan that made the pipe has gone, and its mark with it.
+            let is_claimed = |copied: &mut Copied| lock::marker(copied.pipe.as_fd()).is_some();
             if let Some(copied) = place.take_if(is_claimed) {
                 self.changes.remove(copied.pipe.as_fd());
             }

@@ -53,25 +53,23 @@ struct OutputPipe {
     write_end: Option<OwnedFd>,
     /// The present copier has it.
     is_sent: bool,
-    /// The copier of a killed svscan still has it. svscan has claimed it.
-    is_claimed: bool,
+    /// The copier of a killed svscan, which is to give it up.
+    earlier_copier: Option<Pid>,
 }
 
 impl OutputPipe {
     fn new(name: &[u8], read_end: OwnedFd, write_end: OwnedFd) -> Self {
+        // Before a service has it: a process that can only write cannot lock it then.
+        let _ = lock::mark(read_end.as_fd());
         let (name, write_end) = (name.into(), Some(write_end));
-        Self { name, read_end, write_end, is_sent: false, is_claimed: false }
+        Self { name, read_end, write_end, is_sent: false, earlier_copier: None }
     }
 
     /// Whether the copier of a killed svscan still has it.
     fn is_awaited(&mut self) -> bool {
-        let pipe = self.read_end.as_fd();
-        if self.is_claimed && lock::marker(pipe).is_none() {
-            self.is_claimed = false;
-            // The next claim takes the lock anew.
-            let _ = lock::unlock(pipe);
-        }
-        self.is_claimed
+        let marker = || lock::marker(self.read_end.as_fd());
+        self.earlier_copier = self.earlier_copier.filter(|copier| marker() == Some(*copier));
+        self.earlier_copier.is_some()
     }
 
     fn unread(&self) -> u64 {
@@ -143,9 +141,11 @@ impl OutputPipes {
         while let Some(at) = self.inherited.iter().position(|it| (it.id, it.role) == (id, role)) {
             let InheritedOutput { stream, is_sent, ends: (read_end, write_end), .. } =
                 self.inherited.swap_remove(at);
-            let write_end = Some(write_end);
-            let name = name.into();
-            let pipe = OutputPipe { name, read_end, write_end, is_sent, is_claimed: false };
+            let mut pipe = OutputPipe::new(name, read_end, write_end);
+            pipe.is_sent = is_sent;
+            if !is_sent {
+                pipe.earlier_copier = lock::marker(pipe.read_end.as_fd());
+            }
             self.add((Owner::Supervise(no.0, role as u8), stream), pipe);
         }
     }
@@ -202,9 +202,9 @@ impl OutputPipes {
         let [read_end, write_end] = [read_end, write_end].map(fd::move_high);
         let mut pipe = OutputPipe::new(name, read_end, write_end);
         if let Some(copier) = copier {
-            // Each opens the pipe anew, so it is free.
-            let _ = lock::try_lock(pipe.read_end.as_fd());
-            pipe.is_claimed = copier.signal(signal::USR1).is_ok();
+            // The mark of this svscan claims it.
+            let is_asked = copier.signal(signal::USR1).is_ok();
+            pipe.earlier_copier = lock::marker(pipe.read_end.as_fd()).filter(|_| is_asked);
         }
         self.add((Owner::Supervise(no.0, role as u8), stream), pipe);
     }

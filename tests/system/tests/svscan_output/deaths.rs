@@ -109,7 +109,9 @@ fn an_upgrade_changes_nothing() {
 #[test]
 fn after_a_killed_svscan_the_copier_goes_on_and_the_next_one_takes_over() {
     let tree = tree();
-    counter(&tree, "s/0", 2000);
+    let script =
+        "i=0; while ! [ -e done ]; do i=$((i+1)); echo $i; sleep 0.001; done; echo $i >last";
+    once(&tree, "s/0", script);
     let first = svscan(&tree, "-p").start();
     wait_out(&first, 100);
     let copier = copier_of(first.pid());
@@ -122,9 +124,32 @@ fn after_a_killed_svscan_the_copier_goes_on_and_the_next_one_takes_over() {
     wait_until("the old copier has ended", DEADLINE, || !process::is_alive(copier));
     assert_eq!(tree.wait_up("s/0"), service);
     let before = first.stdout();
-    let after = finish(second, 1, 2000);
+    wait_out(&second, 100);
+    tree.write("s/0/done", "");
+    tree.wait_lines("s/0/last", 1);
+    let last = tree.text("s/0/last").trim().parse().expect("a number");
+    let after = finish(second, 1, last);
     assert_eq!(first.stdout(), before);
-    assert_eq!(numbers(&(before + &after), "0"), (1..=2000).collect::<Vec<u32>>());
+    assert_eq!(numbers(&(before + &after), "0"), (1..=last).collect::<Vec<u32>>());
+}
+
+#[test]
+fn a_service_that_locks_its_pipe_is_taken_over_too() {
+    for lock in ["flock --shared 9", "flock 9"] {
+        let tree = tree();
+        let wait = "while ! [ -e go ]; do sleep 0.02; done";
+        once(&tree, "s/a", &format!("exec 9>/proc/self/fd/1; {lock}; echo one; {wait}; echo two"));
+        let first = svscan(&tree, "-p").start();
+        wait_out(&first, 1);
+        let copier = copier_of(first.pid());
+        first.kill();
+        let second = svscan(&tree, "-p").start();
+        wait_until("the old copier has ended", DEADLINE, || !process::is_alive(copier));
+        tree.write("s/a/go", "");
+        assert_eq!(wait_out(&second, 1), "a: two\n");
+        second.signal(Signal::TERM);
+        second.wait_within(DEADLINE).is(0, "a: two\n", "");
+    }
 }
 
 #[test]

@@ -75,6 +75,7 @@ const fn command(command: Command) -> Event {
 const UP: Event = command(Command::Up);
 const DOWN: Event = command(Command::Down);
 const ONCE: Event = command(Command::Once);
+const AT_MOST_ONCE: Event = command(Command::AtMostOnce);
 const EXIT: Event = command(Command::Exit);
 const PAUSE: Event = command(Command::Pause);
 
@@ -364,6 +365,7 @@ fn rows() -> Vec<Row> {
         command("`d`", DOWN),
         command("`+d`", Event::Command(Command::Down, Scope::Group)),
         command("`o`", ONCE),
+        command("`O`", AT_MOST_ONCE),
         command("`x`", EXIT),
         command("`p`", PAUSE),
         command("`c`", self::command(Command::Continue)),

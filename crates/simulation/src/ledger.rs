@@ -90,6 +90,8 @@ impl Ledger {
                 Want::Down
             }
             Command::Once => Want::Once,
+            // Sent by clients of s6 only.
+            Command::AtMostOnce => return,
             Command::Exit => {
                 self.leaving = true;
                 self.possible |= bit(self.normal);

@@ -11,7 +11,7 @@ use crate::kernel::{
 use crate::sys::Sys;
 use core::ops::Range;
 use core::time::Duration;
-use daemontools_core::state_dir::control::{Command, Decoder, Scope, Signal, Target};
+use daemontools_core::state_dir::control::{Command, Decoder, Letters, Scope, Signal, Target};
 use daemontools_core::state_dir::process_record::{
     END, LEAVING, LEN, PROCESS, ProcessIdentity, Record, RecordFile,
 };
@@ -187,7 +187,7 @@ impl Supervisor {
         let dir = self.dir;
         let bytes = self.sys.call("read commands", |k, _| k.read_control(dir)).await;
         for byte in bytes {
-            if let Some((Target::Main, command, scope)) = self.decoder.feed(byte) {
+            if let Some((Target::Main, command, scope)) = self.decoder.feed(byte, Letters::Common) {
                 self.obey(command, scope).await;
             }
         }

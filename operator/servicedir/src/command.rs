@@ -78,6 +78,8 @@ pub enum Command {
     Down,
     /// Start the service, and do not restart it.
     Once,
+    /// Do not restart the service, and do not start it if it is down. Obeyed under the personality s6 only.
+    AtMostOnce,
     /// supervise exits as soon as the service is down.
     Exit,
     /// Send STOP.
@@ -104,6 +106,7 @@ impl Command {
             Self::Up => b'u',
             Self::Down => b'd',
             Self::Once => b'o',
+            Self::AtMostOnce => b'O',
             Self::Exit => b'x',
             Self::Pause => b'p',
             Self::Continue => b'c',

@@ -53,6 +53,7 @@ impl Command {
             control::Command::Up => Self::Up,
             control::Command::Down => Self::Down,
             control::Command::Once => Self::Once,
+            control::Command::AtMostOnce => Self::AtMostOnce,
             control::Command::Exit => Self::Exit,
             control::Command::Pause => Self::Pause,
             control::Command::Continue => Self::Continue,

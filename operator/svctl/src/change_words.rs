@@ -88,6 +88,7 @@ fn command_word(command: Command) -> String {
         Command::Up => "up".to_owned(),
         Command::Down => "down".to_owned(),
         Command::Once => "once".to_owned(),
+        Command::AtMostOnce => "once at most".to_owned(),
         Command::Exit => "exit".to_owned(),
         Command::Pause => "pause".to_owned(),
         Command::Continue => "continue".to_owned(),

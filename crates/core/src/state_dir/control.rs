@@ -120,6 +120,8 @@ pub enum Command {
     Down,
     /// `o`: start the service, and do not restart it.
     Once,
+    /// s6's `O`: do not restart the service, and do not start it if it is down.
+    AtMostOnce,
     /// `x`: exit as soon as the service is down.
     Exit,
     /// `p`: send STOP.
@@ -131,13 +133,15 @@ pub enum Command {
 }
 
 impl Command {
-    /// The command of a byte; `None` for unknown bytes and those of [`Decoder`].
+    /// The command of a byte; `None` for unknown bytes, and for those that have another meaning for a
+    /// [`Decoder`].
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         Some(match byte {
             b'u' => Self::Up,
             b'd' => Self::Down,
             b'o' => Self::Once,
+            b'O' => Self::AtMostOnce,
             b'x' => Self::Exit,
             b'p' => Self::Pause,
             b'c' => Self::Continue,
@@ -150,12 +154,11 @@ impl Command {
             b'1' => Self::Signal(Signal::Usr1),
             b'2' => Self::Signal(Signal::Usr2),
             b'w' => Self::Signal(Signal::Winch),
+            b'b' => Self::Signal(Signal::Abrt),
             _ => return None,
         })
     }
-}
 
-impl Command {
     /// The byte of the command; `?` for a signal that has none.
     #[must_use]
     pub const fn byte(self) -> u8 {
@@ -163,6 +166,7 @@ impl Command {
             Self::Up => b'u',
             Self::Down => b'd',
             Self::Once => b'o',
+            Self::AtMostOnce => b'O',
             Self::Exit => b'x',
             Self::Pause | Self::Signal(Signal::Stop) => b'p',
             Self::Continue | Self::Signal(Signal::Cont) => b'c',
@@ -175,7 +179,8 @@ impl Command {
             Self::Signal(Signal::Usr1) => b'1',
             Self::Signal(Signal::Usr2) => b'2',
             Self::Signal(Signal::Winch) => b'w',
-            Self::Signal(Signal::Abrt | Signal::Other(_)) => b'?',
+            Self::Signal(Signal::Abrt) => b'b',
+            Self::Signal(Signal::Other(_)) => b'?',
         }
     }
 }
@@ -190,6 +195,18 @@ pub enum Target {
     Log,
 }
 
+/// The letters that supervise obeys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Letters {
+    /// Those of the original and of encore.
+    #[default]
+    Common,
+    /// Those of s6 as well: `O`, `b` for ABRT, `y` for WINCH, and `r`, which sends this stop signal and
+    /// lets the service start again. Its `D` `U` `Q` also change a file, which s6-svc leaves to supervise:
+    /// they are skipped.
+    S6(Signal),
+}
+
 /// A decoder of control bytes: commands, and encore's `l` `L` `=` `+`, which choose the target and
 /// the scope of the commands after them. Unknown bytes are skipped.
 ///
@@ -202,16 +219,31 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes a byte; `None` unless it is a command.
-    pub fn feed(&mut self, byte: u8) -> Option<(Target, Command, Scope)> {
-        match byte {
-            b'l' => *self = Self::default(),
-            b'L' => *self = Self { target: Target::Log, scope: Scope::Process },
-            b'=' => self.scope = Scope::Process,
-            b'+' => self.scope = Scope::Group,
-            _ => return Some((self.target, Command::from_byte(byte)?, self.scope)),
-        }
-        None
+    /// Decodes a byte; `None` unless it is a command of these letters.
+    pub fn feed(&mut self, byte: u8, letters: Letters) -> Option<(Target, Command, Scope)> {
+        let command = match (byte, letters) {
+            (b'l', _) => {
+                *self = Self::default();
+                None
+            }
+            (b'L', _) => {
+                *self = Self { target: Target::Log, scope: Scope::Process };
+                None
+            }
+            (b'=', _) => {
+                self.scope = Scope::Process;
+                None
+            }
+            (b'+', _) => {
+                self.scope = Scope::Group;
+                None
+            }
+            (b'O' | b'b', Letters::Common) => None,
+            (b'y', Letters::S6(_)) => Some(Command::Signal(Signal::Winch)),
+            (b'r', Letters::S6(stop)) => Some(Command::Signal(stop)),
+            _ => Command::from_byte(byte),
+        };
+        command.map(|command| (self.target, command, self.scope))
     }
 }
 
@@ -277,7 +309,28 @@ mod tests {
 
     fn decoded(bytes: &[u8]) -> Vec<(Target, Command, Scope)> {
         let mut decoder = Decoder::default();
-        bytes.iter().filter_map(|&b| decoder.feed(b)).collect()
+        bytes.iter().filter_map(|&b| decoder.feed(b, Letters::Common)).collect()
+    }
+
+    #[test]
+    fn letters_of_s6_count_only_there() {
+        let bytes = b"OrbyDUQo";
+        let mut decoder = Decoder::default();
+        let letters = Letters::S6(Signal::Int);
+        let commands: Vec<Command> =
+            bytes.iter().filter_map(|&b| decoder.feed(b, letters)).map(|(_, it, _)| it).collect();
+        let signal = Command::Signal;
+        assert_eq!(
+            commands,
+            [
+                Command::AtMostOnce,
+                signal(Signal::Int),
+                signal(Signal::Abrt),
+                signal(Signal::Winch),
+                Command::Once
+            ]
+        );
+        assert_eq!(decoded(bytes), [(Target::Main, Command::Once, Scope::Process)]);
     }
 
     #[test]
@@ -331,7 +384,7 @@ mod tests {
 
     #[test]
     fn only_known_bytes_are_commands() {
-        let known = ORIGINAL_LETTERS.iter().chain(b"q12w").copied();
+        let known = ORIGINAL_LETTERS.iter().chain(b"q12wOb").copied();
         let mut expected: Vec<u8> = known.clone().collect();
         expected.sort_unstable();
         let commands: Vec<u8> = (0..=255).filter(|&b| Command::from_byte(b).is_some()).collect();

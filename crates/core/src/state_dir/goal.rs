@@ -4,7 +4,7 @@
 //! depends on three things: the status, the status before the commands, and the effect of the
 //! commands on the process that ran before them.
 
-use crate::state_dir::control::{Command, Decoder, Signal, Target};
+use crate::state_dir::control::{Command, Decoder, Letters, Signal, Target};
 use crate::state_dir::detail::StateFile;
 use crate::state_dir::phase::{Phase, Reason};
 use crate::state_dir::status::{StateCode, StatusRecord, Want};
@@ -54,7 +54,7 @@ impl SentCommands {
         let mut sent = Self::default();
         let mut decoder = Decoder::default();
         for &byte in message {
-            let Some((Target::Main, command, _)) = decoder.feed(byte) else {
+            let Some((Target::Main, command, _)) = decoder.feed(byte, Letters::Common) else {
                 continue;
             };
             match command {
@@ -65,7 +65,8 @@ impl SentCommands {
                     sent.end = true;
                 }
                 // Most services survive the other signals.
-                Command::Exit | Command::Pause | Command::Continue | Command::Signal(_) => {}
+                Command::AtMostOnce | Command::Exit | Command::Pause => {}
+                Command::Continue | Command::Signal(_) => {}
             }
         }
         sent

@@ -14,7 +14,7 @@
 //! `%` and two hexadecimal digits stand for each byte that is not a visible ASCII character.
 
 use crate::sorting::sort_by_key;
-use crate::state_dir::control::{Command, Decoder, Scope, Target};
+use crate::state_dir::control::{Command, Decoder, Letters, Scope, Target};
 use crate::state_dir::history::{ServiceChange, Trigger};
 use crate::state_dir::padded_line::PaddedLine;
 use crate::text::decimal::{self, Decimal};
@@ -113,7 +113,7 @@ impl RequestNote {
     /// The commands of the message to the service itself.
     fn commands(&self) -> Vec<(Command, Scope)> {
         let mut decoder = Decoder::default();
-        let decoded = self.message.iter().filter_map(|&byte| decoder.feed(byte));
+        let decoded = self.message.iter().filter_map(|&byte| decoder.feed(byte, Letters::Common));
         let to_service = decoded
             .filter(|(target, command, _)| *target == Target::Main || *command == Command::Exit);
         to_service.map(|(_, command, scope)| (command, scope)).collect()

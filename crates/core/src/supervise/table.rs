@@ -61,6 +61,11 @@ impl Machine {
                 self.once_pending = !matches!(self.state, State::Up { .. });
                 self.reset_backoff();
             }
+            C::AtMostOnce if self.want != Want::Down => {
+                self.want = Want::Once;
+                self.once_pending = false;
+            }
+            C::AtMostOnce => {}
             C::Exit => self.leaving = true,
             C::Pause | C::Continue | C::Signal(_) => {}
         }
@@ -127,6 +132,10 @@ impl Machine {
             // While blocked, the service may need something else by now.
             C::Up | C::Once => self.start(PUBLISH, now),
             C::Down => self.go_down(),
+            C::AtMostOnce if matches!(self.state, State::Waiting { .. } | State::Blocked) => {
+                self.go_down()
+            }
+            C::AtMostOnce => sequence([PUBLISH]),
             C::Exit => self.leave(),
             C::Pause | C::Continue => sequence([PUBLISH]),
             // There is no process.
@@ -206,7 +215,7 @@ impl Machine {
         now: Now,
     ) -> EffectList {
         match command {
-            C::Up | C::Once | C::Exit => sequence([PUBLISH]),
+            C::Up | C::Once | C::AtMostOnce | C::Exit => sequence([PUBLISH]),
             C::Down => {
                 self.state = State::Up { pid, paused: false };
                 let check = self.disarm_health_timers();

@@ -1,6 +1,6 @@
 //! Shared by the tests of the supervise machine: a clock, effects in words, and stories.
 
-use daemontools_core::state_dir::control::{Decoder, Scope};
+use daemontools_core::state_dir::control::{Decoder, Letters, Scope};
 use daemontools_core::state_dir::status::Want;
 use daemontools_core::supervise::{Effect, Event, Machine, Report, Script, State};
 use daemontools_core::time::tai::Tai64n;
@@ -26,7 +26,7 @@ pub(crate) const EXITED: Event = Event::Ended(Ended::Exited(111));
 /// The commands of one message.
 pub(crate) fn commands(bytes: &[u8]) -> Vec<Event> {
     let mut decoder = Decoder::default();
-    let decoded = bytes.iter().filter_map(|&byte| decoder.feed(byte));
+    let decoded = bytes.iter().filter_map(|&byte| decoder.feed(byte, Letters::Common));
     decoded.map(|(_, command, scope)| Event::Command(command, scope)).collect()
 }
 

@@ -226,6 +226,7 @@ impl Kernel {
                     Command::Once => {
                         (self.want, self.start_pending) = (Want::Once, self.child.is_none())
                     }
+                    Command::AtMostOnce => panic!("no letter of this kernel"),
                     Command::Exit => self.leaving = true,
                     Command::Pause | Command::Continue | Command::Signal(_) => {}
                 }

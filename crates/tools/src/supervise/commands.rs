@@ -6,7 +6,8 @@ use super::supervisor::Supervisor;
 use crate::common::clock::instant;
 use crate::survive::log_pipe_offer;
 use core::time::Duration;
-use daemontools_core::state_dir::control::{Command, Decoder, Scope, Signal, Target};
+use daemontools_core::options::Personality;
+use daemontools_core::state_dir::control::{Command, Decoder, Letters, Scope, Signal, Target};
 use daemontools_core::state_dir::history::Trigger;
 use daemontools_core::supervise::Event;
 use daemontools_sys::{fd, signal};
@@ -58,6 +59,15 @@ impl Supervisor {
         }
     }
 
+    /// The letters that the service's personality has. It counts from a start on.
+    fn letters(&self) -> Letters {
+        let policy = self.performer.service.machine.policy();
+        match policy.personality {
+            Personality::S6 => Letters::S6(policy.stop.signal),
+            _ => Letters::Common,
+        }
+    }
+
     /// Obeys the commands that have come.
     #[inline(never)]
     pub(super) fn take_commands(&mut self) {
@@ -69,7 +79,7 @@ impl Supervisor {
             return;
         }
         for &byte in bytes.iter().take(n) {
-            match self.decoder.feed(byte) {
+            match self.decoder.feed(byte, self.letters()) {
                 // `x` to the logger counts for the service too: the supervisor exits as a whole.
                 Some((Target::Main, command, scope) | (_, command @ Command::Exit, scope)) => {
                     self.performer.start_control_for(command);

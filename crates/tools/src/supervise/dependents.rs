@@ -48,6 +48,8 @@ impl Supervisor {
                 self.next_command = Some(command);
                 return;
             }
+            // The start that was to follow is left out.
+            Command::AtMostOnce if self.next_command.take().is_some() => return,
             _ => {}
         }
         self.performer.step(Role::Service, Event::Command(command, scope));

@@ -266,7 +266,7 @@ pub(super) const fn control_for_command(command: Command) -> Option<&'static CSt
         Command::Up | Command::Once => Some(c"control/u"),
         Command::Down => Some(c"control/d"),
         Command::Exit => Some(c"control/x"),
-        Command::Pause | Command::Continue | Command::Signal(_) => None,
+        Command::AtMostOnce | Command::Pause | Command::Continue | Command::Signal(_) => None,
     }
 }
 

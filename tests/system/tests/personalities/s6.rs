@@ -61,6 +61,51 @@ fn s6_finish_with_code_125_means_failed() {
     assert_exit_0(supervise);
 }
 
+/// Sends a letter that only s6's client has.
+fn send(tree: &Tree, letter: &str) {
+    tree.sh(&format!("printf {letter} >a/supervise/control")).run().is(0, "", "");
+}
+
+#[test]
+fn s6_letters_of_its_client_are_obeyed() {
+    let run = "#!/bin/sh\ntrap 'echo ABRT >>order; exit' ABRT\ntrap 'echo WINCH >>order' WINCH\n\
+               trap 'echo INT >>order; exit' INT\necho run >>order\nwhile :; do sleep 0.05; done\n";
+    let tree = service("s6", run);
+    tree.write("a/down-signal", "INT\n");
+    let supervise = tree.supervise("a");
+    tree.wait_lines("a/order", 1);
+    send(&tree, "y");
+    tree.wait_lines("a/order", 2);
+    send(&tree, "r");
+    tree.wait_lines("a/order", 4);
+    // It runs on, and is not started again.
+    let pid = tree.wait_up("a");
+    send(&tree, "O");
+    assert_eq!(tree.wait_want("a", 0).pid(), pid);
+    send(&tree, "b");
+    wait_state(&tree, "a", "phase", "down");
+    let lines = ["run", "WINCH", "INT", "run", "ABRT"];
+    assert_eq!(tree.wait_lines("a/order", 5), lines);
+    // A service that is down is not started.
+    send(&tree, "O");
+    tree.svc("-x", "a");
+    assert_exit_0(supervise);
+    assert_eq!(tree.wait_lines("a/order", 5), lines);
+}
+
+#[test]
+fn s6_letters_are_ignored_elsewhere() {
+    let tree = service("daemontools", "#!/bin/sh\necho run >>order\nexec sleep 1000\n");
+    let supervise = tree.supervise("a");
+    let pid = tree.wait_up("a");
+    send(&tree, "OrbyDUQ");
+    tree.svc("-c", "a");
+    assert_eq!(tree.wait_want("a", b'u').pid(), pid);
+    tree.svc("-dx", "a");
+    assert_exit_0(supervise);
+    assert_eq!(tree.wait_lines("a/order", 1), ["run"]);
+}
+
 #[test]
 fn s6_finish_that_takes_too_long_is_killed() {
     let tree = service("s6", STAYS);

@@ -106,6 +106,9 @@ impl StatePath {
             let cause = why(cause).as_bytes();
             pieces.extend([&b": unable to create "[..], target, a, b, c, b": ", cause]);
         }
+        if !self.state.is_default() && not_made.is_some_and(|it| it.error == Errno::NOENT) {
+            pieces.push(b": the directory that SUPERVISEDIR names does not exist");
+        }
         if self.state.is_default() && (cause != error || cause == Errno::ROFS) {
             pieces.push(b"; SUPERVISEDIR can name another directory");
         }

@@ -58,6 +58,12 @@ fn a_state_directory_that_cannot_be_made_is_reported_with_the_cause() {
     assert_eq!(failed.code, Some(111));
     assert!(failed.err().ends_with(": read-only file system\n"), "{failed}");
     assert!(failed.err().contains(not_there), "{failed}");
+    // SUPERVISEDIR names a directory that is missing.
+    let failed = tree.cmd("supervise").arg("a").env("SUPERVISEDIR", tree.path("none")).run();
+    assert_eq!(failed.code, Some(111));
+    let missing =
+        "/lock: file does not exist: the directory that SUPERVISEDIR names does not exist\n";
+    assert!(failed.err().ends_with(missing), "{failed}");
     // A FIFO that cannot be made.
     tree.mkdir("b/supervise");
     tree.idle_service("b");

@@ -28,9 +28,9 @@ cut_power() {
     ! tr -d '\r' <"$work/console" | grep '^not ok: ' >&2
 }
 
-# power_cuts N: on each file system, N power cuts.
+# power_cuts N: on each of $filesystems, N power cuts.
 power_cuts() {
-    for filesystem in ext4 xfs btrfs; do
+    for filesystem in $filesystems; do
         command -v "mkfs.$filesystem" >/dev/null ||
             skip "no mkfs.$filesystem: apt-get install e2fsprogs xfsprogs btrfs-progs"
         disk=$work/disk
@@ -44,6 +44,7 @@ power_cuts() {
         while [ $boots -le "$1" ]; do
             echo $boots >"$root/boot"
             cut_power
+            [ $((boots % 10)) -ne 0 ] || echo "    $filesystem: $boots of $1 power cuts, $promises files so far"
             boots=$((boots + 1))
         done
         echo "$boots last" >"$root/boot"

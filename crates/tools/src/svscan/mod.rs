@@ -87,11 +87,16 @@ pub(crate) fn main() -> i32 {
     }
     let operand = options.operand();
     let scan_dir = process::arg(operand);
-    let is_separator = |n: usize| process::arg(n) == Some(c"--");
-    let separator = [operand + 1, operand + 2].into_iter().find(|&n| is_separator(n));
+    let mut later = (operand + 1..).take_while(|&n| process::arg(n).is_some());
+    let separator = later.find(|&n| process::arg(n) == Some(c"--"));
     let log_service = process::arg(operand + 1).filter(|_| separator != Some(operand + 1));
     if separator.is_some_and(|at| process::arg(at + 1).is_none()) {
         diag::say(&[b"svscan: fatal: there is no command after --"]);
+        return diag::usage(Program::Svscan);
+    }
+    // Without a command svscan ignores what comes after logservice.
+    if separator.is_some_and(|at| at > operand + 2) {
+        diag::say(&[b"svscan: fatal: there are more arguments than dir and logservice before --"]);
         return diag::usage(Program::Svscan);
     }
     let command = separator.map(|at| MainCommand::new(at + 1));

@@ -204,6 +204,10 @@ fn a_missing_command_is_reported() {
     let output = svscan(&tree, &[]).run();
     assert_eq!(output.code, Some(100), "{output}");
     assert!(output.err().starts_with("svscan: fatal: there is no command after --\n"), "{output}");
+    let output = tree.cmd("svscan").args(["s", ".log", "x", "--", "true"]).run();
+    assert_eq!(output.code, Some(100), "{output}");
+    let first = "svscan: fatal: there are more arguments than dir and logservice before --\n";
+    assert!(output.err().starts_with(first), "{output}");
 }
 
 #[test]

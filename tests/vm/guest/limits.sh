@@ -88,6 +88,9 @@ check() {
     expect 'a service has no more processes than its limit' 20 'grep -q "^max [1-9]" "$(group_of "$(pid_of pids)")/pids.events"'
     expect 'it has four without the shell that failed' 5 '[ "$(cat "$(group_of "$(pid_of pids)")/pids.current")" -eq 4 ]'
 
+    /bin/svc -t /service/pids
+    echo 'await: supervise: warning: pids has tried to start more processes than its control group permits'
+
     group=$(group_of "$(pid_of cpu)")
     expect 'a service with a tenth of a processor has this limit' 5 '[ "$(cat "$group/cpu.max")" = "10000 100000" ]'
     expect 'it is throttled' 20 'grep -q "^nr_throttled [1-9]" "$group/cpu.stat"'
@@ -107,6 +110,10 @@ check() {
     echo f >/proc/sysrq-trigger
     expect 'the OOM killer kills a supervise' 10 'new=$(process supervise idle) && [ -n "$new" ] && [ "$new" != "$supervise" ]'
     expect 'its service goes on' 10 '[ "$(pid_of idle)" = "$idle" ]'
+    victim=$(pid_of cpu)
+    echo 1000 >"/proc/$victim/oom_score_adj"
+    echo f >/proc/sysrq-trigger
+    expect 'a service that the OOM killer has killed starts again' 10 'new=$(pid_of cpu) && [ -n "$new" ] && [ "$new" != "$victim" ]'
 
     expect 'the first service has run all the time' 5 '[ "$(pid_of idle)" = "$idle" ]'
     delegated

@@ -120,10 +120,19 @@ impl Cgroup {
     /// How many of its processes the kernel has killed because their memory was used up
     /// (`memory.events`, see cgroups(7)); 0 without the controller.
     pub(super) fn out_of_memory_kills(&self) -> u64 {
+        self.count_of(c"memory.events", b"oom_kill ")
+    }
+
+    /// How many processes the kernel has refused because of a limit (`pids.events`); 0 without the controller.
+    pub(super) fn refused_processes(&self) -> u64 {
+        self.count_of(c"pids.events", b"max ")
+    }
+
+    fn count_of(&self, file: &CStr, name: &[u8]) -> u64 {
         let mut room = [0; 512];
-        let text = fs::read_start(self.dir.as_fd(), c"memory.events", &mut room);
+        let text = fs::read_start(self.dir.as_fd(), file, &mut room);
         let mut lines = text.unwrap_or_default().split(|&c| c == b'\n');
-        lines.find_map(|line| decimal::parse(line.strip_prefix(b"oom_kill ")?)).unwrap_or(0)
+        lines.find_map(|line| decimal::parse(line.strip_prefix(name)?)).unwrap_or(0)
     }
 
     /// The processes of the group.

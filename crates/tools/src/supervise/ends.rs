@@ -87,9 +87,15 @@ impl Performer {
         }
         if let (Role::Service, Some(runtime)) = (role, &mut self.runtime)
             && !matches!(self.service.machine.state(), State::RunningScript { .. })
-            && runtime.note_out_of_memory()
         {
-            self.report_limit.print_out_of_memory(self.dir);
+            if runtime.note_out_of_memory() {
+                let what = b" was out of memory: the kernel killed a process of it";
+                self.report_limit.print_limit(self.dir, what);
+            }
+            if runtime.note_refused_processes() {
+                let what = b" has tried to start more processes than its control group permits";
+                self.report_limit.print_limit(self.dir, what);
+            }
         }
         self.step(role, Event::Ended(how));
     }

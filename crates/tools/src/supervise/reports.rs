@@ -61,18 +61,12 @@ impl ReportLimit {
         ]);
     }
 
-    /// Prints that the kernel has killed processes of the service in `dir` because its control group had
-    /// no more memory, unless there were too many lines.
-    pub(super) fn print_out_of_memory(&mut self, dir: &CStr) {
-        if !self.admit_alone() {
-            return;
+    /// Prints that the service in `dir` has reached a limit of its control group, unless there were too
+    /// many lines.
+    pub(super) fn print_limit(&mut self, dir: &CStr, what: &[u8]) {
+        if self.admit_alone() {
+            diag::say(&[b"supervise: warning: ", dir.to_bytes(), what]);
         }
-        let dir = dir.to_bytes();
-        diag::say(&[
-            b"supervise: warning: ",
-            dir,
-            b" was out of memory: the kernel killed a process of it",
-        ]);
     }
 
     /// Prints a line about a decision for the service in `dir`, unless there were too many. `stays` says

@@ -40,8 +40,9 @@ pub(super) struct ServiceRuntime {
     /// The dependency for which the service waits.
     pub(super) missing_dependency: Option<Box<[u8]>>,
     pub(super) cgroup: Option<Cgroup>,
-    /// The count of the control group at the last end.
+    /// The counts of the control group at the last end.
     out_of_memory_kills: u64,
+    refused_processes: u64,
     /// It had grown since the end before.
     pub(super) out_of_memory: bool,
     pub(super) orphans: ProcessGroups,
@@ -70,6 +71,7 @@ impl ServiceRuntime {
             missing_dependency: None,
             cgroup: None,
             out_of_memory_kills: 0,
+            refused_processes: 0,
             out_of_memory: false,
             orphans: ProcessGroups::default(),
             warned_of_name: false,
@@ -198,6 +200,7 @@ impl ServiceRuntime {
             };
             // The group of an adopted service has counted before.
             self.out_of_memory_kills = self.cgroup.as_ref().map_or(0, Cgroup::out_of_memory_kills);
+            self.refused_processes = self.cgroup.as_ref().map_or(0, Cgroup::refused_processes);
         }
         if let Some(cgroup) = &self.cgroup
             && let Err(LimitError { file, error }) = cgroup.limit(&options.resources)
@@ -328,6 +331,13 @@ impl ServiceRuntime {
         self.out_of_memory = kills > self.out_of_memory_kills;
         self.out_of_memory_kills = kills;
         self.out_of_memory
+    }
+
+    /// `run` has ended. Returns whether the kernel has refused a process of the service since the last
+    /// end, because the control group had as many as its limit.
+    pub(super) fn note_refused_processes(&mut self) -> bool {
+        let refused = self.cgroup.as_ref().map_or(0, Cgroup::refused_processes);
+        core::mem::replace(&mut self.refused_processes, refused) < refused
     }
 
     /// Removes the control group, unless it still has processes.

@@ -1,5 +1,5 @@
-# Untested: it was never built with Nix, which needs the network. pkg/test evaluates it with stand-ins for
-# nixpkgs.
+# Untested with nixpkgs, which needs the network. pkg/test builds it with Debian's nix and stand-ins for nixpkgs, which
+# compile nothing: stand-ins.nix.
 #
 #   nix-build -E '(import <nixpkgs> { }).callPackage ./pkg/nix/default.nix { }'
 { lib, rustPlatform, symlinkJoin }:
@@ -20,8 +20,6 @@ let
     cargoBuildFlags = [ "-p" "daemontools-tools" ];
     # The tests need the original and programs of Debian.
     doCheck = false;
-    # The executables have no symbols.
-    dontStrip = true;
     postInstall = ''
       $out/bin/daemontools install -s $out/bin
       for page in man/*; do
@@ -31,7 +29,7 @@ let
         install -D -m 644 pkg/systemd/''${unit#*:}.service \
           "$out/lib/systemd/''${unit%:*}/daemontools-rs.service"
         substituteInPlace "$out/lib/systemd/''${unit%:*}/daemontools-rs.service" \
-          --replace /usr/bin/svscan $out/bin/svscan --replace PATH= PATH=$out/bin:
+          --replace-fail /usr/bin/svscan $out/bin/svscan --replace-fail PATH= PATH=$out/bin:
       done
     '';
   };
@@ -44,15 +42,14 @@ let
     cargoLock.lockFile = ../../operator/Cargo.lock;
     cargoBuildFlags = [ "-p" "svctl" "-p" "svweb" ];
     doCheck = false;
-    dontStrip = true;
     postInstall = ''
       mkdir -p $out/share/bash-completion/completions $out/share/zsh/site-functions \
         $out/share/fish/vendor_completions.d
       $out/bin/svctl completions bash >$out/share/bash-completion/completions/svctl
       $out/bin/svctl completions zsh >$out/share/zsh/site-functions/_svctl
       $out/bin/svctl completions fish >$out/share/fish/vendor_completions.d/svctl.fish
-      install -D -m 644 -t $out/lib/systemd/system ../pkg/systemd/svweb.service ../pkg/systemd/svweb.socket
-      substituteInPlace $out/lib/systemd/system/svweb.service --replace /usr/bin/svweb $out/bin/svweb
+      install -D -m 644 -t $out/lib/systemd/system pkg/systemd/svweb.service pkg/systemd/svweb.socket
+      substituteInPlace $out/lib/systemd/system/svweb.service --replace-fail /usr/bin/svweb $out/bin/svweb
     '';
   };
 in

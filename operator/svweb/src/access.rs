@@ -2,6 +2,7 @@
 
 use crate::host_name::host_name;
 use crate::options::Options;
+use crate::origin::Origin;
 use hyper::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, ORIGIN, TRANSFER_ENCODING,
 };
@@ -13,13 +14,22 @@ use std::net::{IpAddr, SocketAddr};
 /// The client of a connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Client {
-    Tcp { local: SocketAddr, peer: SocketAddr },
-    Unix { user: Option<u32>, pid: Option<i32> },
+    /// The user is known if the client is on this machine.
+    Tcp {
+        local: SocketAddr,
+        peer: SocketAddr,
+        user: Option<u32>,
+    },
+    Unix {
+        user: Option<u32>,
+        pid: Option<i32>,
+    },
 }
 
 impl fmt::Display for Client {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Tcp { peer, user: Some(user), .. } => write!(to, "{peer} uid {user}"),
             Self::Tcp { peer, .. } => write!(to, "{peer}"),
             Self::Unix { user: Some(user), pid: Some(pid) } => write!(to, "uid {user} pid {pid}"),
             Self::Unix { user: Some(user), .. } => write!(to, "uid {user}"),
@@ -29,6 +39,14 @@ impl fmt::Display for Client {
 }
 
 impl Client {
+    /// What its connections are counted by.
+    pub(crate) fn origin(&self) -> Origin {
+        match self {
+            Self::Tcp { peer, user, .. } => Origin::of_peer(*peer, *user),
+            Self::Unix { user, .. } => user.map_or(Origin::Unknown, Origin::User),
+        }
+    }
+
     /// Whether the connection comes from this machine: every other one needs the token.
     fn is_of_this_machine(&self) -> bool {
         match self {
@@ -170,7 +188,7 @@ mod tests {
         let options =
             Options { allow_hosts: vec!["status.example".to_owned()], ..Options::default() };
         let local = "127.0.0.1:80".parse().expect("an address");
-        let tcp = Client::Tcp { local, peer: local };
+        let tcp = Client::Tcp { local, peer: local, user: None };
         for (host, is) in [
             ("127.0.0.1:80", true),
             ("127.0.0.1", true),

@@ -17,6 +17,7 @@ mod html;
 mod listeners;
 mod machine;
 mod options;
+mod origin;
 mod places;
 mod readiness;
 mod replies;

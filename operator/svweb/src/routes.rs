@@ -39,9 +39,6 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the page of all services waits for the findings about the machine.
 const MACHINE_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The most clients with a stream of events: other requests have places left.
-const MOST_STREAMS: usize = 1536;
-
 /// The lines of a log without `lines`, and the most.
 const USUAL_LINES: usize = 200;
 const MOST_LINES: usize = 2000;
@@ -218,9 +215,6 @@ impl Site {
     }
 
     fn events(&self, request: &Parts) -> Reply {
-        if self.tree.ring.borrow().clients() >= MOST_STREAMS {
-            return error(503, true, "too many clients have a stream of events");
-        }
         let query = request.uri.query();
         let header = request.headers.get("last-event-id").and_then(|id| id.to_str().ok());
         let after = query_value(query, "after").flatten().and_then(|id| String::from_utf8(id).ok());
@@ -304,6 +298,11 @@ impl Site {
         }
         control::send(&self.options.dir, name, action, client)
     }
+}
+
+/// The answer in the place of a stream of events, if there is no room for one more.
+pub(crate) fn without_stream() -> Reply {
+    error(503, true, "too many clients have a stream of events")
 }
 
 /// The object of a service with its details.

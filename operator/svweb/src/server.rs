@@ -5,8 +5,9 @@ use crate::event_stream::ReplyBody;
 use crate::failure::say;
 use crate::guarded_stream::{GuardedStream, STALL, Socket};
 use crate::listeners::Listener;
+use crate::origin::user_of_peer;
 use crate::places::{AnswerBody, Places, Taken};
-use crate::routes::Site;
+use crate::routes::{self, Site};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -79,7 +80,8 @@ pub(crate) fn serve(
                             let _ = sockopt::set_socket_keepalive(&socket, true);
                             let _ = sockopt::set_tcp_keepidle(&socket, KEEP_ALIVE);
                             let _ = socket.set_nodelay(true);
-                            let client = Client::Tcp { local, peer };
+                            let user = user_of_peer(local, peer);
+                            let client = Client::Tcp { local, peer, user };
                             begin(Socket::Tcp(socket), client, &site, &places).await;
                         }
                         Err(error) => rest(&error).await,
@@ -113,7 +115,7 @@ pub(crate) fn serve(
 
 /// Begins to serve a connection, or refuses it.
 async fn begin(socket: Socket, client: Client, site: &Rc<Site>, places: &Rc<Places>) {
-    match places.take() {
+    match places.take(client.origin()) {
         Some((place, lost)) => drop(spawn_local(connection(
             GuardedStream::new(socket, STALL),
             client,
@@ -150,10 +152,16 @@ async fn connection(
     let service = service_fn(|request: Request<Incoming>| {
         let busy = place.begin_request();
         has_request.set(true);
-        let (site, client, is_stream) = (&site, &client, &is_stream);
+        let (site, client, is_stream, place) = (&site, &client, &is_stream, &place);
         async move {
-            let answer = site.answer(request, client).await;
-            is_stream.set(matches!(answer.body(), ReplyBody::Events(_)));
+            let mut answer = site.answer(request, client).await;
+            if matches!(answer.body(), ReplyBody::Events(_)) {
+                if place.begin_stream() {
+                    is_stream.set(true);
+                } else {
+                    answer = routes::without_stream();
+                }
+            }
             Ok::<_, Infallible>(answer.map(|body| AnswerBody { body, _busy: busy }))
         }
     });

@@ -79,6 +79,14 @@ fn each_action_is_sent_and_said_with_its_sender() {
         site.wait_state("web", state);
         site.web().wait_stderr(&format!("svweb: web: {action} sent for 127.0.0.1:"));
     }
+    let said = site.web().stderr();
+    if said.contains(" uid ") {
+        let user = format!(" uid {}", rustix::process::getuid().as_raw());
+        let mut sent = said.lines().filter(|line| line.contains(" sent for 127.0.0.1:"));
+        assert!(sent.all(|line| line.ends_with(&user)), "{said}");
+    } else {
+        harness::skip("sock_diag");
+    }
     let second = site.get("/api/v1/services/web").json()["pid"].clone();
     assert_ne!(pid, second);
     post(&site, "/api/v1/services/web/restart", &headers, "{}");

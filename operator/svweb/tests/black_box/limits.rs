@@ -1,10 +1,11 @@
 //! Clients that send too much, too slowly, or never read.
 
 use crate::client::{Events, connect, exchange};
-use crate::{Site, address_of};
-use harness::{DEADLINE, Tree, process, wait_until};
+use crate::{BEARER, Site, address_of};
+use harness::{DEADLINE, Process, Tree, process, wait_until};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
@@ -98,25 +99,113 @@ fn ten_thousand_connections_leave_the_others_served() {
     });
 }
 
+/// An svweb with room for 16 connections, and so for 12 streams, on a scan directory without services.
+fn small(tree: &Tree) -> (Process, SocketAddr) {
+    tree.mkdir("s");
+    tree.chmod("s", 0o755);
+    tree.write("token", crate::TOKEN);
+    tree.chmod("token", 0o600);
+    // 128 descriptors are for other things.
+    let program = env!("CARGO_BIN_EXE_svweb");
+    let script = format!(
+        "ulimit -n 144; exec {program} -d s --listen 127.0.0.1:0 --socket sock --token-file token --control"
+    );
+    let web = tree.sh(&script).start();
+    let address = address_of(&web);
+    (web, address)
+}
+
+/// A request whose body does not come.
+fn unfinished(address: SocketAddr) -> TcpStream {
+    let mut stream = connect(address);
+    let head = format!(
+        "POST /api/v1/services/x/down HTTP/1.1\r\nHost: localhost\r\n{BEARER}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).expect("a request");
+    stream
+}
+
 #[test]
 fn a_client_without_a_place_is_refused() {
     let tree = Tree::new();
-    tree.mkdir("s");
-    // 128 descriptors are for other things: 16 connections are left.
-    let program = env!("CARGO_BIN_EXE_svweb");
-    let script = format!("ulimit -n 144; exec {program} -d s --listen 127.0.0.1:0");
-    let web = tree.sh(&script).start();
-    let address = address_of(&web);
+    let (_web, address) = small(&tree);
     let mut streams: Vec<Events> =
-        (0..16).map(|_| Events::open(address, "/api/v1/events", &[])).collect();
+        (0..12).map(|_| Events::open(address, "/api/v1/events", &[])).collect();
+    // They leave a place for other requests.
+    let path = "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    let answer = exchange(address, path).expect("an answer");
+    assert_eq!(answer.status, 503, "{answer}");
+    let health = || exchange(address, "GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n");
+    assert_eq!(health().expect("an answer").status, 200);
     let mut refused = String::new();
-    connect(address).read_to_string(&mut refused).expect("an answer");
-    assert!(refused.starts_with("HTTP/1.1 503 "), "{refused}");
+    wait_until("a refusal", DEADLINE, || {
+        let _held: Vec<TcpStream> = (0..8).map(|_| unfinished(address)).collect();
+        refused.clear();
+        let _ = connect(address).read_to_string(&mut refused);
+        refused.starts_with("HTTP/1.1 503 ")
+    });
     let (head, body) = refused.split_once("\r\n\r\n").expect("a head");
     assert!(head.contains(&format!("Content-Length: {}", body.len())), "{refused}");
     streams.pop();
-    let health = || exchange(address, "GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n");
     wait_until("an answer", DEADLINE, || health().is_some_and(|answer| answer.status == 200));
+}
+
+/// Runs Python as the user `nobody`. It holds so many streams of events, and says when it has them.
+const HOLDER: &str = r#"
+import os, signal, socket, sys
+address, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+def open():
+    if path:
+        s = socket.socket(socket.AF_UNIX); s.connect(path)
+    else:
+        host, port = address.split(":")
+        s = socket.create_connection((host, int(port)))
+    s.sendall(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    return s, s.recv(12)
+all = []
+for number in range(count):
+    try: all.append(open())
+    except OSError: pass
+count = len([1 for s, head in all if head == b"HTTP/1.1 200"])
+print(f"{count} streams", file=sys.stderr, flush=True)
+signal.pause()
+"#;
+
+#[test]
+fn streams_of_one_user_leave_places_for_those_of_others() {
+    if !rustix::process::getuid().is_root() {
+        harness::skip("root, for a second user");
+        return;
+    }
+    if !harness::requires("python3") {
+        return;
+    }
+    for socket in ["", "sock"] {
+        let tree = Tree::new();
+        tree.write("hold.py", HOLDER);
+        let (web, address) = small(&tree);
+        if !socket.is_empty() {
+            tree.chmod(socket, 0o666);
+            tree.chmod(".", 0o755);
+        }
+        let holder =
+            tree.cmd("python3").args(["hold.py", &address.to_string(), socket, "40"]).start();
+        holder.wait_stderr("12 streams");
+        // Another user comes, with half of the places.
+        let mut pages: Vec<Events> =
+            (0..6).map(|_| Events::open(address, "/api/v1/events", &[])).collect();
+        tree.idle_service("s/web");
+        pages[0].wait(|event| event.kind == "service" && event.data["name"] == "web");
+        // The rest of the user's streams go on, and keep their places.
+        let answer = exchange(
+            address,
+            "GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
+        );
+        assert_eq!(answer.expect("an answer").status, 503, "{socket}");
+        drop((holder, web));
+    }
 }
 
 #[test]

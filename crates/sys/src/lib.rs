@@ -58,6 +58,8 @@ pub mod process;
 pub mod random;
 pub mod signal;
 pub mod start;
+#[cfg(feature = "libc")]
+pub mod std_heap;
 pub mod stderr;
 #[cfg(test)]
 mod test_support;

@@ -1,5 +1,6 @@
 //! What svweb remembers from one scrape of the metrics to the next.
 
+use daemontools_sys::std_heap::give_back;
 use std::cell::Cell;
 use std::path::Path;
 use std::rc::Rc;
@@ -49,6 +50,7 @@ impl Scrapes {
                     && let Ok(mut scraper) = this.scraper.try_lock()
                 {
                     scraper.forget();
+                    give_back();
                     this.has_timer.set(false);
                     return;
                 }

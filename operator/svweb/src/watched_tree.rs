@@ -4,6 +4,7 @@
 use crate::event_ring::EventRing;
 use crate::failure::say;
 use crate::request_path::encode;
+use daemontools_sys::std_heap::give_back;
 use hyper::body::Bytes;
 use serde_json::{Value, json};
 use std::cell::{Cell, RefCell};
@@ -133,6 +134,8 @@ impl WatchedTree {
                 let idle = strong.last_use.get().elapsed();
                 if idle >= LINGER {
                     strong.close();
+                    // The next clients can be hours away, and a look at all processes took memory.
+                    give_back();
                     strong.has_timer.set(false);
                     return;
                 }

@@ -2,14 +2,13 @@
 
 use super::{free_address, get};
 use crate::Services;
-use harness::{DEADLINE, Process, Tree, requires};
+use harness::{DEADLINE, Process, Tree, note, requires, wait_until};
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
 
 /// Answers every request with the metrics of a scan directory, until the test ends.
 fn serve(scan: PathBuf, options: &'static [&'static str], media_type: &'static str) -> SocketAddr {
@@ -35,7 +34,8 @@ fn serve(scan: PathBuf, options: &'static [&'static str], media_type: &'static s
 
 /// A Prometheus that scrapes these addresses once a second.
 pub(super) struct Prometheus {
-    process: Process,
+    /// It ends with this.
+    _process: Process,
     address: SocketAddr,
 }
 
@@ -56,7 +56,7 @@ impl Prometheus {
             .args(["--config.file=prometheus.yml", "--storage.tsdb.path=data", "--log.level=warn"])
             .arg(format!("--web.listen-address={address}"))
             .start();
-        Self { process, address }
+        Self { _process: process, address }
     }
 
     /// The values of a query, by the label `service`.
@@ -83,16 +83,14 @@ impl Prometheus {
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
         let mut found = Vec::new();
-        let deadline = Instant::now() + DEADLINE;
-        while Instant::now() < deadline {
-            found = self.query(query);
-            if found == expected {
-                return;
+        wait_until(&format!("{query} is {expected:?}"), DEADLINE, || {
+            let now = self.query(query);
+            if found != now {
+                note(&format!("{query} is {now:?}"));
+                found = now;
             }
-            thread::sleep(Duration::from_millis(100));
-        }
-        let log = self.process.stderr();
-        panic!("{query} is {found:?} and not {expected:?}; Prometheus says: {log}");
+            found == expected
+        });
     }
 }
 

@@ -21,6 +21,9 @@ const LOCKS_TIME: Duration = Duration::from_millis(100);
 /// by the number of the entry: if another lock before it ends between two pages, an entry is left out.
 const LOCKS_READINGS: usize = 3;
 
+/// The supervised services that are looked at to find a supervisor.
+const MOST_SUPERVISED: usize = 8;
+
 /// A scan directory.
 ///
 /// ```no_run
@@ -142,6 +145,33 @@ impl ScanDir {
             && [0, dir.uid(), geteuid().as_raw()].contains(&found.uid())
     }
 
+    /// Whether one of these services is supervised, and no supervisor of the first of them can be seen in /proc:
+    /// this process is in another PID namespace, or /proc hides the processes of other users. Then it is not
+    /// known whether an svscan runs.
+    #[must_use]
+    pub fn are_supervisors_hidden<'a>(services: impl Iterator<Item = &'a ServiceDir>) -> bool {
+        let supervised: Vec<&ServiceDir> = services
+            .filter(|service| service.is_supervised().unwrap_or_default())
+            .take(MOST_SUPERVISED)
+            .collect();
+        if supervised.is_empty() || supervised.iter().any(|service| is_process_visible(service)) {
+            return false;
+        }
+        // A service that is down has no process, but its supervise has a lock.
+        let until = Instant::now() + LOCKS_TIME;
+        let Ok(locks) = read_locks(until) else { return false };
+        let is_holder_visible = |service: &&ServiceDir| {
+            let Ok(lock) = fs::metadata(service.state_dir().join("lock")) else { return false };
+            let wanted = (lock.ino(), (major(lock.dev()), minor(lock.dev())));
+            let mut holders = proc_locks::holders(&locks);
+            holders.any(|(inode, device, pid)| {
+                (inode, device) == wanted && fs::metadata(format!("/proc/{}", pid.get())).is_ok()
+            })
+        };
+        // A text that was cut proves nothing.
+        !supervised.iter().any(is_holder_visible) && Instant::now() < until
+    }
+
     /// Tells the svscan of the scan directory to stop everything in order and to exit with this code,
     /// by `svc -H`. Returns whether svc could do that; it prints why not.
     ///
@@ -152,6 +182,20 @@ impl ScanDir {
         svc.args(["-H", &code.to_string()]).arg(&self.path);
         Ok(svc.stdin(std::process::Stdio::null()).status()?.success())
     }
+}
+
+/// Whether the process of a service is seen as the child of a supervise in its directory.
+fn is_process_visible(service: &ServiceDir) -> bool {
+    let status = service.status().ok().flatten();
+    let process = status.and_then(|it| it.pid).and_then(|pid| Process::read(pid.get()));
+    let Some(parent) = process.and_then(|it| Process::read(it.parent)) else { return false };
+    let place = |path: &Path| fs::metadata(path).map(|it| (it.dev(), it.ino()));
+    let stands_there = || {
+        // Without the right to see it, the name decides.
+        let standing = place(&Path::new("/proc").join(parent.pid.to_string()).join("cwd"));
+        standing.is_err() || place(service.path()).is_ok_and(|it| standing.is_ok_and(|at| at == it))
+    };
+    parent.name == "supervise" && stands_there()
 }
 
 /// The text of /proc/locks, or its beginning: any user can make it long, and reading it takes the square

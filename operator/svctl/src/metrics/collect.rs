@@ -44,22 +44,31 @@ pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanF
         }
         Some(service)
     };
-    let mut facts = ScanFacts { scanner_up: false, services: in_parts(&targets, read) };
+    let mut facts = ScanFacts { scanner_up: None, services: in_parts(&targets, read) };
     if scope == Scope::All {
-        add_usage(scan, &mut facts, &mut Processes::default());
+        let dirs = targets.iter().map(|target| &target.dir);
+        add_usage(scan, dirs, &mut facts, &mut Processes::default());
     }
     facts
 }
 
 /// Looks for svscan, and adds what the processes of the services use.
-pub(super) fn add_usage(scan: &ScanDir, facts: &mut ScanFacts, processes: &mut Processes) {
+pub(super) fn add_usage<'a>(
+    scan: &ScanDir,
+    dirs: impl Iterator<Item = &'a ServiceDir>,
+    facts: &mut ScanFacts,
+    processes: &mut Processes,
+) {
     let supervised = || facts.services.iter().filter_map(ServiceFacts::supervised);
     let roots = || supervised().filter_map(|facts| facts.pid);
     let scanner = scanner_of(scan, roots()).or_else(|| scan.svscan().ok().flatten());
     let loggers = supervised().filter_map(|facts| facts.logger).map(NonZeroU32::get);
     processes.read(&pids_of_services(scanner, loggers.collect()));
     let usage = processes.usage_of(roots());
-    facts.scanner_up = scanner.is_some();
+    facts.scanner_up = match scanner {
+        Some(_) => Some(true),
+        None => (!ScanDir::are_supervisors_hidden(dirs)).then_some(false),
+    };
     for service in &mut facts.services {
         if let Supervision::Supervised(facts) = &mut service.supervision {
             facts.usage = facts.pid.and_then(|pid| usage.get(&pid.get()).copied());

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 /// A scan directory at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ScanFacts {
-    /// Whether an svscan holds the scan directory.
-    pub(crate) scanner_up: bool,
+    /// Whether an svscan holds the scan directory; `None` if its processes cannot be seen.
+    pub(crate) scanner_up: Option<bool>,
     /// The services, each with another name.
     pub(crate) services: Vec<ServiceFacts>,
 }

@@ -161,7 +161,7 @@ const USAGE: &[ServiceFamily] = &[
 const SCANNER: Family = Family {
     name: "daemontools_scanner_up",
     kind: FamilyKind::Gauge,
-    help: "Whether an svscan holds the scan directory.",
+    help: "Whether an svscan holds the scan directory; absent if its processes cannot be seen.",
 };
 
 const DENIED: Family = Family {
@@ -208,8 +208,10 @@ pub(crate) fn render(scan: &ScanFacts, form: Form) -> String {
         }
     }
     add(&mut text, USAGE);
-    text.begin(&SCANNER);
-    text.sample("", scan.scanner_up);
+    if let Some(is_up) = scan.scanner_up {
+        text.begin(&SCANNER);
+        text.sample("", is_up);
+    }
     text.begin(&DENIED);
     let denied = services.iter().filter(|it| it.supervision == Supervision::Unknown).count();
     text.sample("", whole(denied as u64));

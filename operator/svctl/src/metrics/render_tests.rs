@@ -33,7 +33,7 @@ pub(in super::super) fn service(name: &str, facts: SupervisedFacts) -> ServiceFa
 
 /// The samples of a text, without `daemontools_`.
 fn samples(services: Vec<ServiceFacts>) -> Vec<String> {
-    let text = render(&ScanFacts { scanner_up: true, services }, Form::Prometheus);
+    let text = render(&ScanFacts { scanner_up: Some(true), services }, Form::Prometheus);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     lines.map(|line| line.trim_start_matches("daemontools_").to_owned()).collect()
 }

@@ -148,6 +148,7 @@ impl Memory {
                 facts.logger = log.logger();
             }
         }
-        add_usage(scan, &mut self.facts, &mut self.processes);
+        let dirs = self.logs.iter().map(|(dir, _)| dir);
+        add_usage(scan, dirs, &mut self.facts, &mut self.processes);
     }
 }

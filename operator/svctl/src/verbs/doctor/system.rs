@@ -8,6 +8,7 @@ use super::sockets;
 use super::state::old_executable;
 use crate::selection::Target;
 use daemontools_core::sorting::sort;
+use servicedir::ScanDir;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs;
@@ -28,6 +29,8 @@ pub(crate) fn examine(system: &Examination<'_>, all: &[Target], report: &mut Rep
     match system.svscan() {
         // The original's svscan takes no lock: this may be the one.
         None if system.is_svscan_hidden => {}
+        // In another PID namespace nothing is known of it.
+        None if ScanDir::are_supervisors_hidden(all.iter().map(|target| &target.dir)) => {}
         None => no_svscan(system, report),
         Some(pid) => {
             old_executable(pid, "svscan", None, system, report);

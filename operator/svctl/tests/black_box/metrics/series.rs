@@ -101,6 +101,36 @@ fn counters_go_on_after_a_killed_supervise_and_an_upgrade() {
 }
 
 #[test]
+fn nothing_is_said_of_a_scanner_in_another_pid_namespace() {
+    let mut services = Services::start(|tree| {
+        tree.idle_service("s/web");
+        tree.idle_service("s/off");
+        tree.write("s/off/down", "");
+    });
+    services.wait_state("web", "up");
+    services.wait_state("off", "down");
+    let inside = ["unshare", "--map-root-user", "--pid", "--fork", "--mount-proc"];
+    if services.tree.cmd("true").under(inside).run().code != Some(0) {
+        return harness::skip("no PID namespace");
+    }
+    let run = |services: &Services, words: &[&str]| {
+        services.svctl().args(words).under(inside).run().out()
+    };
+    for state in ["up", "down"] {
+        services.run(&[state, "web"]);
+        let text = run(&services, &["metrics"]);
+        let up = u8::from(state == "up");
+        assert!(text.contains(&format!("service_up{{service=\"web\"}} {up}\n")), "{text}");
+        assert!(!text.contains("scanner_up"), "{state}: {text}");
+        let findings = run(&services, &["doctor", "--json"]);
+        assert!(!findings.contains("svscan-missing"), "{state}: {findings}");
+    }
+    // One that is missing is reported where its services can be seen.
+    services.svscan.take().expect("an svscan").kill();
+    services.wait_series("scanner_up", "0");
+}
+
+#[test]
 fn a_scanner_is_seen_through_its_services_and_through_its_lock() {
     let mut services = Services::start(|tree| drop(tree.idle_service("s/web")));
     // Without a process of a service only the lock shows it.

@@ -3,6 +3,7 @@
 use super::facts::{ScanFacts, ServiceFacts, SupervisedFacts, Supervision};
 use super::in_parts::in_parts;
 use super::log_sizes::LogSizes;
+use super::log_watches::LogWatches;
 use super::process_usage::Processes;
 use crate::selection::Target;
 use crate::view::{Found, View};
@@ -39,7 +40,7 @@ pub(crate) fn collect(scan: &ScanDir, targets: &[Target], scope: Scope) -> ScanF
         if let (Scope::All, Supervision::Supervised(facts)) = (scope, &mut service.supervision) {
             facts.counters = counters_of(&target.dir);
             let mut log = LogSizes::default();
-            facts.log = log.read(&target.dir);
+            facts.log = log.read(&target.dir, &LogWatches::default());
             facts.logger = log.logger();
         }
         Some(service)
@@ -62,8 +63,12 @@ pub(super) fn add_usage<'a>(
     let supervised = || facts.services.iter().filter_map(ServiceFacts::supervised);
     let roots = || supervised().filter_map(|facts| facts.pid);
     let scanner = scanner_of(scan, roots()).or_else(|| scan.svscan().ok().flatten());
-    let loggers = supervised().filter_map(|facts| facts.logger).map(NonZeroU32::get);
-    processes.read(&pids_of_services(scanner, loggers.collect()));
+    // Without a process of a service no other process matters.
+    let pids = roots().next().map(|_| {
+        let loggers = supervised().filter_map(|facts| facts.logger).map(NonZeroU32::get);
+        pids_of_services(scanner, loggers.collect())
+    });
+    processes.read(&pids.unwrap_or_default());
     let usage = processes.usage_of(roots());
     facts.scanner_up = match scanner {
         Some(_) => Some(true),

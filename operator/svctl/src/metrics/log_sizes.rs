@@ -1,6 +1,7 @@
 //! The sizes of the logs of a service. What cannot have changed since the last scrape is not read again.
 
 use super::facts::LogFacts;
+use super::log_watches::LogWatches;
 use servicedir::ServiceDir;
 use std::fs::{self, Metadata};
 use std::num::NonZeroU32;
@@ -28,8 +29,10 @@ pub(super) struct LogSizes {
 
 #[derive(Debug)]
 struct KnownLogger {
-    /// Its status; `None` for a service without a logger.
-    status: Option<PathBuf>,
+    /// Its state directory; `None` for a service without a logger.
+    state_dir: Option<PathBuf>,
+    /// The watch of that directory.
+    watch: Option<i32>,
     /// The status when the directories were looked up; `None` to look again.
     version: Option<Version>,
     pid: Option<NonZeroU32>,
@@ -41,6 +44,7 @@ struct KnownLogger {
 struct LogDir {
     path: PathBuf,
     current: PathBuf,
+    watch: Option<i32>,
     /// The directory when the old files were read; `None` to read them again.
     version: Option<Version>,
     /// The size of all files but `current`.
@@ -70,27 +74,41 @@ impl Version {
 
 impl LogSizes {
     /// Reads the sizes; `None` without a logger.
-    pub(super) fn read(&mut self, service: &ServiceDir) -> Option<LogFacts> {
+    pub(super) fn read(&mut self, service: &ServiceDir, watches: &LogWatches) -> Option<LogFacts> {
         let logger = self.logger.get_or_insert_with(|| KnownLogger {
-            status: service.logger().map(|logger| logger.state_dir().join("status")),
+            state_dir: service.logger().map(|logger| logger.state_dir().to_owned()),
+            watch: None,
             version: None,
             pid: None,
             dirs: Vec::new(),
         });
-        let status = logger.status.as_ref()?;
+        let state_dir = logger.state_dir.as_ref()?;
         // supervise replaces the status at each start of the logger.
-        let version = fs::symlink_metadata(status).ok().map(|found| Version::of(&found));
-        if version.is_none() || logger.version != version {
-            let dirs = service.log_dirs().unwrap_or_default();
-            logger.pid = service.logger().and_then(|it| it.status().ok()??.pid);
-            logger.dirs = dirs.into_iter().map(LogDir::new).collect();
-            logger.version = version.and_then(|version| version.if_older_than(START_TIME));
+        if logger.version.is_none() || !watches.is_unchanged(logger.watch) {
+            logger.watch = watches.add(state_dir);
+            let version = fs::symlink_metadata(state_dir.join("status")).ok();
+            let version = version.map(|found| Version::of(&found));
+            if version.is_none() || logger.version != version {
+                let dirs = service.log_dirs().unwrap_or_default();
+                logger.pid = service.logger().and_then(|it| it.status().ok()??.pid);
+                logger.dirs.iter().for_each(|dir| watches.remove(dir.watch));
+                logger.dirs = dirs.into_iter().map(LogDir::new).collect();
+                logger.version = version.and_then(|version| version.if_older_than(START_TIME));
+            }
         }
         let mut log: Option<LogFacts> = None;
         for dir in &mut logger.dirs {
-            dir.add_to(log.get_or_insert(LogFacts { bytes: 0, last_write: None }));
+            dir.add_to(log.get_or_insert(LogFacts { bytes: 0, last_write: None }), watches);
         }
         log
+    }
+
+    /// Removes the watches.
+    pub(super) fn forget(&self, watches: &LogWatches) {
+        if let Some(logger) = &self.logger {
+            watches.remove(logger.watch);
+            logger.dirs.iter().for_each(|dir| watches.remove(dir.watch));
+        }
     }
 
     /// The process of the logger, as it was read last.
@@ -101,15 +119,18 @@ impl LogSizes {
 
 impl LogDir {
     fn new(path: PathBuf) -> Self {
-        Self { current: path.join("current"), path, version: None, old: 0 }
+        Self { current: path.join("current"), path, watch: None, version: None, old: 0 }
     }
 
-    fn add_to(&mut self, log: &mut LogFacts) {
+    fn add_to(&mut self, log: &mut LogFacts, watches: &LogWatches) {
         // A rotation changes the directory; only `current` grows.
-        let version = fs::metadata(&self.path).ok().map(|found| Version::of(&found));
-        if version.is_none() || self.version != version {
-            self.old = size_of_old_files(&self.path);
-            self.version = version.and_then(|version| version.if_older_than(CLOCK_STEP));
+        if self.version.is_none() || !watches.is_unchanged(self.watch) {
+            self.watch = watches.add(&self.path);
+            let version = fs::metadata(&self.path).ok().map(|found| Version::of(&found));
+            if version.is_none() || self.version != version {
+                self.old = size_of_old_files(&self.path);
+                self.version = version.and_then(|version| version.if_older_than(CLOCK_STEP));
+            }
         }
         log.bytes = log.bytes.saturating_add(self.old);
         if let Ok(current) = fs::symlink_metadata(&self.current) {

@@ -10,6 +10,7 @@ pub(crate) mod exposition;
 pub(crate) mod facts;
 mod in_parts;
 mod log_sizes;
+mod log_watches;
 mod process_usage;
 pub(crate) mod render;
 mod scraper;

@@ -4,6 +4,7 @@ use super::collect::{add_usage, counters_of, facts_of};
 use super::exposition::Form;
 use super::facts::{ScanFacts, Supervision};
 use super::log_sizes::LogSizes;
+use super::log_watches::LogWatches;
 use super::process_usage::Processes;
 use super::render::render;
 use crate::service_tree::{ServiceTree, TreeChange};
@@ -40,6 +41,7 @@ struct Memory {
     facts: ScanFacts,
     /// For each of them, what is read at each scrape.
     logs: Vec<(ServiceDir, LogSizes)>,
+    watches: LogWatches,
     processes: Processes,
 }
 
@@ -83,7 +85,8 @@ impl Memory {
         let tree = ServiceTree::open(path)?;
         let views: Vec<View> = tree.services().cloned().collect();
         let (facts, logs, processes) = (ScanFacts::default(), Vec::new(), Processes::default());
-        let mut memory = Self { tree, begin, id, facts, logs, processes };
+        let watches = LogWatches::open();
+        let mut memory = Self { tree, begin, id, facts, logs, watches, processes };
         views.iter().for_each(|view| memory.note(view));
         Ok(memory)
     }
@@ -109,7 +112,7 @@ impl Memory {
     fn remove(&mut self, name: &[u8]) {
         if let Ok(at) = self.find(name) {
             self.facts.services.remove(at);
-            self.logs.remove(at);
+            self.logs.remove(at).1.forget(&self.watches);
         }
     }
 
@@ -130,6 +133,7 @@ impl Memory {
                 if let (Some(old), Some(old_log)) =
                     (self.facts.services.get_mut(at), self.logs.get_mut(at))
                 {
+                    old_log.1.forget(&self.watches);
                     (*old, *old_log) = (facts, log);
                 }
             }
@@ -142,9 +146,10 @@ impl Memory {
 
     /// Reads what changes without an event: processes and logs.
     fn measure(&mut self, scan: &ScanDir) {
+        self.watches.read();
         for (service, (dir, log)) in self.facts.services.iter_mut().zip(&mut self.logs) {
             if let Supervision::Supervised(facts) = &mut service.supervision {
-                facts.log = log.read(dir);
+                facts.log = log.read(dir, &self.watches);
                 facts.logger = log.logger();
             }
         }

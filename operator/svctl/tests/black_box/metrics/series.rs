@@ -2,7 +2,7 @@
 
 use super::samples;
 use crate::Services;
-use harness::{DEADLINE, Signal, process, requires, wait_until, without_root};
+use harness::{DEADLINE, Signal, note, process, requires, wait_until, without_root};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
@@ -128,6 +128,46 @@ fn nothing_is_said_of_a_scanner_in_another_pid_namespace() {
     // One that is missing is reported where its services can be seen.
     services.svscan.take().expect("an svscan").kill();
     services.wait_series("scanner_up", "0");
+}
+
+#[test]
+fn a_log_is_measured_through_rotations_and_restarts_of_its_logger() {
+    let services = Services::start(|tree| {
+        tree.service("s/web", "#!/bin/sh\nexec cat <>../../in\n");
+        tree.service("s/web/log", "#!/bin/sh\nexec multilog s4096 n20 ./main\n");
+        tree.fifo("in", 0o600);
+    });
+    let tree = &services.tree;
+    services.wait_series("service_log_bytes{service=\"web\"}", "0");
+    let mut scraper = svctl::metrics::Scraper::new(&tree.path("s"));
+    let mut last = String::new();
+    let mut measured = |bytes: u64| {
+        let text = scraper.scrape(svctl::metrics::Form::Prometheus).expect("a scrape");
+        let is_of_log = |line: &&str| line.starts_with("daemontools_service_log_bytes");
+        let line = text.lines().find(is_of_log).unwrap_or_default().to_owned();
+        if line != last {
+            note(&line);
+            last.clone_from(&line);
+        }
+        line == format!("daemontools_service_log_bytes{{service=\"web\"}} {bytes}")
+    };
+    wait_until("an empty log", DEADLINE, || measured(0));
+    let line = format!("{}\n", "x".repeat(999));
+    for count in 1..=12 {
+        tree.write("in", &line);
+        wait_until("the line and the files before it", DEADLINE, || measured(count * 1000));
+    }
+    let before = tree.status("s/web/log").expect("a logger");
+    process::signal(before.pid(), Signal::KILL);
+    tree.write("in", &line);
+    wait_until("a line of the next logger", DEADLINE, || measured(13_000));
+    // A file that goes counts no more.
+    let files = std::fs::read_dir(tree.path("s/web/log/main")).expect("files").flatten();
+    let old = files.map(|file| file.path()).find(|path| path.to_string_lossy().contains("/@"));
+    let old = old.expect("an old file");
+    let size = old.metadata().expect("a file").len();
+    tree.remove(&old);
+    wait_until("the other files", DEADLINE, || measured(13_000 - size));
 }
 
 #[test]

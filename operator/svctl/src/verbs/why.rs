@@ -13,11 +13,18 @@ use crate::verbs::{changed_files, needs, readiness};
 use crate::view::SCHEMA;
 use crate::view::{DENIED, Found, View, end_words, is_fault};
 use serde_json::json;
-use servicedir::{Cause, Command, Phase, Reason, ScanDir, Snapshot, State, Want};
+use servicedir::{Cause, Change, Command, Phase, Reason, ScanDir, Snapshot, State, Want};
 use std::fs;
+use std::time::Duration;
 
 /// The log lines below an explanation.
 const LINES: usize = 5;
+
+/// How long ago deaths are counted.
+const RECENT: Duration = Duration::from_secs(600);
+
+/// A process that is younger may end as the one before it.
+const YOUNG: Duration = Duration::from_secs(5);
 
 /// The most dependencies that are followed: they may form a circle.
 const DEPTH: usize = 20;
@@ -177,6 +184,10 @@ impl Explanation {
                 if let Some(end) = snapshot.last_end.filter(|end| is_fault(*end)) {
                     self.say(format!("The process before it ended by itself: {}.", end_words(end)));
                     self.advise(log_command(&view.target.dir, &name));
+                    if self.deaths(view) || age(snapshot.status.since) < YOUNG {
+                        self.advise(format!("svctl edit {name}"));
+                        self.advise(format!("svctl restart {name}"));
+                    }
                 }
             }
             State::Down => self.down(view, snapshot),
@@ -243,6 +254,21 @@ impl Explanation {
         if let Some(change) = last_request(&changes, is_meant) {
             self.say(format!("It was {done} {}.", requested_by(change)));
         }
+    }
+
+    /// Says how often the service has ended by itself in the last minutes, if that is more than once. Returns
+    /// whether it is.
+    fn deaths(&mut self, view: &View) -> bool {
+        let changes = view.target.dir.history().ok().flatten().unwrap_or_default();
+        let is_death = |change: &&Change| change.end.is_some_and(is_fault);
+        let ages = changes.iter().filter(is_death).map(|change| age(change.at));
+        let recent: Vec<_> = ages.filter(|age| *age < RECENT).collect();
+        let is_often = recent.len() > 1;
+        if let Some(first) = recent.iter().max().filter(|_| is_often) {
+            let count = recent.len();
+            self.say(format!("It has ended {count} times in the last {}.", short(*first)));
+        }
+        is_often
     }
 
     fn stopping(&mut self, view: &View, snapshot: &Snapshot) {
@@ -313,6 +339,8 @@ impl Explanation {
         if let Some(detail) = detail {
             if detail.failures > 1 {
                 self.say(format!("It died {} times in a row.", detail.failures));
+            } else {
+                self.deaths(view);
             }
             match detail.reason {
                 Some(Reason::Options) => self.mistakes(view),

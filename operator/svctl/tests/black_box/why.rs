@@ -114,4 +114,22 @@ fn a_service_that_runs_again_after_a_death_says_so() {
     let output = services.run(&["why", "web"]).out();
     assert!(output.contains("The process before it ended by itself: exit 3."), "{output}");
     assert!(output.contains("→ svctl logs -n 50 web\n"), "{output}");
+    assert!(!output.contains(" times "), "{output}");
+}
+
+#[test]
+fn a_service_that_runs_after_several_deaths_says_how_often_it_has_ended() {
+    let services = Services::start(|tree| {
+        // The third process stays.
+        let run =
+            "#!/bin/sh\necho >>starts\n[ $(wc -l <starts) -gt 2 ] && exec sleep 1000\nexit 3\n";
+        tree.service("s/web", run);
+    });
+    harness::wait_until("the third process runs", harness::DEADLINE, || {
+        services.tree.exists("s/web/starts") && services.tree.read("s/web/starts").len() == 3
+    });
+    services.wait_state("web", "up");
+    let output = services.run(&["why", "web"]).out();
+    assert!(output.replace("\n  ", " ").contains("It has ended 2 times in the last "), "{output}");
+    assert!(output.contains("→ svctl edit web\n"), "{output}");
 }

@@ -106,6 +106,7 @@ checks! {
     UNKNOWN_USER = Error "unknown-user" "setuidgid(8)" "the file run changes to a user that does not exist";
     PROGRAM_NOT_FOUND = Error "program-not-found" "supervise(8)" "the program of the service does not exist, or its PATH does not lead to it";
     OPTION_MISTAKE = Error "option-mistake" "service-directory(5)" "an option file has a mistake, so supervise does not start the service";
+    LIMIT_REFUSED = Error "limit-refused" "service-directory(5)" "a limit of the service is beyond what supervise may set, so the service does not start";
     OPTION_MISSPELT = Warning "option-misspelt" "service-directory(5)" "a file has nearly the name of an option file, and no effect";
     NEEDS_UNKNOWN = Error "needs-unknown" "service-directory(5)" "a service needs one that is not in the scan directory";
     NEEDS_CYCLE = Error "needs-cycle" "service-directory(5)" "services need each other, so none of them starts";

@@ -11,6 +11,7 @@ mod limits;
 mod loggers;
 mod option_files;
 mod processes;
+mod refused_limits;
 mod script;
 mod shell_script;
 mod sockets;
@@ -163,6 +164,7 @@ fn of_subject(
 ) {
     script::examine(system, subject, report);
     option_files::examine(system, subject, report);
+    refused_limits::examine(subject, report);
     processes::examine(system, subject, logger, report);
     state::examine(system, subject, report);
 }

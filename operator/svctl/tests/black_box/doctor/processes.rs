@@ -4,6 +4,7 @@ use super::{find, says};
 use crate::Services;
 use harness::{DEADLINE, process, requires, skip, wait_for, wait_until};
 use serde_json::Value;
+use std::fs;
 use std::net::TcpListener;
 
 #[test]
@@ -191,6 +192,22 @@ fn what_services_need_is_followed() {
     assert_eq!(finding["remedy"], "svctl up db");
     says(&services.finds("one", "needs-cycle"), "one needs two needs one");
     says(&services.finds("lone", "needs-unknown"), "has no absent");
+}
+
+#[test]
+fn a_limit_that_supervise_may_not_set_is_found() {
+    let most = fs::read_to_string("/proc/sys/fs/nr_open").expect("read the most open files");
+    let more = most.trim().parse::<u64>().expect("a number") + 1;
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+        tree.write("s/web/resource-limits", format!("nofile {more}\n"));
+    });
+    let finding = services.finds("web", "limit-refused");
+    says(&finding, &format!("resource-limits: nofile {more}, and /proc/sys/fs/nr_open allows"));
+    assert!(find(&services.findings(&["web"]), "web", "crash-loop").is_none());
+    services.tree.write("s/web/resource-limits", "nofile 10\n");
+    services.wait_state("web", "up");
+    assert!(find(&services.findings(&["web"]), "web", "limit-refused").is_none());
 }
 
 #[test]

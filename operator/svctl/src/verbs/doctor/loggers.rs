@@ -7,10 +7,11 @@ use super::script::mount_point;
 use super::shell_script::{SHELLS, ShellScript};
 use crate::selection::Target;
 use crate::usage::bytes;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open, statvfs};
 use rustix::io::ioctl_fionread;
 use rustix::pipe::fcntl_getpipe_size;
-use servicedir::State;
+use servicedir::{Process, State};
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -19,6 +20,9 @@ use std::path::{Path, PathBuf};
 
 /// A file system with less than this is full.
 const LITTLE: u64 = 1024 * 1024;
+
+/// A logger that reads its pipe makes room in this time.
+const READ_WITHIN: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 /// The programs that write log directories.
 const LOGGERS: [&str; 3] = ["multilog", "svlogd", "s6-log"];
@@ -154,19 +158,23 @@ fn full_pipe(
     let path = format!("/proc/{supervise}/fd/1");
     // The write end: another reader could hide from the service that the logger has gone.
     let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(pipe) = open(path, flags, Mode::empty()) else { return false };
+    let Ok(pipe) = open(&path, flags, Mode::empty()) else { return false };
     let (Ok(held), Ok(size)) = (ioctl_fionread(&pipe), fcntl_getpipe_size(&pipe)) else {
         return false;
     };
-    // A write of a page that does not fit waits.
-    if held + 4096 <= size as u64 {
+    // A pipe is full when all its pages are used, also in part: writes of 2,500 bytes fill it with 40,000. The pipe
+    // of a logger that reads has room again within the time.
+    let mut polled = [PollFd::new(&pipe, PollFlags::OUT)];
+    if poll(&mut polled, Some(&READ_WITHIN)) != Ok(0) {
         return false;
     }
-    let waits = system
-        .table
-        .tree(pid)
-        .into_iter()
-        .find(|process| files::of_process(process.pid, "wchan").contains("pipe_w"));
+    // Not one that waits for another pipe.
+    let name = fs::read_link(&path).ok();
+    let writes = |process: &&Process| {
+        let links = [1, 2].map(|fd| fs::read_link(format!("/proc/{}/fd/{fd}", process.pid)).ok());
+        links.contains(&name) && files::of_process(process.pid, "wchan").contains("pipe_w")
+    };
+    let waits = system.table.tree(pid).into_iter().find(writes);
     let waits =
         waits.map_or_else(String::new, |it| format!("; {} ({}) waits in a write", it.name, it.pid));
     let state = logger.view.word();

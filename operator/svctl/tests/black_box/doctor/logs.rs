@@ -57,6 +57,17 @@ fn a_logger_that_came_later_is_found() {
 }
 
 #[test]
+fn a_pipe_whose_pages_are_used_in_part_is_found_to_be_full() {
+    let services = Services::start(|tree| {
+        tree.service("s/web", "#!/bin/sh\nexec dd if=/dev/zero bs=2500 count=1000\n");
+        let run = "#!/bin/sh\nuntil [ -e go ]; do sleep .1; done\nexec multilog t ./main\n";
+        tree.service("s/web/log", run);
+    });
+    says(&services.finds("web", "log-pipe-full"), "holds 40000 of 65536 bytes; dd (");
+    services.tree.write("s/web/log/go", "");
+}
+
+#[test]
 fn a_full_pipe_and_a_stopped_logger_are_found() {
     let services = Services::start(|tree| {
         tree.service(

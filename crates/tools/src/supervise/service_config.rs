@@ -359,6 +359,9 @@ fn read_file(options: &mut ServiceOptions, file: OptionFile) -> Result<(), Confi
     let path = CStr::from_bytes_until_nul(&room).unwrap_or_default();
     let text = match fs::read_whole(fs::HERE, path, FILE_LIMIT) {
         Ok(text) => text,
+        Err(Errno::NOENT) if fs::readlink(fs::HERE, path, &mut [0; 1]).is_ok() => {
+            return Err(ConfigError::Unreadable(name, Errno::NOENT));
+        }
         // It is gone, or is no file but a directory, say.
         Err(Errno::NOENT | Errno::ISDIR | Errno::INVAL) => return Ok(()),
         Err(error) => return Err(ConfigError::Unreadable(name, error)),

@@ -132,6 +132,21 @@ fn an_unreadable_option_file_is_reported_with_its_path() {
 }
 
 #[test]
+fn a_link_without_a_target_is_a_mistake() {
+    let tree = tree();
+    tree.idle_service("a");
+    tree.symlink("../essential", "a/essential");
+    let supervise = tree.cmd("supervise").arg("a").start();
+    let said = supervise.wait_stderr("\n");
+    assert_eq!(said, "supervise: warning: unable to read a/essential: file does not exist\n");
+    wait_wanted_up_and_down(&tree);
+    assert!(!tree.exists("a/started"));
+    tree.write("essential", "any\n");
+    tree.wait_up("a");
+    stop_supervise(&tree, supervise, "a");
+}
+
+#[test]
 fn an_option_without_its_counterpart_is_a_mistake() {
     for (files, message) in [
         (&["check-interval=1s"][..], "check-interval: want a program check beside it"),

@@ -63,6 +63,13 @@ pub fn usual_scan_dir() -> PathBuf {
     exists.unwrap_or_else(|| PathBuf::from(USUAL[1]))
 }
 
+/// Whether nothing can be known of the svscan of a scan directory: its services are supervised, and no
+/// supervisor can be seen.
+pub(crate) fn is_svscan_hidden(scan: &ScanDir) -> bool {
+    let targets = all(scan).unwrap_or_default();
+    ScanDir::are_supervisors_hidden(targets.iter().map(|target| &target.dir))
+}
+
 /// Everything in the scan directory.
 pub(crate) fn all(scan: &ScanDir) -> Result<Vec<Target>, Failure> {
     let entries = entries(scan)?;

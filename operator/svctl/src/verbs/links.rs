@@ -4,7 +4,7 @@ use crate::command_line::Arguments;
 use crate::failure::{CANNOT, DONE, Failure, USAGE, reason, warn};
 use crate::options::{DRY_RUN, NO_WAIT, TIMEOUT};
 use crate::output::{escape, line};
-use crate::selection::{Target, named, scan_dir};
+use crate::selection::{Target, is_svscan_hidden, named, scan_dir};
 use crate::verbs::control::{Limits, Progress};
 use rustix::fs::{CWD, RenameFlags, renameat_with, symlinkat};
 use servicedir::{Command, EntryKind, Goal, ScanDir};
@@ -100,6 +100,9 @@ pub(crate) fn wait_for_start(
                 let path = escape(&scan.path().to_string_lossy());
                 let holder = scan.svscan().ok().flatten();
                 let why = match holder {
+                    None if is_svscan_hidden(scan) => {
+                        format!("whether an svscan runs on {path} cannot be seen here")
+                    }
                     None => format!("no svscan is known to run on {path} (svscan {path} &)"),
                     Some(pid) => format!("svscan (pid {pid}) has not started its supervise"),
                 };

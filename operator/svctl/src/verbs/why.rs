@@ -5,7 +5,7 @@ use crate::command_line::Arguments;
 use crate::failure::{DONE, Failure};
 use crate::options::JSON;
 use crate::output::{Colour, Output, escape, fold, json_line, line, lines, wrap};
-use crate::selection::{Target, named, scan_dir};
+use crate::selection::{Target, is_svscan_hidden, named, scan_dir};
 use crate::times::{age, local, short};
 use crate::verbs::doctor::{self, finding::Finding};
 use crate::verbs::log_tail::{LogTail, last_lines, log_command};
@@ -156,6 +156,10 @@ impl Explanation {
         if !path.join("run").exists() && !path.join("command").exists() {
             self.advise(format!("ls -l {}", escape(&path.to_string_lossy())));
             self.advise("svctl help new");
+        } else if scan.svscan().ok().flatten().is_none() && is_svscan_hidden(scan) {
+            self.say(format!(
+                "Whether an svscan runs on {dir} cannot be seen here, as in another PID namespace."
+            ));
         } else if scan.svscan().ok().flatten().is_none() {
             self.say(format!("No svscan is known to run on {dir}."));
             self.advise(format!("svscan {dir} &"));

@@ -128,6 +128,11 @@ fn nothing_is_said_of_a_scanner_in_another_pid_namespace() {
     // One that is missing is reported where its services can be seen.
     services.svscan.take().expect("an svscan").kill();
     services.wait_series("scanner_up", "0");
+    services.tree.idle_service("s/new");
+    let why = run(&services, &["why", "new"]);
+    assert!(why.contains("Whether an svscan runs on "), "{why}");
+    let why = services.svctl().args(["why", "new"]).run().out();
+    assert!(why.contains("No svscan is known to run on "), "{why}");
 }
 
 #[test]

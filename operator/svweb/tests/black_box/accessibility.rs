@@ -87,7 +87,7 @@ fn axe_finds_nothing_on_the_empty_page_and_in_the_question_for_the_token() {
     browser.open(&site.url("/service/web"));
     browser.wait("document.querySelector('.actions button') && document.querySelector('#link').innerText === 'live'");
     assert_accessible(&browser, &axe, "a page with actions");
-    browser.run("[...document.querySelectorAll('.actions button')].find((it) => it.innerText === 'down').click()");
+    browser.click(".actions button", "down");
     browser.wait("document.querySelector('dialog[open]')");
     assert_accessible(&browser, &axe, "the question");
     site.tree.rename("s/web", "gone");

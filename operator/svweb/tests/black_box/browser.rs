@@ -87,7 +87,7 @@ fn names_and_log_lines_stay_text() {
     let Some(browser) = Browser::start(&site.tree) else { return };
     browser.open(&site.url("/"));
     browser.wait_text("<img src=x onerror=alert(1)>");
-    browser.run("[...document.querySelectorAll('#list a')].find((it) => it.innerText.startsWith('<img')).click()");
+    browser.click("#list a", "<img");
     browser.wait("document.querySelector('h1')?.innerText === '<img src=x onerror=alert(1)>'");
     browser.open(&site.url("/service/web"));
     browser.wait_text(SCRIPT);
@@ -159,7 +159,7 @@ fn control_asks_for_the_token_and_says_why_not() {
     browser.open(&site.url("/service/web"));
     browser.wait("document.querySelector('.actions button')");
     let press = |name: &str| {
-        browser.run(&format!("[...document.querySelectorAll('.actions button')].find((it) => it.innerText === '{name}').click()"));
+        browser.click(".actions button", name);
         browser.wait("document.querySelector('dialog[open] #token') === document.activeElement");
     };
     let enter = |token: &str| {

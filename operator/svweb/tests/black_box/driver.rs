@@ -116,6 +116,15 @@ impl Browser {
         wait_until(expression, DEADLINE, || self.is(expression));
     }
 
+    /// Clicks the element whose text begins so, as soon as there is one: the script of the page makes them.
+    #[track_caller]
+    pub(crate) fn click(&self, selector: &str, text: &str) {
+        self.wait(&format!(
+            "(() => {{ const found = [...document.querySelectorAll('{selector}')]\
+             .find((it) => it.innerText.startsWith('{text}')); found?.click(); return !!found; }})()"
+        ));
+    }
+
     /// The visible text of the page.
     pub(crate) fn text(&self) -> String {
         self.run("return document.body.innerText").as_str().unwrap_or_default().to_owned()

@@ -42,6 +42,7 @@ own_machine() {
     # fail MESSAGE: with the state of the machine, the command, and what it printed.
     fail() {
         trap - EXIT
+        set +e
         {
             echo "-- services:"
             svstat /etc/service/* /etc/service/*/log

@@ -122,6 +122,10 @@ pub(crate) fn select(scan: &ScanDir, words: &[OsString]) -> Result<Vec<Target>, 
 
 fn of_word(scan: &ScanDir, word: &OsStr) -> Result<Vec<Target>, Failure> {
     let bytes = word.as_bytes();
+    // As of a variable that is not set; joined to the scan directory it would name that.
+    if bytes.is_empty() {
+        return Err(Failure::new(USAGE, "unable to find a service with an empty name"));
+    }
     let below = scan.path().join(word);
     // `web/log` is the logger of a service. Other words with a slash are paths.
     let is_path = bytes.contains(&b'/')

@@ -57,11 +57,11 @@ pub(crate) fn restart(arguments: &Arguments) -> Result<u8, Failure> {
 }
 
 pub(crate) fn pause(arguments: &Arguments) -> Result<u8, Failure> {
-    send_only(&named(arguments)?, &[Command::Pause], "sent STOP")
+    signal_only(named(arguments)?, Command::Pause, "sent STOP")
 }
 
 pub(crate) fn cont(arguments: &Arguments) -> Result<u8, Failure> {
-    send_only(&named(arguments)?, &[Command::Continue], "sent CONT")
+    signal_only(named(arguments)?, Command::Continue, "sent CONT")
 }
 
 pub(crate) fn signal(arguments: &Arguments) -> Result<u8, Failure> {
@@ -81,7 +81,7 @@ pub(crate) fn signal(arguments: &Arguments) -> Result<u8, Failure> {
     let targets = select(&scan_dir(arguments), services)?;
     let done = format!("sent {}", signal.name());
     if !arguments.has(&GROUP) {
-        return send_only(&targets, &[command], &done);
+        return signal_only(targets, command, &done);
     }
     // supervise sends nothing to the group of another process.
     let (leaders, others): (Vec<Target>, Vec<Target>) = targets.into_iter().partition(leads_group);
@@ -91,6 +91,32 @@ pub(crate) fn signal(arguments: &Arguments) -> Result<u8, Failure> {
     }
     let code = send_only(&leaders, &[command], &done)?;
     Ok(if others.is_empty() { code } else { code.max(NOT_REACHED) })
+}
+
+/// Sends a signal to the services that have a process, and reports the others.
+pub(crate) fn signal_only(
+    targets: Vec<Target>,
+    command: Command,
+    done: &str,
+) -> Result<u8, Failure> {
+    let (others, running): (Vec<Target>, Vec<Target>) =
+        targets.into_iter().partition(reports_no_process);
+    let code = send_only(&running, &[command], done)?;
+    Ok(if others.is_empty() { code } else { code.max(NOT_REACHED) })
+}
+
+/// Whether a service has no process that can get a signal; then says so.
+pub(crate) fn reports_no_process(target: &Target) -> bool {
+    use State::{Blocked, Down, Failed, Waiting};
+    let state = View::read(target).state();
+    let idle = state.filter(|state| matches!(state, Blocked | Down | Failed | Waiting));
+    if let Some(state) = idle {
+        let name = target.shown();
+        warn(&format!(
+            "{name} has no process that gets the signal: it is {state} (svctl why {name})"
+        ));
+    }
+    idle.is_some()
 }
 
 /// Whether the process of a service leads a process group.

@@ -9,7 +9,7 @@ use crate::options::{NO_WAIT, TIMEOUT};
 use crate::output::line;
 use crate::selection::{Target, named};
 use crate::times::precise;
-use crate::verbs::control::send_only;
+use crate::verbs::control::{reports_no_process, signal_only};
 use servicedir::{Command, Goal, Outcome, Signal, Waits};
 use std::cell::Cell;
 use std::num::NonZeroU32;
@@ -47,7 +47,7 @@ fn pid(target: &Target) -> Option<NonZeroU32> {
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let targets = named(arguments)?;
     if arguments.has(&NO_WAIT) {
-        return send_only(&targets, &HUP, "sent HUP");
+        return signal_only(targets, Command::Signal(Signal::Hup), "sent HUP");
     }
     let started = Instant::now();
     let timeout = arguments.duration(&TIMEOUT)?;
@@ -60,6 +60,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, Failure> {
     let mut reloading = waits()?;
     let (mut jobs, mut announcing) = (Vec::new(), Vec::new());
     for target in &targets {
+        if reports_no_process(target) {
+            reload.code = reload.code.max(NOT_REACHED);
+            continue;
+        }
         let job = Rc::new(Job::of(target));
         // This watch begins before the signal, so that no reload is missed.
         let begun = if job.can_announce {

@@ -287,3 +287,51 @@ fn halt_ends_everything_with_a_code() {
     let last = "svctl: fatal: unable to end the svscan of no-such-directory\n";
     assert!(output.err().ends_with(last), "{output}");
 }
+
+#[test]
+fn a_signal_to_a_service_without_a_process_is_not_reported_as_sent() {
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+        tree.idle_service("s/cron");
+        tree.write("s/cron/down", "");
+    });
+    services.wait_state("web", "up");
+    services.wait_state("cron", "down");
+    for (words, done) in [
+        (&["reload"][..], "sent HUP"),
+        (&["reload", "--no-wait"], "sent HUP"),
+        (&["pause"], "sent STOP"),
+        (&["cont"], "sent CONT"),
+        (&["signal", "HUP"], "sent HUP"),
+    ] {
+        // The service that has a process gets the signal all the same.
+        let output = services.svctl().args(words).args(["cron", "web"]).run();
+        assert_eq!(output.code, Some(1), "{words:?}: {output}");
+        let complaint = "svctl: warning: cron has no process that gets the signal: it is down";
+        assert!(output.err().starts_with(complaint), "{words:?}: {output}");
+        if words[0] == "reload" || words[0] == "signal" {
+            // HUP has ended the process.
+            services.run(&["restart", "web"]);
+        }
+        assert!(output.out().contains(&format!("web: {done}\n")), "{words:?}: {output}");
+    }
+}
+
+#[test]
+fn an_empty_name_is_no_service() {
+    let services = Services::start(|tree| {
+        tree.idle_service("s/web");
+    });
+    for words in [
+        &["down", ""][..],
+        &["hold", ""],
+        &["remove", ""],
+        &["status", ""],
+        &["grant", "--read", "root", ""],
+    ] {
+        let output = services.run(words);
+        assert_eq!(output.code, Some(100), "{words:?}: {output}");
+    }
+    assert!(!services.tree.exists("s/down"));
+    assert_eq!(services.service("web")["wanted"], "up");
+}

@@ -141,13 +141,18 @@ fn an_end_is_seen_by_a_svscan_that_has_adopted_the_supervise() {
     let tree = tree();
     essential(&tree, "web", "any", "exit 7");
     let first = svscan(&tree);
-    tree.wait_up("s/web");
+    let service = tree.wait_up("s/web");
+    let supervise = harness::process::parent(service).expect("a parent");
     system::kill(first);
     let second = svscan(&tree);
+    // svscan watches the mounts by another set of events.
     wait_until("svscan has adopted", DEADLINE, || {
         harness::process::descriptors(second.pid())
             .iter()
-            .any(|(_, target)| target.to_string_lossy().contains("eventpoll"))
+            .filter(|(_, target)| target.to_string_lossy().contains("eventpoll"))
+            .map(|(number, _)| format!("/proc/{}/fdinfo/{number}", second.pid()))
+            .filter_map(|info| std::fs::read_to_string(info).ok())
+            .any(|text| text.contains(&format!(" {supervise:x} ")))
     });
     release(&tree, "web");
     let output = second.wait_within(DEADLINE);

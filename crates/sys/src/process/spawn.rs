@@ -91,10 +91,17 @@ fn start_child(mut child: Child<'_>, same_descriptors: bool) -> Result<Pid> {
     }
     let top = STACK.room.get().cast::<u8>().wrapping_add(STACK_LEN);
     let argument = (&raw mut child).cast::<u8>();
-    // SAFETY: the stack's end is aligned to 16, and `is_used` keeps other children off it.
-    // `run_child` does not return, and panics abort. `child` outlives the call, and this process
-    // does not use it meanwhile, because it sleeps.
-    let pid = unsafe { kernel::vfork(top, run_child, argument, same_descriptors) };
+    let start = |same_descriptors| {
+        // SAFETY: the stack's end is aligned to 16, and `is_used` keeps other children off it.
+        // `run_child` does not return, and panics abort. `child` outlives the call, and this process
+        // does not use it meanwhile, because it sleeps.
+        unsafe { kernel::vfork(top, run_child, argument, same_descriptors) }
+    };
+    let pid = match start(same_descriptors) {
+        // qemu-user cannot share descriptors. The child gets copies, and closes what it does not need.
+        Err(Errno::INVAL) if same_descriptors => start(false),
+        pid => pid,
+    };
     STACK.is_used.set(false);
     Pid::new(pid?).ok_or(Errno::AGAIN)
 }

@@ -28,7 +28,9 @@ pub(crate) fn join<'a>(room: &'a mut [u8], dir: &[u8], name: &[u8]) -> Option<&'
 pub(crate) fn of_process<'a>(room: &'a mut [u8; 48], pid: Pid, name: &[u8]) -> Result<&'a CStr> {
     let digits = Decimal::new(pid.get().cast_unsigned().into());
     let mut dir = [0; 32];
-    let dir = join(&mut dir, b"/proc", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
+    // qemu-user invents the content of /proc/PID of the process itself, but only for this spelling: with two
+    // slashes it is the kernel's, as in every other process.
+    let dir = join(&mut dir, b"/proc/", digits.as_bytes()).ok_or(Errno::NAMETOOLONG)?;
     join(room, dir.to_bytes(), name).ok_or(Errno::NAMETOOLONG)
 }
 

@@ -17,14 +17,14 @@ step() {
     step=$1
     echo "   $kind: $1"
 }
-# wait_for WHAT COMMAND...: for at most a minute.
+# wait_for WHAT COMMAND...: for at most five minutes.
 wait_for() {
     what=$1
     shift
     tries=0
     until "$@" >/dev/null 2>&1; do
         tries=$((tries + 1))
-        [ $tries -lt 600 ] || fail "waited in vain until $what"
+        [ $tries -lt 3000 ] || fail "waited in vain until $what"
         sleep 0.1
     done
 }
@@ -57,11 +57,13 @@ assert_same() {
 }
 none_left() { ! grep -l -x -e sleep -e supervise -e multilog /proc/[0-9]*/comm; }
 
-# The svscan of a directory.
+# The svscan of a directory. A child of svscan has its name until it executes supervise.
+is_svscan() { read -r name <"/proc/$1/comm" && [ "$name" = svscan ]; }
 svscan_of() {
     for comm in /proc/[0-9]*/comm; do
         read -r name <"$comm" || continue
-        if [ "$name" = svscan ] && [ "${comm%comm}cwd" -ef "$1" ]; then
+        if [ "$name" = svscan ] && [ "${comm%comm}cwd" -ef "$1" ] &&
+            ! is_svscan "$(sed -n 's/^PPid:[[:space:]]*//p' "${comm%comm}status")"; then
             pid=${comm%/comm}
             echo "${pid#/proc/}"
         fi

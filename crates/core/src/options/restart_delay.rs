@@ -27,6 +27,11 @@ impl RestartDelay {
         self.delay(1, u32::MAX)
     }
 
+    /// The longest delay after any number of failures.
+    pub(crate) fn longest(&self) -> Duration {
+        self.max.saturating_add(self.max.saturating_mul(self.jitter) / 100)
+    }
+
     /// The delay after `failures` failures in a row. `chance` is a random number.
     #[must_use]
     pub fn delay(&self, failures: u32, chance: u32) -> Duration {

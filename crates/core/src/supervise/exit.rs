@@ -188,10 +188,11 @@ impl Machine {
         if self.leaving {
             return self.leave();
         }
-        if succeeded {
+        // Without its policy, the supervisor has adopted `start`, and could not read the option files.
+        if succeeded && self.policy().scripts.start {
             return self.run(PUBLISH, now);
         }
-        // It was told to stop, and the service is wanted up again.
+        // Or it was told to stop, and the service is wanted up again.
         self.start(PUBLISH, now)
     }
 

@@ -54,7 +54,7 @@ pub use effect::{Effect, Effects, Report};
 pub use end_for_good::ESSENTIAL_ENDED;
 pub use event::{Event, Notification};
 pub use policy::{Policy, Scripts};
-pub use resume::{MAX_RESUMED_DELAY, Recovered, RunningProcess, SavedState, resume};
+pub use resume::{Recovered, RunningProcess, SavedState, resume};
 pub use service_state::State;
 pub use start::REFUSED_RETRY;
 pub use stopping::DEFAULT_KILL_TIMEOUT;

@@ -10,10 +10,6 @@ use crate::time::{Instant, Now};
 use crate::{Ended, Pid};
 use core::time::Duration;
 
-/// The longest rest of a restart delay that a resumed machine keeps. The wall clock, in which the
-/// predecessor recorded it, may have been set since.
-pub const MAX_RESUMED_DELAY: Duration = Duration::from_secs(3600);
-
 /// What the state file keeps for the next supervisor, for services with option files only.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SavedState {
@@ -83,10 +79,6 @@ pub fn resume(
     now: Now,
     since_boot: Duration,
 ) -> Machine {
-    let fresh = Machine::new(normally_up, now);
-    if record.leaving && !alive {
-        return fresh;
-    }
     let age = record.process.map(|process| process.age(since_boot));
     let live = record.process.filter(|_| alive).map(|process| process.pid);
     let dead = record.process.filter(|_| !alive);
@@ -108,6 +100,12 @@ pub fn resume(
         end.map_or(Ended::Unknown, |(_, how)| how)
     });
     let last_end = end.filter(|_| record.script == Script::Run);
+    let mut fresh = Machine::new(normally_up, now);
+    if record.leaving && !alive {
+        // Its sweep, and its `finish`, may be left to do.
+        fresh.scripts.last_end = last_end;
+        return fresh;
+    }
     let end_uncounted = last_end.is_some()
         && status.zip(dead).is_some_and(|(status, process)| status.names(process.pid));
     let code = status.and_then(|status| status.state);
@@ -136,6 +134,11 @@ pub fn resume(
 }
 
 impl Machine {
+    /// The predecessor was told to exit, and has become this program before it could.
+    pub const fn resume_leaving(&mut self) {
+        self.leaving = true;
+    }
+
     /// A machine in a recovered state. Its first event is [`Event::Begin`](super::Event::Begin), as
     /// for a new one.
     #[must_use]
@@ -149,7 +152,8 @@ impl Machine {
             None if recovered.started => State::Started,
             None => State::Down,
         };
-        machine.want = want;
+        // The state is written before the status: a failed service is wanted down.
+        machine.want = if machine.state == State::Failed { Want::Down } else { want };
         machine.since = recovered.since;
         machine.reason = saved.reason;
         machine.scripts.start_due = recovered.start_due;
@@ -162,7 +166,7 @@ impl Machine {
         machine.backoff.failures = saved.failures;
         if let Some(next) = saved.next_start {
             let delay = Duration::from_nanos(next.nanoseconds_after(now.label));
-            machine.backoff.not_before = now.instant + delay.min(MAX_RESUMED_DELAY);
+            machine.backoff.not_before = now.instant + delay;
         }
         // The predecessor was about to enter `Failed`, after its sweep and `finish`.
         let failed = matches!(saved.reason, Some(Reason::Deaths | Reason::Code100));

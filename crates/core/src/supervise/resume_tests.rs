@@ -1,6 +1,7 @@
 use super::resume;
-use crate::options::Personality;
+use crate::options::{Personality, RestartDelay, StopPolicy};
 use crate::state_dir::Script;
+use crate::state_dir::control::{Scope, Signal};
 use crate::state_dir::phase::Reason;
 use crate::state_dir::process_record::{DirectoryId, Place, ProcessIdentity, Record};
 use crate::state_dir::status::{StateCode, StatusRecord, Want};
@@ -172,9 +173,12 @@ fn an_outstanding_finish_runs_after_a_resumption() {
     assert_eq!(did, []);
     let shown = machine.record();
     assert_eq!((shown.pid, shown.since), (0, status(0, Want::Down).since));
-    // After a predecessor that was leaving, the supervisor starts afresh.
+    // After a predecessor that was leaving, the supervisor starts afresh, once that is done.
     let leaving = Record { leaving: true, ..record(7, 300) };
-    let (_, did) = begins(FINISH, leaving, false, status(7, Want::Down));
+    let (mut machine, did) = begins(FINISH, leaving, false, status(7, Want::Down));
+    assert_eq!(did, finish);
+    let _ = machine.step(Event::Spawned(pid), now());
+    let did: Vec<Effect> = machine.step(Event::Ended(Ended::Exited(0)), now()).collect();
     assert_eq!(did, [Effect::Publish, Effect::Prepare]);
 }
 
@@ -216,6 +220,51 @@ fn the_next_of_start_and_stop_is_known_after_a_resumption() {
 }
 
 #[test]
+fn a_supervisor_that_leaves_finishes_its_sweep_after_a_live_upgrade() {
+    let stop = StopPolicy { scope: Scope::Tree, ..Policy::ORIGINAL.stop };
+    let died = record(7, 300);
+    for (policy, first) in [
+        (Policy { stop, ..Policy::ORIGINAL }, Effect::Sweep(Signal::Term)),
+        (Policy::ORIGINAL, Effect::Exit),
+    ] {
+        for want in [Want::Down, Want::Up] {
+            let status = Some(status(7, want));
+            let saved = SavedState::default();
+            let mut machine = resume(&died, false, status, saved, true, now(), SINCE_BOOT);
+            machine.resume_leaving();
+            machine.configure(policy, 0);
+            let did: Vec<Effect> = machine.step(Event::Begin, now()).collect();
+            assert!(did.contains(&first), "{did:?}");
+            if first != Effect::Exit {
+                let did: Vec<Effect> = machine.step(Event::Swept, now()).collect();
+                assert_eq!(did, [Effect::Publish, Effect::Exit]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_recorded_delay_is_not_longer_than_that_of_the_policy() {
+    let late = Tai64n::from_unix(1_700_036_000, 0);
+    let saved = SavedState { next_start: Some(late), ..SavedState::default() };
+    let restart = RestartDelay {
+        min: Duration::from_secs(2),
+        max: Duration::from_secs(20),
+        factor: 2,
+        jitter: 50,
+        reset: Duration::from_secs(60),
+    };
+    let delays = Policy { restart: Some(restart), ..Policy::ORIGINAL };
+    for (policy, longest) in [(Policy::ORIGINAL, 5), (delays, 30)] {
+        let status = Some(status(0, Want::Up));
+        let mut machine = resume(&record(7, 300), false, status, saved, true, now(), SINCE_BOOT);
+        machine.configure(policy, 0);
+        let _ = machine.step(Event::Begin, now());
+        assert_eq!(machine.deadline(), Some(now().instant + Duration::from_secs(longest)));
+    }
+}
+
+#[test]
 fn the_saved_state_applies_to_the_same_process_only() {
     let ready = Some(Tai64n::from_unix(1_699_999_995, 0));
     let saved = SavedState {
@@ -235,7 +284,10 @@ fn the_saved_state_applies_to_the_same_process_only() {
     assert_eq!(next(true, status(6, Want::Up)).ready(), None);
     assert_eq!(next(false, status(7, Want::Up)).ready(), None);
     let saved = SavedState { failed: true, ..saved };
-    let status = status(0, Want::Down);
-    let failed = resume(&record(7, 300), false, Some(status), saved, true, now(), SINCE_BOOT);
-    assert_eq!(failed.state(), State::Failed);
+    // The predecessor may have been killed before it wrote the status.
+    for want in [Want::Down, Want::Up] {
+        let status = Some(status(0, want));
+        let failed = resume(&record(7, 300), false, status, saved, true, now(), SINCE_BOOT);
+        assert_eq!((failed.state(), failed.record().want), (State::Failed, Want::Down));
+    }
 }

@@ -10,7 +10,7 @@ use crate::state_dir::Script;
 use crate::state_dir::control::Scope;
 use crate::state_dir::phase::Reason;
 use crate::state_dir::status::Want;
-use crate::time::Now;
+use crate::time::{Instant, Now};
 use core::time::Duration;
 
 /// The time until a service directory with a mistake is read again.
@@ -32,10 +32,21 @@ impl Machine {
             }
         }
         match self.want {
+            // The predecessor was told to exit, and had only to sweep or to run a script before.
+            Want::Down if self.leaving => self.go_down(),
+            _ if self.leaving => self.leave(),
             Want::Up => self.start(PUBLISH, now),
             // After a resumption, `once` has been started already.
             Want::Down | Want::Once => sequence([PUBLISH]),
         }
+    }
+
+    /// The rest of a restart delay that a predecessor recorded is at most the longest one of the policy.
+    /// The wall clock, in which it was recorded, may have been set back since.
+    pub(super) fn limit_resumed_delay(&mut self, now: Instant) {
+        let restart = self.policy().restart;
+        let longest = restart.map_or(REFUSED_RETRY, |restart| restart.longest());
+        self.backoff.not_before = self.backoff.not_before.min(now + longest);
     }
 
     /// Starts now, or waits until the next start is allowed. The returned effects begin with `first`.

@@ -24,6 +24,9 @@ impl Machine {
         if let E::Command(command, _) = event {
             self.note_command(command);
         }
+        if event == E::Begin {
+            self.limit_resumed_delay(now.instant);
+        }
         let effects = match self.state {
             State::Down | State::Failed | State::Started => self.at_rest(event, now),
             State::Waiting { due } => self.waiting(due, event, now),
@@ -85,6 +88,7 @@ impl Machine {
     fn at_rest(&mut self, event: Event, now: Now) -> EffectList {
         match event {
             E::Begin if self.state == State::Down => self.begin(now),
+            E::Begin if self.leaving => self.leave(),
             // Resumed in this state.
             E::Begin => sequence([PUBLISH]),
             E::Command(command, _) => self.command_while_idle(command, now),

@@ -8,7 +8,7 @@ use super::reports::ReportLimit;
 use super::runtime::ServiceRuntime;
 use super::service_config::{self, Lookalikes};
 use super::state_files::{InheritedFiles, LockedStateDir};
-use super::supervised::{Role, Supervised};
+use super::supervised::Supervised;
 use super::supervisor::Supervisor;
 use crate::common::diag;
 use crate::survive::log_pipe_offer;
@@ -16,9 +16,8 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::ffi::CStr;
 use daemontools_core::handover::Handover;
-use daemontools_core::state_dir::control::{Command, Decoder, Scope};
+use daemontools_core::state_dir::control::Decoder;
 use daemontools_core::state_dir::phase::Phase;
-use daemontools_core::supervise::Event;
 use daemontools_core::svscan::supervise_process::NAME_GONE;
 use daemontools_sys::signal::{self, Signals};
 use daemontools_sys::{AsFd as _, Errno, OwnedFd, fd, fs};
@@ -117,7 +116,7 @@ impl Supervisor {
         performer.read_first_options(saved, handover);
         performer.make_logger(start, handover)?;
         if handover.is_some_and(|handover| handover.leaving) {
-            performer.step(Role::Service, Event::Command(Command::Exit, Scope::Process));
+            performer.service.machine.resume_leaving();
         }
         // When `ok` has a reader, other programs read the status.
         performer.publish();

@@ -37,19 +37,31 @@ unsafe fn stranger(stack: *const usize) -> ! {
     unsafe { from_stack(stack, services::stranger) }
 }
 
+unsafe fn part(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, services::part) }
+}
+
+unsafe fn script(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, services::script) }
+}
+
 unsafe fn conformance(stack: *const usize) -> ! {
     // SAFETY: as above.
     unsafe { from_stack(stack, crate::conformance::main) }
 }
 
 /// The programs by their paths.
-pub const ALL: [(&str, Program); 10] = [
+pub const ALL: [(&str, Program); 12] = [
     ("/bin/multilog", tools),
     ("/bin/original", original),
     ("/bin/supervise", tools),
     ("/bin/svc", tools),
     ("/bin/svscan", tools),
     ("/bin/service", service),
+    ("/bin/part", part),
+    ("/bin/script", script),
     ("/bin/stranger", stranger),
     ("/bin/writer", writer),
     ("/bin/sh", shell),

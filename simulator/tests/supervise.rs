@@ -4,7 +4,7 @@ use simulator::simulation::{Scenario as _, assert_passes};
 use simulator::supervise::Scenario;
 
 /// Scenarios that have found a fault of supervise, in their text form, with the fault.
-const FOUND: [(&str, &str); 7] = [
+const FOUND: [(&str, &str); 12] = [
     (
         "32 d runs | ends | 3000 | 2200 S36:error/0 | 2901",
         "a process record of which fstat(2) fails is replaced, and the service started again",
@@ -33,6 +33,29 @@ const FOUND: [(&str, &str); 7] = [
     (
         "846 dx runs | ends | 8010 2000:-d 2010:-x | 5000 0:stranger 0:-p S32:kill | 1 S91:kill | 1200",
         "the same after a KILL before the status",
+    ),
+    (
+        "1796145446013522 u runs | ends personality=encore nosetsid= notification-fd=3 essential=any \
+         start=#!/bin/script_start_1200_0 | 1 | 3200 S81:error/0 | 30",
+        "after a KILL while start runs, and an option file that cannot be read, run begins without options",
+    ),
+    (
+        "2581 u forks 0 1 | ends stop-scope=tree | 10001 1001:-dx 2001:upgrade | 1221",
+        "a live upgrade during the sweep of a supervise that leaves ends the sweep",
+    ),
+    (
+        "5361 d forks 0 1 | ends stop-scope=group | 4030 1010:term | 1",
+        "after a KILL during the sweep of a supervise that leaves, the next one starts the service",
+    ),
+    (
+        "4 dx runs | ends timeout-finish=500ms | 1 C0:kill | 2110 S1:clock/-36000 | 6000",
+        "after a KILL and a clock that is set back, the next start is an hour away",
+    ),
+    (
+        "111516 d readies 0 | ends personality=s6 down-signal=USR1 notification-fd=3 timeout-ready=2s \
+         check-interval=50ms timeout-check=300ms check-failures=2 check=#!/bin/script_check_1000_1 \
+         finish=#!/bin/script_finish_10_125 | 3400 200:kill S260:kill C15:kill | 8000",
+        "after a KILL before the status of a failed service, it is wanted up and does not run",
     ),
 ];
 

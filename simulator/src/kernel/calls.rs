@@ -74,6 +74,7 @@ impl Kernel {
             nr::__NR_execve => self.exec(pid, [a, b, c]),
             nr::__NR_wait4 => self.wait4(pid, number(a), b, low(c)),
             nr::__NR_waitid => self.waitid(pid, [a, b, c], low(d)),
+            nr::__NR_kill if number(a) < -1 => done(self.kill_group(pid, -number(a), b)),
             nr::__NR_kill => done(self.kill(pid, number(a), b)),
             nr::__NR_epoll_pwait => self.wait_for_set(pid, [a, b, c, d]),
             nr::__NR_rt_sigprocmask => done(self.set_mask(pid, a, b, c)),
@@ -119,7 +120,6 @@ impl Kernel {
                 let ends = [low(reader), low(writer)].map(u32::to_ne_bytes).concat();
                 if copy_out(a, &ends) { Ok(0) } else { Err(EFAULT) }
             }
-            nr::__NR_memfd_create => self.memory_file(pid, low(b)),
             nr::__NR_fcntl => self.fcntl(pid, a, low(b), c),
             nr::__NR_ioctl if low(b) == FIONREAD => {
                 let bytes = self.unread(pid, a)?.to_ne_bytes();
@@ -137,6 +137,14 @@ impl Kernel {
             nr::__NR_prlimit64 => self.limit(pid, [b, c, d]),
             nr::__NR_prctl => self.prctl(pid, low(a), b),
             nr::__NR_getpgid => self.group_of(if a == 0 { pid } else { number(a) }),
+            // As random as needed.
+            nr::__NR_getrandom => {
+                let bytes: Vec<u8> = self.now.to_ne_bytes().into_iter().cycle().take(b).collect();
+                if copy_out(a, &bytes) { Ok(b) } else { Err(EFAULT) }
+            }
+            nr::__NR_setpgid => self.lead_group(pid, number(a), number(b)),
+            nr::__NR_setsid => self.lead_session(pid),
+            nr::__NR_getsid => self.session_of(if a == 0 { pid } else { number(a) }),
             nr::__NR_chdir => self.chdir(pid, &path(a)?),
             nr::__NR_mknodat => self.mknod(pid, a, &path(b)?, low(c)),
             nr::__NR_readlinkat => self.readlink(pid, a, &path(b)?, [c, d]),

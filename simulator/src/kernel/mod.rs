@@ -8,6 +8,7 @@ mod descriptors;
 mod disk;
 mod epoll;
 mod files;
+mod groups;
 mod inotify;
 mod interpreter;
 mod limits;
@@ -24,6 +25,7 @@ mod stat;
 mod transfer;
 mod tree;
 
+pub(crate) use descriptors::number;
 pub use disk::FileSystem;
 pub use files::{Content, Inode};
 pub use pipes::Pipe;

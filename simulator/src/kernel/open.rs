@@ -7,8 +7,8 @@ use super::tree::InodeNumber;
 use super::{FileKey, Kernel, Pid, Result};
 use linux_raw_sys::errno::{EEXIST, EINVAL, EISDIR, ELOOP, ENOENT, ENOTDIR, ENXIO};
 use linux_raw_sys::general::{
-    MFD_CLOEXEC, O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW,
-    O_NONBLOCK, O_PATH, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
+    O_ACCMODE, O_APPEND, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_PATH,
+    O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY,
 };
 
 /// An open file, which descriptors of several processes can share.
@@ -119,14 +119,6 @@ impl Kernel {
         let closed = flags & O_CLOEXEC != 0;
         let first = self.install(pid, reader, closed, 0)?;
         Ok((first, self.install(pid, writer, closed, 0)?))
-    }
-
-    /// Makes a file in memory, without a name.
-    pub(crate) fn memory_file(&mut self, pid: Pid, flags: u32) -> Result<usize> {
-        let number = self.new_inode(Content::File(Vec::new()), 0o777);
-        self.inodes.get_mut(&number).expect("just made").links = 0;
-        let key = self.new_open_file(number, O_RDWR);
-        self.install(pid, key, flags & MFD_CLOEXEC != 0, 0)
     }
 
     /// Whether a descriptor is one of a file in memory, or of a removed one.

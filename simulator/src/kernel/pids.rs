@@ -64,7 +64,8 @@ impl Kernel {
             tries += 1;
             assert!(tries < 100_000, "all numbers of processes are in use");
             let rests = self.pids.given_back.get(&pid).is_some_and(|at| at + REST > self.now);
-            if !self.processes.contains_key(&pid) && (!rests || tries > 10_000) {
+            let is_used = self.processes.contains_key(&pid) || self.is_group(pid);
+            if !is_used && (!rests || tries > 10_000) {
                 return pid;
             }
         }

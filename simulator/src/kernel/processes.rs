@@ -84,6 +84,8 @@ pub struct Proc {
     pub is_stopped: bool,
     /// Its process group.
     pub(crate) group: Pid,
+    /// Its session.
+    pub(crate) session: Pid,
     /// It becomes the parent of its orphaned descendants.
     pub(crate) is_subreaper: bool,
     /// It runs its parent's program, since a fork.
@@ -142,6 +144,7 @@ impl Kernel {
             is_subreaper: false,
             is_fork: false,
             group: pid,
+            session: pid,
         };
         self.processes.insert(pid, process);
         for &(at, file) in files {
@@ -219,6 +222,7 @@ impl Kernel {
             is_subreaper: false,
             is_fork: true,
             group: parent.group,
+            session: parent.session,
         };
         for descriptor in process.descriptors.values() {
             if let Some(file) = self.open_files.get_mut(&descriptor.file) {

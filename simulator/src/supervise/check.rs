@@ -3,6 +3,7 @@
 use super::scenario::Scenario;
 use crate::kernel::{Content, Ended, Kernel, Pid};
 use std::fmt;
+use std::time::Duration;
 
 /// The directory of the service.
 pub const SERVICE: &str = "/service";
@@ -25,6 +26,9 @@ pub const BURST_TIME: u64 = 50_000_000;
 
 /// The descriptors of a supervise at rest: three, those of its nine files, and of an adopted process.
 pub const MOST_DESCRIPTORS: usize = 13;
+
+/// The same with options: pipes to helper processes and for readiness, and sets of processes.
+pub const MOST_DESCRIPTORS_WITH_OPTIONS: usize = 20;
 
 /// A broken promise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +59,20 @@ pub enum Violation {
     Inherited(Vec<i32>),
     /// The service begins with these signals blocked, and these ignored.
     Signals(u64, u64),
+    /// These processes of an earlier run are left.
+    LeftBehind(Vec<Pid>),
+    /// `finish` does not run between two runs.
+    Finish,
+    /// A failed service starts again after this time, which is shorter than `restart-delay`.
+    Delay(Duration),
+    /// A service starts again after so many failures.
+    Limit(usize),
+    /// An essential service starts again.
+    Essential,
+    /// The process has said that it is ready, and the state does not show it.
+    Readiness(Pid),
+    /// A service that is not ready runs for this time.
+    NotReady(Duration),
     /// The service runs twice after an error that has left it without a record. That is documented, and the
     /// run ends here.
     Excused,
@@ -87,6 +105,13 @@ impl fmt::Display for Violation {
                     "the service begins with signals blocked: {blocked:x}, ignored: {ignored:x}"
                 )
             }
+            Self::LeftBehind(pids) => write!(f, "processes of an earlier run are left: {pids:?}"),
+            Self::Finish => write!(f, "finish does not run between two runs"),
+            Self::Delay(time) => write!(f, "a failed service starts again after {time:?}"),
+            Self::Limit(count) => write!(f, "the service starts again after {count} failures"),
+            Self::Essential => write!(f, "an essential service starts again"),
+            Self::Readiness(pid) => write!(f, "the state does not show that {pid} is ready"),
+            Self::NotReady(time) => write!(f, "a service is not ready, and runs for {time:?}"),
             Self::Excused => write!(f, "the service runs twice without a record"),
             Self::Endless => write!(f, "the processes never come to rest"),
             Self::Panic => write!(f, "a program has panicked"),
@@ -111,9 +136,11 @@ pub struct Status {
 pub fn status(kernel: &Kernel) -> Option<Status> {
     let inode = kernel.look_up(&format!("{SERVICE}/supervise/status"))?;
     let Content::File(bytes) = &inode.content else { return None };
-    let &[.., a, b, c, d, paused, want] = &bytes[..] else { return None };
+    // That of encore has more.
+    let &[.., a, b, c, d, paused, want] = bytes.get(..18)? else { return None };
     let pid = u32::from_le_bytes([a, b, c, d]);
-    (bytes.len() == 18).then_some(Status { pid, is_paused: paused != 0, want })
+    let is_whole = [18, 20].contains(&bytes.len());
+    is_whole.then_some(Status { pid, is_paused: paused != 0, want })
 }
 
 /// The text of the process record.
@@ -159,6 +186,12 @@ pub fn existing(kernel: &Kernel, supervise: Pid) -> Vec<Pid> {
     running(kernel).into_iter().chain(starting).collect()
 }
 
+/// Whether a process runs a script beside `run`.
+fn is_script(kernel: &Kernel, pid: u32) -> bool {
+    let process = Pid::try_from(pid).ok().and_then(|pid| kernel.process(pid));
+    process.is_some_and(|it| it.ended.is_none() && it.arguments[0] == b"/bin/script")
+}
+
 /// Checks a supervise at rest that had no fault: every process waits. The service is as it is since the
 /// time `since`, and wanted up it is down for at most `longest`.
 /// `knows_pause` says that no supervise was killed between a signal and the status.
@@ -168,6 +201,7 @@ pub fn existing(kernel: &Kernel, supervise: Pid) -> Vec<Pid> {
 pub fn at_rest(
     kernel: &Kernel,
     supervise: Pid,
+    most_descriptors: usize,
     (since, longest): (u64, u64),
     knows_pause: bool,
 ) -> Result<(), Violation> {
@@ -176,7 +210,7 @@ pub fn at_rest(
     };
     let process = running(kernel).first().copied().or_else(|| stopped_child(kernel, supervise));
     let pid = process.map_or(0, Pid::unsigned_abs);
-    if status.pid != pid {
+    if status.pid != pid && !is_script(kernel, status.pid) {
         let what = format!("it names process {}, and process {pid} runs", status.pid);
         return Err(Violation::WrongStatus(what));
     }
@@ -193,7 +227,7 @@ pub fn at_rest(
         return Err(Violation::NotUp(down / 1_000_000));
     }
     let descriptors = kernel.process(supervise).map_or(0, |it| it.descriptors.len());
-    if descriptors > MOST_DESCRIPTORS {
+    if descriptors > most_descriptors {
         return Err(Violation::Descriptors(descriptors));
     }
     Ok(())
@@ -210,7 +244,9 @@ pub fn adopted(
 ) -> Result<(), Violation> {
     let want = |status: Option<Status>| status.map(|status| status.want);
     let is_same_process = !scenario.is_lasting() || before.1.is_empty() || before.1 == after.1;
-    if want(before.0) == want(after.0) && is_same_process {
+    let may_leave = scenario.options.can_fail() || scenario.options.has("essential");
+    let may_fail = may_leave && !scenario.is_lasting();
+    if may_fail || want(before.0) == want(after.0) && is_same_process {
         return Ok(());
     }
     Err(Violation::NotAdopted(format!("{before:?} before, {after:?} after")))
@@ -227,7 +263,9 @@ pub fn obeyed(scenario: &Scenario, kernel: &Kernel, ended: Option<Ended>) -> Res
         "d" => want == b'd' && pid == 0 && running.is_empty() && ended.is_none(),
         "u" => {
             let is_up = running.len() == 1 && pid == running[0].unsigned_abs();
-            want == b'u' && ended.is_none() && (is_up || !scenario.is_lasting())
+            let has_failed = want == b'd' && scenario.options.can_fail() && !scenario.is_lasting();
+            let is_right = want == b'u' && (is_up || !scenario.is_lasting());
+            (is_right || has_failed) && ended.is_none() || scenario.may_end(ended)
         }
         "dx" => {
             ended == Some(Ended::Exited(0))
@@ -235,7 +273,7 @@ pub fn obeyed(scenario: &Scenario, kernel: &Kernel, ended: Option<Ended>) -> Res
                 && pid == 0
                 && record(kernel).is_none()
         }
-        _ => ended.is_none_or(|ended| ended == Ended::Exited(0)),
+        _ => ended.is_none_or(|ended| ended == Ended::Exited(0)) || scenario.may_end(ended),
     };
     if is_right {
         return Ok(());

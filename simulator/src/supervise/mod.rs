@@ -3,6 +3,8 @@
 pub mod check;
 pub mod errors;
 pub mod notation;
+pub mod options;
+mod promises;
 pub mod run;
 pub mod scenario;
 pub mod scripted;

@@ -1,9 +1,10 @@
 //! The text form of a scenario, for regressions and for replay:
 //! `SEED LETTERS SERVICE | OPTIONS | SUPERVISE 1 | SUPERVISE 2`. LETTERS are the last command. The options are
-//! `down`, `ends`, `disk/NAME` and `pids/NUMBER`. A supervise is its patience, its events, such as `200:-d`,
+//! `down`, `ends`, `disk/NAME`, `pids/NUMBER`, and a `NAME=TEXT` for each option file. A supervise is its patience, its events, such as `200:-d`,
 //! `200:kill`, `200:write/NAME/TEXT` (`_` stands for a blank) and `200:stranger`, and its faults: the process (`S` is supervise, `C` its
 //! children), the number of the call, and what happens: `S85:error/0`.
 
+use super::options::Options;
 use super::scenario::{Action, Event, Scenario, Supervise};
 use crate::kernel::FileSystem;
 use crate::notation::{NotAScenario, number};
@@ -40,6 +41,9 @@ impl fmt::Display for Scenario {
         options.iter().filter(|it| it.0).try_for_each(|it| f.write_str(it.1))?;
         if let Some(disk) = self.disk {
             write!(f, " disk/{disk:?}")?;
+        }
+        for (name, text) in &self.options.0 {
+            write!(f, " {name}={}", in_one_word(text.trim_end()))?;
         }
         if self.pids != 0 {
             write!(f, " pids/{}", self.pids)?;
@@ -118,7 +122,14 @@ impl FromStr for Scenario {
         let pids = options.split_whitespace().find_map(|option| option.strip_prefix("pids/"));
         let (down, tells_ends) = (has("down"), has("ends"));
         let pids = pids.map_or(Ok(0), |pids| number(Some(pids)))?;
+        let files = options.split_whitespace().filter_map(|word| word.split_once('='));
+        let files = files.map(|(name, text)| {
+            let text = text.replace('_', " ");
+            let end = if text.starts_with("#!") { "\n" } else { "" };
+            (name.to_owned(), text + end)
+        });
+        let files = Options(files.collect());
         let supervises = parts.map(str::parse).collect::<Result<_, _>>()?;
-        Ok(Self { seed, service, down, tells_ends, disk, pids, supervises, end })
+        Ok(Self { seed, service, down, tells_ends, disk, options: files, pids, supervises, end })
     }
 }

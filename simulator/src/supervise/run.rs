@@ -69,6 +69,10 @@ impl<'a> Run<'a> {
         }
         let script = format!("#!/bin/service {}\n", scenario.service);
         kernel.make_script(&format!("{SERVICE}/run"), script.as_bytes());
+        for (name, text) in &scenario.options.0 {
+            let mode = if text.starts_with("#!") { 0o755 } else { 0o644 };
+            kernel.replace_file(&format!("{SERVICE}/{name}"), text.as_bytes(), mode);
+        }
         if scenario.down {
             kernel.make_file(&format!("{SERVICE}/down"), b"");
         }
@@ -81,7 +85,7 @@ impl<'a> Run<'a> {
         Self {
             scenario,
             world: World::new(kernel, scenario.seed),
-            watch: Watch::new(trace),
+            watch: Watch::new(trace, scenario.options.clone()),
             random: Random::new(!scenario.seed),
             files: [(0, null), (1, messages), (2, messages)],
             supervise: 0,
@@ -126,7 +130,8 @@ impl<'a> Run<'a> {
         self.start(Vec::new());
         self.one(last)?;
         self.finish_edits();
-        self.stay(SETTLE)?;
+        let settle = SETTLE + self.longest_between() / MILLISECOND;
+        self.stay(settle)?;
         self.check_adoption()?;
         self.act(&Action::Letters(scenario.end.clone()))?;
         let mut ended = None;
@@ -134,8 +139,11 @@ impl<'a> Run<'a> {
             ended = self.pass(20)?;
             self.act(&Action::KillService)?;
         }
-        ended = ended.or(self.pass(SETTLE)?);
+        ended = ended.or(self.pass(settle)?);
         check::obeyed(scenario, &self.world.kernel, ended)?;
+        if scenario.end.starts_with('d') && !self.watch.any_error {
+            self.watch.promises.down(&self.world.kernel, self.watch.was_killed)?;
+        }
         if ended.is_none() {
             self.check_rest()?;
         }
@@ -155,6 +163,7 @@ impl<'a> Run<'a> {
         let kernel = &mut self.world.kernel;
         self.supervise = kernel.start(&["/bin/supervise", SERVICE], "/", &self.files);
         self.watch.begin(self.supervise, faults);
+        self.watch.promises.begin(kernel);
         self.watch.tell(kernel, &format!("supervise {} starts", self.supervise));
         self.running.1 = self.running.1.max(kernel.now);
     }
@@ -188,15 +197,24 @@ impl<'a> Run<'a> {
 
     /// Lets time pass with a supervise: starts the next one if one has left.
     fn stay(&mut self, milliseconds: u64) -> Result<(), Violation> {
-        for _ in 0..5 {
+        let most = if self.scenario.options.has("essential") { 20 } else { 5 };
+        for _ in 0..most {
             if self.world.kernel.process(self.supervise).is_none() {
+                if self.scenario.options.has("essential") {
+                    // Something above svscan starts all again.
+                    self.pass(1000)?;
+                }
                 self.start(Vec::new());
             }
             if self.pass(milliseconds)?.is_none() {
                 return Ok(());
             }
         }
-        Err(Violation::Endless)
+        match self.scenario.options.has("essential") {
+            // It ends again and again.
+            true => Err(Violation::Excused),
+            false => Err(Violation::Endless),
+        }
     }
 
     /// Kills a supervise at rest: the next one goes on as before.
@@ -206,7 +224,7 @@ impl<'a> Run<'a> {
         let leaving = leaving.is_some_and(|record| record.starts_with(b"leaving=yes"));
         let before = state(&self.world.kernel);
         self.kill()?;
-        self.stay(SETTLE)?;
+        self.stay(SETTLE + self.longest_between() / MILLISECOND)?;
         let after = state(&self.world.kernel);
         if leaving {
             return Ok(());
@@ -225,17 +243,48 @@ impl<'a> Run<'a> {
         };
         if let (Some(up), Some(status)) = (self.normally_up, check::status(kernel))
             && !self.watch.got_signal
+            && !self.scenario.options.can_fail()
             && status.want != if up { b'u' } else { b'd' }
         {
             return Err(Violation::AfterBoot(format!("wanted up is {up}, and {status:?}")));
         }
-        check::at_rest(kernel, self.supervise, (self.running.1, longest), !self.watch.was_killed)
+        self.watch.promises.at_rest(kernel)?;
+        let most_descriptors = match self.scenario.options.0.is_empty() {
+            true => check::MOST_DESCRIPTORS,
+            false => check::MOST_DESCRIPTORS_WITH_OPTIONS,
+        };
+        let mut longest = longest + self.longest_between();
+        if self.watch.promises.has_jumped() && !self.scenario.options.0.is_empty() {
+            // The next start is recorded by the wall clock.
+            longest += 5_000_000_000;
+        }
+        check::at_rest(
+            kernel,
+            self.supervise,
+            most_descriptors,
+            (self.running.1, longest),
+            !self.watch.was_killed,
+        )
+    }
+
+    /// The longest time between two runs that the options add, in nanoseconds.
+    fn longest_between(&self) -> u64 {
+        const SECOND: u64 = 1_000_000_000;
+        let options = &self.scenario.options;
+        let mut longest = 0;
+        longest += if options.has("restart-delay") { 3 * SECOND } else { 0 };
+        longest += if options.stops_group() { 6 * SECOND } else { 0 };
+        longest + if options.finishes() || options.has("start") { 3 * SECOND } else { 0 }
     }
 
     fn act(&mut self, action: &Action) -> Result<(), Violation> {
         let kernel = &mut self.world.kernel;
         match action {
-            Action::Letters(_) | Action::Terminate => self.normally_up = None,
+            Action::Letters(_) | Action::Terminate => {
+                self.normally_up = None;
+                self.watch.promises.command(kernel);
+            }
+            Action::Clock(_) => self.watch.promises.set_clock(kernel),
             Action::Write(name, _) | Action::Remove(name) if name == "down" => {
                 self.normally_up = None;
             }
@@ -311,6 +360,7 @@ impl<'a> Run<'a> {
                     self.forget_start_of_one_that_leaves();
                     self.supervise = second;
                     self.watch.go_on_with(second);
+                    self.watch.promises.begin(&self.world.kernel);
                     continue;
                 }
                 self.end_second();
@@ -356,6 +406,10 @@ impl<'a> Run<'a> {
         self.watch.tell(&self.world.kernel, &format!("supervise {}: {how:?}", self.supervise));
         match how {
             Ended::Exited(0) | Ended::Killed(SIGKILL) => Ok(()),
+            _ if self.scenario.may_end(Some(how)) => {
+                self.watch.forget_start();
+                Ok(())
+            }
             _ if self.watch.had_error => Ok(()),
             Ended::Killed(SIGTERM | SIGUSR2) if !self.watch.takes_signals => Ok(()),
             other => Err(Violation::Ended(other)),
@@ -375,6 +429,7 @@ impl<'a> Run<'a> {
         let kernel = &mut self.world.kernel;
         let running = check::existing(kernel, self.supervise);
         if running != self.running.0 {
+            self.watch.promises.only_exist(kernel, &running);
             self.watch.forget_others(&running);
             self.running = (running, kernel.now);
         }

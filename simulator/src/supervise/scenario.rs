@@ -1,10 +1,11 @@
 //! What a seed decides before anything runs.
 
 use super::check::Violation;
+use super::options::Options;
 use super::run::run;
 use super::shorter::shorter;
 use crate::fault::{self, Kind};
-use crate::kernel::FileSystem;
+use crate::kernel::{Ended, FileSystem};
 use crate::random::Random;
 use crate::simulation::{self, Candidates, Report};
 
@@ -82,6 +83,8 @@ pub struct Scenario {
     pub tells_ends: bool,
     /// The power can fail, and files are on this file system.
     pub disk: Option<FileSystem>,
+    /// The files beside `run` and `down`.
+    pub options: Options,
     /// How many numbers of processes there are; 0 for as many as needed.
     pub pids: i32,
     /// The supervises, one after the other. The last one has no faults.
@@ -94,13 +97,22 @@ impl Scenario {
     /// The service stays until a signal ends it.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
-        self.ignores_term() || self.service == "runs"
+        let kind = self.service.split(' ').next().unwrap_or_default();
+        let stays = ["runs", "ignores", "forks", "readies"].contains(&kind);
+        stays && !self.options.can_end_it()
     }
 
-    /// TERM does not end the service.
+    /// No signal of supervise ends the service.
     #[must_use]
     pub fn ignores_term(&self) -> bool {
-        self.service == "ignores"
+        let ends = self.options.has("down-signal") || self.options.kill_time().is_some();
+        self.service == "ignores" && !ends
+    }
+
+    /// Whether a supervise of an essential service may have ended in this way.
+    #[must_use]
+    pub fn may_end(&self, ended: Option<Ended>) -> bool {
+        ended == Some(Ended::Exited(98)) && self.options.has("essential")
     }
 }
 
@@ -110,9 +122,15 @@ impl simulation::Scenario for Scenario {
     fn new(seed: u64) -> Self {
         let mut random = Random::new(seed);
         let service = service(&mut random);
+        let options = match random.one_in(2) {
+            true => Options::new(&mut random, &service),
+            false => Options::default(),
+        };
         let down = random.one_in(6);
         let tells_ends = random.one_in(2);
-        let pids = if random.one_in(2) { 12 } else { 0 };
+        let few = if options.0.is_empty() { 12 } else { 60 };
+        // Such a service can leave processes with every run.
+        let pids = if random.one_in(2) && !service.starts_with("forks") { few } else { 0 };
         let disk = random
             .one_in(6)
             .then(|| random.one_of(&[FileSystem::Ext4, FileSystem::Xfs, FileSystem::Posix]));
@@ -120,7 +138,7 @@ impl simulation::Scenario for Scenario {
             (0..1 + random.below(4)).map(|_| supervise(&mut random, disk.is_some())).collect();
         supervises.push(Supervise { faults: Vec::new(), ..supervise(&mut random, false) });
         let end = random.one_of(&["d", "d", "u", "dx", "x"]).to_owned();
-        Self { seed, service, down, tells_ends, disk, pids, supervises, end }
+        Self { seed, service, down, tells_ends, disk, options, pids, supervises, end }
     }
 
     fn run(&self, trace: bool) -> Report<Violation> {
@@ -129,7 +147,10 @@ impl simulation::Scenario for Scenario {
 
     fn describe(&self) -> Vec<String> {
         let down = if self.down { ", with a file down" } else { "" };
-        vec![format!("the service directory has a script run, which {}{down}", self.service)]
+        let run = format!("the service directory has a script run, which {}{down}", self.service);
+        let files = self.options.0.iter();
+        let files = files.map(|(name, text)| format!("it has a file {name}: {}", text.trim_end()));
+        std::iter::once(run).chain(files).collect()
     }
 
     fn shorter(&self) -> Candidates<Self> {
@@ -139,8 +160,10 @@ impl simulation::Scenario for Scenario {
 
 fn service(random: &mut Random) -> String {
     let time = random.one_of(&[0, 1, 10, 300, 900, 1100, 4000]);
-    match random.below(8) {
+    match random.below(11) {
         0..=2 => "runs".into(),
+        8..=9 => format!("forks {} {}", random.below(2), random.below(2)),
+        10 => format!("readies {time}"),
         3 => "ignores".into(),
         4 => "moody".into(),
         5 => format!("dies {time}"),

@@ -20,6 +20,12 @@ pub(super) fn shorter(scenario: &Scenario) -> Candidates<Scenario> {
             found.add(|it| drop(it.supervises[n].events.remove(event)));
         }
     }
+    for n in 0..scenario.options.0.len() {
+        let name = &scenario.options.0[n].0;
+        // check-interval without check is a mistake.
+        let goes_with = |other: &str| other == name || name == "check" && other.contains(name);
+        found.add(|it| it.options.0.retain(|file| !goes_with(&file.0)));
+    }
     found.add(|it| it.down = false);
     found.add(|it| it.tells_ends = true);
     found.add(|it| it.pids = 0);

@@ -2,14 +2,22 @@
 
 use super::check::{BURST_TIME, MOST_CALLS, SHORTEST_PAUSE, Violation, running};
 use super::errors::errors;
+use super::options::Options;
+use super::promises::Promises;
 use super::scenario::{PlannedFault, Role};
+use super::scripted::READY;
 use crate::fault::DueFaults;
-use crate::kernel::{Kernel, Pid};
+use crate::kernel::{Kernel, Pid, number};
 use crate::words;
 use crate::world::{Fate, Fault};
-use linux_raw_sys::general::{__NR_execve, __NR_flock, __NR_pwrite64, __NR_read, __NR_signalfd4};
+use linux_raw_sys::general::{
+    __NR_execve, __NR_flock, __NR_pwrite64, __NR_read, __NR_signalfd4, __NR_write,
+};
 use machine::{Call, copy_in};
 use std::collections::BTreeSet;
+
+/// The room for commands in a supervise.
+const COMMANDS: usize = 512;
 
 /// The faults of the supervise that runs, and what has happened.
 pub(super) struct Watch {
@@ -37,14 +45,22 @@ pub(super) struct Watch {
     last_start: Option<u64>,
     /// The beginning of a time, and the calls of supervise since.
     burst: (u64, u64),
+    pub(super) promises: Promises,
+    /// The descriptors of the service.
+    given: Vec<i32>,
     pub(super) violation: Option<Violation>,
     pub(super) story: Vec<String>,
     trace: bool,
 }
 
 impl Watch {
-    pub(super) const fn new(trace: bool) -> Self {
+    pub(super) fn new(trace: bool, options: Options) -> Self {
+        let descriptor = |name| options.text(name).and_then(|text| text.parse().ok());
+        let given = [descriptor("notification-fd"), descriptor("lock-fd")];
+        let given = [0, 1, 2].into_iter().chain(given.into_iter().flatten()).collect();
         Self {
+            promises: Promises::new(options),
+            given,
             supervise: 0,
             faults: DueFaults::none(),
             child_calls: 0,
@@ -68,12 +84,14 @@ impl Watch {
     pub(super) fn begin(&mut self, supervise: Pid, faults: Vec<PlannedFault>) {
         (self.supervise, self.faults) = (supervise, DueFaults::new(faults));
         (self.child_calls, self.had_error, self.takes_signals) = (0, false, false);
+        self.burst = (0, 0);
     }
 
     /// The machine starts again.
     pub(super) fn start_again(&mut self) {
         self.last_start = None;
         self.recorded.clear();
+        self.promises.start_again();
         self.burst = (0, 0);
     }
 
@@ -94,8 +112,9 @@ impl Watch {
     }
 
     /// A supervise that has left in order forgets when it started the service.
-    pub(super) const fn forget_start(&mut self) {
+    pub(super) fn forget_start(&mut self) {
         self.last_start = None;
+        self.promises.forget();
     }
 
     /// Adds an event to the story.
@@ -113,16 +132,21 @@ impl Watch {
         let start = kernel.process(pid).map_or(kernel.now, |process| process.started);
         let time = self.last_start.map_or(u64::MAX, |last| start.saturating_sub(last));
         self.last_start = Some(start);
+        let kept = self.promises.starts(kernel, pid, self.was_killed || self.any_error);
         let violation = if running.len() > 1 && self.is_excused(&running) {
             Violation::Excused
         } else if running.len() > 1 {
             Violation::Doubled(running)
-        } else if inherited != [0, 1, 2] {
+        } else if inherited != self.given {
             Violation::Inherited(inherited)
         } else if signals != (0, 0) {
             Violation::Signals(signals.0, signals.1)
         } else if time < SHORTEST_PAUSE && !self.any_error {
             Violation::TooSoon(time / 1_000_000)
+        } else if let Err(broken) = kept
+            && !self.any_error
+        {
+            broken
         } else {
             return;
         };
@@ -154,9 +178,15 @@ impl Fate for Watch {
         let is_certain =
             call.number == __NR_read as usize && kernel.is_file_in_memory(pid, call.arguments[0]);
         let errors = if is_certain { &[] } else { errors(call.number) };
-        let fault = self.faults.take(role, count, |kind| kind.at(call, errors))?;
+        let fits = |fault: &Fault| !is_certain || !matches!(fault, Fault::Short(_));
+        let fault = self.faults.take(role, count, |kind| kind.at(call, errors).filter(fits))?;
         self.was_killed |= fault == Fault::Kill;
         self.got_signal |= matches!(fault, Fault::Signal(_));
+        match fault {
+            Fault::Signal(_) => self.promises.command(kernel),
+            Fault::Clock(_) => self.promises.set_clock(kernel),
+            _ => {}
+        }
         // A killed child is a start that failed.
         let is_error = matches!(fault, Fault::Error(_) | Fault::Short(_) | Fault::Memory);
         if is_error || role == Role::Child {
@@ -177,6 +207,10 @@ impl Fate for Watch {
         if pid == self.supervise {
             self.takes_signals |= call.number == __NR_signalfd4 as usize;
             self.count_call(kernel);
+            let is_read = call.number == __NR_read as usize && call.arguments[2] == COMMANDS;
+            if is_read && result.is_some_and(|bytes| bytes > 0) {
+                self.promises.command(kernel);
+            }
         }
         if call.number == __NR_flock as usize && result == Some(0) {
             self.holder = pid;
@@ -186,11 +220,30 @@ impl Fate for Watch {
         }
         if call.number == __NR_execve as usize && result.is_none() && pid == self.supervise {
             self.tell(kernel, "supervise is upgraded");
+            self.promises.begin(kernel);
         }
-        let is_service =
-            || kernel.process(pid).is_some_and(|it| it.arguments[0] == b"/bin/service");
-        if call.number == __NR_execve as usize && result.is_none() && is_service() {
-            self.service_starts(kernel, pid);
+        let program = || kernel.process(pid).map(|it| &it.arguments[0][..]);
+        if call.number == __NR_execve as usize && result.is_none() {
+            match program() {
+                Some(b"/bin/service") => self.service_starts(kernel, pid),
+                Some(b"/bin/script") => {
+                    let script = kernel.process(pid).and_then(|it| it.arguments.get(1));
+                    let script = script.map(|it| String::from_utf8_lossy(it).into_owned());
+                    self.tell(kernel, &format!("script {} runs", script.unwrap_or_default()));
+                    let kept = self.promises.script_starts(kernel, pid);
+                    if let Some(broken) = kept.err().filter(|_| !self.any_error) {
+                        self.violation.get_or_insert(broken);
+                    }
+                }
+                _ => {}
+            }
+        }
+        let says_ready = call.number == __NR_write as usize
+            && number(call.arguments[0]) == READY
+            && result == Some(1);
+        if says_ready && program() == Some(b"/bin/service") {
+            self.tell(kernel, &format!("process {pid} says that it is ready"));
+            self.promises.ready(kernel, pid);
         }
     }
 }

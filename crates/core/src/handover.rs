@@ -51,8 +51,9 @@ pub struct Handover {
 pub struct Service {
     /// The identity of its directory: device (major, minor), inode, and birth time.
     pub directory: [u64; 4],
-    /// The supervises of the service and of the logger, if they are children of svscan.
-    pub children: [Option<Pid>; 2],
+    /// The supervises of the service and of the logger. An earlier version hands over only the children of
+    /// svscan, and takes no other ones.
+    pub supervises: [Option<Pid>; 2],
     /// The supervises, by role, that are still to be upgraded: svscan has not found them, or they did not
     /// read the signal yet.
     pub late: [bool; 2],
@@ -125,9 +126,9 @@ impl Handover {
         for (number, _) in (0..).zip(late).filter(|(_, late)| *late) {
             line(LATE, &[number]);
         }
-        for Service { directory, children, pipe, name, .. } in &self.services {
+        for Service { directory, supervises, pipe, name, .. } in &self.services {
             let mut numbers = directory.to_vec();
-            let pids = children.iter().map(|pid| pid.map_or(0, Pid::get));
+            let pids = supervises.iter().map(|pid| pid.map_or(0, Pid::get));
             let ends = pipe.unwrap_or_default();
             numbers.extend(pids.chain(ends).map(|number| u64::from(number.unsigned_abs())));
             numbers.extend(name.iter().copied().map(u64::from));
@@ -212,7 +213,7 @@ fn service(numbers: &[u64]) -> Option<Service> {
     let name = name.iter().map(|&byte| u8::try_from(byte).ok()).collect::<Option<_>>()?;
     Some(Service {
         directory: [major, minor, inode, born],
-        children: [Pid::new(small(main)?), Pid::new(small(log)?)],
+        supervises: [Pid::new(small(main)?), Pid::new(small(log)?)],
         late: [false; 2],
         pipe: Some([small(read)?, small(write)?]).filter(|ends| *ends != [0, 0]),
         name,
@@ -248,14 +249,14 @@ mod tests {
             services: vec![
                 Service {
                     directory: [254, 0, u64::MAX, 5],
-                    children: [Pid::new(7), Pid::new(i32::MAX)],
+                    supervises: [Pid::new(7), Pid::new(i32::MAX)],
                     late: [false, true],
                     pipe: Some([7, 8]),
                     name: b"a\nname = \xff".to_vec(),
                 },
                 Service {
                     directory: [0; 4],
-                    children: [None; 2],
+                    supervises: [None; 2],
                     late: [true, false],
                     pipe: None,
                     name: vec![],
@@ -316,7 +317,7 @@ mod tests {
         let pipe = Some([8, 9]);
         let service = Service {
             directory: [0; 4],
-            children: [None; 2],
+            supervises: [None; 2],
             late: [false; 2],
             pipe,
             name: vec![],

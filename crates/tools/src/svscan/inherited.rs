@@ -54,8 +54,8 @@ pub(super) struct InheritedServices(Vec<InheritedService>);
 struct InheritedService {
     id: DirId,
     name: Vec<u8>,
-    /// By role: the supervise processes that are children of this process.
-    children: [Option<Pid>; 2],
+    /// By role: the supervise processes.
+    supervises: [Option<Pid>; 2],
     pipe: Option<Ends>,
 }
 
@@ -71,10 +71,10 @@ impl Inherited {
             roles.filter(|(_, late)| *late).map(|(role, _)| (to_id(service.directory), role))
         });
         let late_upgrades = late.collect();
-        let service = |Service { directory, children, pipe, name, .. }| {
+        let service = |Service { directory, supervises, pipe, name, .. }| {
             let ends = pipe.map(|ends: [i32; 2]| ends.map(fd::take_inherited));
             let pipe = ends.and_then(|[read, write]| Some((read?, write?)));
-            InheritedService { id: to_id(directory), name, children, pipe }
+            InheritedService { id: to_id(directory), name, supervises, pipe }
         };
         let copier = handover.copier.filter(|pid| process::is_child(*pid)).zip(take(COPIER));
         let outputs = handover.outputs.into_iter().filter_map(|output| {
@@ -110,17 +110,17 @@ impl InheritedServices {
         self.0.iter().map(|service| (&service.name[..], service.id, service.pipe.is_some()))
     }
 
-    /// Closes the pipes, and forgets the children, that no slot has taken.
+    /// Closes the pipes, and forgets the supervises, that no slot has taken.
     pub(super) fn clear(&mut self) {
         self.0.clear();
     }
 
-    /// Takes the pipe and the child that the handover has for a supervise.
+    /// Takes the pipe and the process that the handover has for a supervise.
     pub(super) fn take(&mut self, id: DirId, role: SuperviseRole) -> (Option<Ends>, Option<Pid>) {
         match self.0.iter_mut().find(|service| service.id == id) {
             Some(service) => {
-                let child = service.children.get_mut(role as usize).and_then(Option::take);
-                (service.pipe.take(), child)
+                let pid = service.supervises.get_mut(role as usize).and_then(Option::take);
+                (service.pipe.take(), pid)
             }
             None => (None, None),
         }

@@ -6,6 +6,7 @@ use super::scanner::Scanner;
 use super::service_manager;
 use crate::common::clock::instant;
 use crate::common::diag::{self, TEMPORARY};
+use crate::common::paths::of_process;
 use crate::loaders::chain::exec;
 use crate::survive::adoption::{self, PipeSide, RunningService};
 use crate::survive::process_record;
@@ -115,8 +116,8 @@ impl Scanner {
     fn adopt_or_start(&mut self, no: SlotNo, role: SuperviseRole) -> Result<Supervise, NoChild> {
         let target = self.target(no, role).ok_or(NoChild::Failed)?;
         self.claim_outputs(no, role);
-        if let Some(child) = self.take_inherited_child(&target) {
-            return Ok(Supervise::Adopted(child));
+        if let Some(pid) = self.take_inherited_supervise(&target) {
+            return Ok(Supervise::Adopted(pid));
         }
         // Counted by the roster: this is the first attempt of the start.
         let is_first = matches!(
@@ -176,13 +177,32 @@ impl Scanner {
 
     /// The supervise that a live upgrade handed over, with its pipe.
     ///
-    /// It is known to run even if it is so new that no lock shows it yet.
-    fn take_inherited_child(&mut self, target: &Target) -> Option<Pid> {
-        let (pipe, child) = self.inherited.take(target.id, target.role);
+    /// It is known to run even if it is so new that no lock shows it yet, and even if its name is gone.
+    fn take_inherited_supervise(&mut self, target: &Target) -> Option<Pid> {
+        let (pipe, pid) = self.inherited.take(target.id, target.role);
         if target.needs_pipe && !self.pipes.has(target.no) && pipe.is_some() {
             let _ = self.pipes.insert(target.no, pipe, &mut self.open_files);
         }
-        child.filter(|pid| process::is_child(*pid))
+        pid.filter(|pid| process::is_child(*pid) || self.adopt_inherited(*pid, target))
+    }
+
+    /// Adopts a supervise that the earlier program image had adopted. It stands in its directory; during its own
+    /// upgrade it stands where it was started.
+    fn adopt_inherited(&mut self, pid: Pid, target: &Target) -> bool {
+        let Ok(Some(handle)) = Handle::open(pid) else { return false };
+        let standing = |place: &[u8]| {
+            let mut room = [0; 48];
+            let path = of_process(&mut room, pid, place)?;
+            fs::dir_id(fs::HERE, path)
+        };
+        let directory = Ok(Some(target.id));
+        let is_there = match standing(b"cwd") {
+            Ok(None) | Err(_) => false,
+            here if here == directory => true,
+            _ if target.dir.in_log => standing(b"cwd/..") == directory,
+            here => here == fs::dir_id(fs::HERE, c"."),
+        };
+        is_there && !handle.has_ended() && self.adopt(pid, handle)
     }
 
     /// The processes that run already for a service directory.

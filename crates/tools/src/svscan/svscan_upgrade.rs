@@ -94,15 +94,13 @@ impl Scanner {
             }
             let ends = self.pipes.get(no).and_then(|pipe| pipe.ends());
             kept.extend(ends.into_iter().flatten());
-            let child = |role| match slot.supervise(role) {
-                SuperviseProcess::Running { pid, .. } if self.adopted.get(pid).is_none() => {
-                    Some(pid)
-                }
-                _ => None,
+            let running = |role| match slot.supervise(role) {
+                SuperviseProcess::Running { pid, .. } => Some(pid),
+                SuperviseProcess::Absent { .. } | SuperviseProcess::Spawning { .. } => None,
             };
             handover.services.push(Service {
                 directory: to_numbers(slot.id()),
-                children: [child(SuperviseRole::Main), child(SuperviseRole::Log)],
+                supervises: [running(SuperviseRole::Main), running(SuperviseRole::Log)],
                 late: [SuperviseRole::Main, SuperviseRole::Log]
                     .map(|role| self.late_upgrades.contains(&(slot.id(), role))),
                 pipe: ends.map(|ends| ends.map(fd::number)),

@@ -15,6 +15,7 @@ pub mod random;
 pub mod scripted;
 pub mod simulation;
 pub mod supervise;
+pub mod svscan;
 pub mod words;
 pub mod world;
 

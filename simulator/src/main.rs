@@ -4,7 +4,7 @@
 //! processors; without FIRST it chooses one and prints it. `simulator show [PROGRAM] SEED` tells a failing seed
 //! as a short story, and `simulator trace [PROGRAM] SEED` prints every system call; in the place of SEED there
 //! can be a scenario in its text form. `simulator first [PROGRAM] COUNT` looks for the first seed that fails.
-//! The programs are multilog and supervise; where one is needed and none is named, it is multilog.
+//! The programs are multilog, supervise and svscan; where one is needed and none is named, it is multilog.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 

@@ -4,6 +4,7 @@
 
 use crate::scripted;
 use crate::supervise::scripted as services;
+use crate::svscan::scripted as scanned;
 use daemontools_sys::start::from_stack;
 use machine::Program;
 
@@ -47,18 +48,37 @@ unsafe fn script(stack: *const usize) -> ! {
     unsafe { from_stack(stack, services::script) }
 }
 
+unsafe fn speaker(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, scanned::speaker) }
+}
+
+unsafe fn listener(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, scanned::listener) }
+}
+
+unsafe fn copier(stack: *const usize) -> ! {
+    // SAFETY: as above.
+    unsafe { from_stack(stack, scanned::copier) }
+}
+
 unsafe fn conformance(stack: *const usize) -> ! {
     // SAFETY: as above.
     unsafe { from_stack(stack, crate::conformance::main) }
 }
 
 /// The programs by their paths.
-pub const ALL: [(&str, Program); 12] = [
+pub const ALL: [(&str, Program); 16] = [
     ("/bin/multilog", tools),
     ("/bin/original", original),
     ("/bin/supervise", tools),
     ("/bin/svc", tools),
     ("/bin/svscan", tools),
+    ("/bin/svstat", tools),
+    ("/bin/speaker", speaker),
+    ("/bin/listener", listener),
+    ("/bin/copier", copier),
     ("/bin/service", service),
     ("/bin/part", part),
     ("/bin/script", script),

@@ -1,6 +1,6 @@
 //! What all simulations have in common: scenarios, their runs, and the search for a short story.
 
-use crate::{multilog, supervise};
+use crate::{multilog, supervise, svscan};
 use std::fmt::Display;
 use std::mem::discriminant;
 use std::str::FromStr;
@@ -146,9 +146,10 @@ fn read<S: Scenario>(text: &str) -> Option<S> {
 }
 
 /// All of them.
-pub const ALL: [Simulation; 2] = [
+pub const ALL: [Simulation; 3] = [
     Simulation::new::<multilog::Scenario>("multilog"),
     Simulation::new::<supervise::Scenario>("supervise"),
+    Simulation::new::<svscan::Scenario>("svscan"),
 ];
 
 /// The simulation with this name.
@@ -173,5 +174,6 @@ mod tests {
     fn a_scenario_is_its_text() {
         is_its_text::<multilog::Scenario>();
         is_its_text::<supervise::Scenario>();
+        is_its_text::<svscan::Scenario>();
     }
 }

@@ -8,6 +8,9 @@ use machine::{Call, copy_in, read_string};
 /// The name of a system call.
 #[must_use]
 pub fn name(number: usize) -> String {
+    if number == machine::SHARE_MEMORY {
+        return "vfork".into();
+    }
     let name = match u32::try_from(number).unwrap_or(u32::MAX) {
         nr::__NR_read => "read",
         nr::__NR_pread64 => "pread64",
@@ -60,6 +63,17 @@ pub fn name(number: usize) -> String {
         nr::__NR_getpgid => "getpgid",
         nr::__NR_getpid => "getpid",
         nr::__NR_geteuid => "geteuid",
+        nr::__NR_getppid => "getppid",
+        nr::__NR_dup2 => "dup2",
+        nr::__NR_dup3 => "dup3",
+        nr::__NR_close_range => "close_range",
+        nr::__NR_inotify_init1 => "inotify_init1",
+        nr::__NR_inotify_add_watch => "inotify_add_watch",
+        nr::__NR_epoll_create1 => "epoll_create1",
+        nr::__NR_epoll_ctl => "epoll_ctl",
+        nr::__NR_epoll_pwait => "epoll_pwait",
+        nr::__NR_memfd_create => "memfd_create",
+        nr::__NR_prlimit64 => "prlimit64",
         _ => return format!("system call {number}"),
     };
     name.into()
@@ -85,6 +99,7 @@ pub fn call(_kernel: &Kernel, _pid: Pid, call: Call) -> String {
             format!("{name} {}", path(b))
         }
         nr::__NR_execve | nr::__NR_chdir => format!("{name} {}", path(a)),
+        nr::__NR_inotify_add_watch => format!("{name} {}", path(b)),
         nr::__NR_kill => format!("{name} of {a} with signal {b}"),
         nr::__NR_renameat | nr::__NR_linkat => format!("{name} {} to {}", path(b), path(d)),
         nr::__NR_write | nr::__NR_pwrite64 => {

@@ -4,7 +4,7 @@ use simulator::simulation::ALL;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The number of new seeds of a program; the long form is `cargo run -- run 100000`.
-const NEW_SEEDS: [(&str, u64); 2] = [("multilog", 2000), ("supervise", 500)];
+const NEW_SEEDS: [(&str, u64); 3] = [("multilog", 2000), ("supervise", 500), ("svscan", 200)];
 
 #[test]
 fn new_seeds_pass() {

@@ -20,7 +20,7 @@ pub struct Call {
 pub const EXIT_BY_PANIC: usize = usize::MAX;
 
 /// The number of a call that no kernel has: a child shares the memory and runs a function.
-pub(crate) const SHARE_MEMORY: usize = usize::MAX - 1;
+pub const SHARE_MEMORY: usize = usize::MAX - 1;
 
 /// The number of a call that no kernel has: the program has no memory left, and ends.
 pub const OUT_OF_MEMORY: usize = usize::MAX - 2;

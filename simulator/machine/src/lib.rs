@@ -15,7 +15,7 @@ mod memory;
 mod variables;
 
 pub use arena::Allocator;
-pub use context::{Call, EXIT_BY_PANIC, OUT_OF_MEMORY, share_memory, system_call};
+pub use context::{Call, EXIT_BY_PANIC, OUT_OF_MEMORY, SHARE_MEMORY, share_memory, system_call};
 pub use image::{Process, Program};
 pub use memory::{copy_in, copy_out, read_string, read_word};
 

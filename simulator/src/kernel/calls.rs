@@ -146,6 +146,7 @@ impl Kernel {
             nr::__NR_setsid => self.lead_session(pid),
             nr::__NR_getsid => self.session_of(if a == 0 { pid } else { number(a) }),
             nr::__NR_chdir => self.chdir(pid, &path(a)?),
+            nr::__NR_getcwd => self.current_directory(pid, a, b),
             nr::__NR_mknodat => self.mknod(pid, a, &path(b)?, low(c)),
             nr::__NR_readlinkat => self.readlink(pid, a, &path(b)?, [c, d]),
             nr::__NR_dup => {

@@ -14,6 +14,7 @@ mod interpreter;
 mod limits;
 mod names;
 mod open;
+mod outside;
 mod pidfds;
 mod pids;
 mod pipes;

@@ -2,8 +2,9 @@
 
 use super::files::Content;
 use super::pipes::Pipe;
+use super::tree::ROOT;
 use super::{Kernel, Pid, Result};
-use linux_raw_sys::errno::{EEXIST, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ESRCH};
+use linux_raw_sys::errno::{EEXIST, EFAULT, EINVAL, ENOENT, ENOTDIR, EPERM, ERANGE, ESRCH};
 use linux_raw_sys::general::AT_FDCWD;
 use machine::copy_out;
 
@@ -22,6 +23,31 @@ impl Kernel {
         }
         self.processes.get_mut(&pid).ok_or(EINVAL)?.directory = found;
         Ok(0)
+    }
+
+    /// getcwd
+    pub(crate) fn current_directory(&self, pid: Pid, buffer: usize, room: usize) -> Result<usize> {
+        let mut path = Vec::new();
+        let mut at = self.processes[&pid].directory;
+        while at != ROOT {
+            let Content::Directory { parent, .. } = self.inodes[&at].content else {
+                return Err(ENOTDIR);
+            };
+            let above = &self.inodes.get(&parent).ok_or(ENOENT)?.content;
+            let Content::Directory { entries, .. } = above else { return Err(ENOENT) };
+            // A removed directory has no name.
+            let name = entries.iter().find(|(_, number)| **number == at).ok_or(ENOENT)?.0;
+            path = [b"/", &name[..], &path].concat();
+            at = parent;
+        }
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        path.push(0);
+        if path.len() > room {
+            return Err(ERANGE);
+        }
+        if copy_out(buffer, &path) { Ok(path.len()) } else { Err(EFAULT) }
     }
 
     /// Makes a FIFO.

@@ -74,6 +74,8 @@ pub struct Proc {
     pub(crate) started: u64,
     /// No other process ever has this number.
     pub(crate) serial: u64,
+    /// It has executed its program itself, and is no copy.
+    pub has_executed: bool,
     /// The file of its program.
     pub(crate) executable: InodeNumber,
     /// What came with the pending signals.
@@ -137,6 +139,7 @@ impl Kernel {
             calls: 0,
             started: self.now,
             serial: self.pids.serial(),
+            has_executed: true,
             executable,
             signal_infos: Vec::new(),
             most_files: super::limits::OPEN_FILES,
@@ -215,6 +218,7 @@ impl Kernel {
             calls: 0,
             started: self.now,
             serial: self.pids.serial(),
+            has_executed: false,
             executable: parent.executable,
             signal_infos: Vec::new(),
             most_files: parent.most_files,
@@ -258,6 +262,7 @@ impl Kernel {
         let process = self.processes.get_mut(&pid).expect("the caller's process");
         process.memory = Some(memory);
         process.executable = executable;
+        process.has_executed = true;
         process.arguments = arguments;
         process.is_fork = false;
         process.environment = environment;

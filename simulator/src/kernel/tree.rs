@@ -208,6 +208,10 @@ impl Kernel {
 
     pub(crate) fn unlink(&mut self, pid: Pid, at: usize, path: &[u8], dir: bool) -> Result<usize> {
         let place = self.place(pid, at, path, false)?;
+        self.remove(place, dir)
+    }
+
+    pub(crate) fn remove(&mut self, place: Place, dir: bool) -> Result<usize> {
         let number = place.found.ok_or(ENOENT)?;
         match (&self.inodes[&number].content, dir) {
             (Content::Directory { entries, .. }, true) if !entries.is_empty() => {

@@ -121,7 +121,8 @@ fn a_service_that_runs_once_is_wanted_until_it_ends() {
 
 #[test]
 fn openmetrics_has_its_end_and_each_family_once() {
-    let text = render(&ScanFacts::default(), Form::OpenMetrics);
+    let scan = ScanFacts { scanner_up: Some(false), services: Vec::new() };
+    let text = render(&scan, Form::OpenMetrics);
     assert!(text.ends_with("\n# EOF\n"), "{text}");
     let mut types: Vec<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();

@@ -14,7 +14,7 @@ use daemontools_core::Ended;
 use daemontools_core::options::{
     Essential, HealthCheck, Personality, RestartDelay, RestartLimit, StopPolicy,
 };
-use daemontools_core::state_dir::control::{Command, Decoder, Scope};
+use daemontools_core::state_dir::control::{Command, Decoder, Letters, Scope};
 use daemontools_core::state_dir::phase::Reason;
 use daemontools_core::supervise::sd_notify::{Line, lines};
 use daemontools_core::supervise::{Policy, Scripts};
@@ -58,7 +58,7 @@ fn commands(data: &mut Unstructured<'_>) -> Result<Vec<(u8, Scope)>> {
     Ok(data
         .bytes(length)?
         .iter()
-        .filter_map(|&byte| decoder.feed(byte).map(|(_, _, scope)| (byte, scope)))
+        .filter_map(|&byte| decoder.feed(byte, Letters::Common).map(|(_, _, scope)| (byte, scope)))
         .filter(|(byte, _)| Command::from_byte(*byte).is_some())
         .collect())
 }

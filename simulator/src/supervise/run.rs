@@ -363,6 +363,10 @@ impl<'a> Run<'a> {
                     self.watch.promises.begin(&self.world.kernel);
                     continue;
                 }
+                if ended == Ended::Exited(0) {
+                    // A second one may write its record before the next one starts.
+                    self.watch.forget_start();
+                }
                 self.end_second();
                 self.ended(ended)?;
                 return Ok(Some(ended));

@@ -2,6 +2,7 @@
 //! the letter of the process, the number of the call, and what happens: `S85:error/0`.
 
 use crate::notation::{NotAScenario, number};
+use crate::random::Random;
 use crate::world::Fault;
 use linux_raw_sys::general::{__NR_read, __NR_write, SIGALRM, SIGTERM};
 use machine::Call;
@@ -92,6 +93,13 @@ impl FromStr for Kind {
             _ => return Err(NotAScenario),
         })
     }
+}
+
+/// A jump of the clock in seconds.
+pub(crate) fn jump(random: &mut Random) -> i64 {
+    const DAY: i64 = 86_400;
+    let length = random.one_of(&[1, 10, 3600, 10 * 3600, 2 * DAY, 4000 * DAY]);
+    if random.one_in(2) { length } else { -length }
 }
 
 /// Which of the processes of a scenario a fault hits.

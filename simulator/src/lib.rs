@@ -4,9 +4,11 @@
 //! where a process is killed. So a failure can be repeated. What runs are the shipped programs: their
 //! `main`, and all of `core`, `tools`, `sys` and rustix, down to the instruction that enters the kernel.
 
+mod call_rate;
 pub mod conformance;
 pub mod fault;
 pub mod kernel;
+pub mod lifetime;
 pub mod multilog;
 pub mod notation;
 pub mod original;
@@ -14,6 +16,7 @@ pub mod program;
 pub mod random;
 pub mod scripted;
 pub mod simulation;
+mod story;
 pub mod supervise;
 pub mod svscan;
 pub mod words;

@@ -1,5 +1,7 @@
 //! What all simulations have in common: scenarios, their runs, and the search for a short story.
 
+use crate::kernel::Kernel;
+use crate::story::Story;
 use crate::{multilog, supervise, svscan};
 use std::fmt::Display;
 use std::mem::discriminant;
@@ -19,6 +21,26 @@ pub struct Report<V> {
     pub violation: Option<V>,
 }
 
+/// A broken promise.
+pub trait Violation: Display {
+    /// A program has panicked.
+    const PANIC: Self;
+
+    /// A program has made a system call that the simulated kernel does not know, with this number.
+    fn unknown_call(number: usize) -> Self;
+}
+
+impl<V: Violation> Report<V> {
+    /// Of a run that has ended. A panic counts more than the promise that it has broken.
+    pub(crate) fn new(kernel: &Kernel, violation: Option<V>, story: Story) -> Self {
+        let mut violation = if kernel.panicked { Some(V::PANIC) } else { violation };
+        if let Some(number) = kernel.unknown.first() {
+            violation.get_or_insert_with(|| V::unknown_call(*number));
+        }
+        Self { calls: story.calls, story: story.events, violation }
+    }
+}
+
 /// A result whose violation is a text.
 pub type Outcome = Report<String>;
 
@@ -32,7 +54,7 @@ impl<V: Display> Report<V> {
 /// What a seed decides before anything runs. Its text form is for regressions and for replay.
 pub trait Scenario: Clone + PartialEq + Display + FromStr {
     /// How a promise can be broken.
-    type Violation: Display;
+    type Violation: Violation;
 
     /// The scenario of a seed.
     fn new(seed: u64) -> Self;

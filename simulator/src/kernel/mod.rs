@@ -31,7 +31,7 @@ pub use disk::FileSystem;
 pub use files::{Content, Inode};
 pub use pipes::Pipe;
 pub(crate) use processes::Next;
-pub use processes::{Ended, Proc};
+pub use processes::{Ended, MESSAGES, Proc};
 pub use tree::InodeNumber;
 
 use machine::Program;

@@ -12,6 +12,9 @@ use std::collections::BTreeMap;
 /// The process that reaps orphans, which is the kernel itself.
 pub(crate) const INIT: Pid = 1;
 
+/// The file with what the programs of a scenario print.
+pub const MESSAGES: &str = "/messages";
+
 /// How a process has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -177,6 +180,14 @@ impl Kernel {
         let key = self.new_open_file(number, O_WRONLY | O_APPEND);
         self.open_files.get_mut(&key).expect("just made").descriptors += 1;
         key
+    }
+
+    /// Opens the standard files of a program outside every process: nothing to read, and [`MESSAGES`] for what it
+    /// prints.
+    pub fn open_standard_files(&mut self) -> [(i32, usize); 3] {
+        let null = self.open_for_appending("/dev/null");
+        let messages = self.open_for_appending(MESSAGES);
+        [(0, null), (1, messages), (2, messages)]
     }
 
     /// Closes an open file that was made outside every process.

@@ -6,6 +6,7 @@ use super::outputs::{Directory, HEAD, Outputs, StatusFile};
 use super::scenario::Scenario;
 use super::text::{LogFile, Part, log_files, missing, parts, without_stamps};
 use crate::kernel::{Content, Ended, FileSystem, Kernel};
+use crate::simulation;
 use std::fmt;
 
 /// What one KILL may lose: the last read, and the beginning of the line that this read continues.
@@ -85,6 +86,14 @@ pub enum Violation {
     WrongState(String),
     /// A stamp is earlier than the one before it.
     StampGoesBack(String),
+}
+
+impl simulation::Violation for Violation {
+    const PANIC: Self = Self::Panic;
+
+    fn unknown_call(number: usize) -> Self {
+        Self::UnknownCall(number)
+    }
 }
 
 impl fmt::Display for Violation {

@@ -1,6 +1,6 @@
 //! What can happen to a logger at one of its system calls.
 
-use crate::fault::{self, Kind};
+use crate::fault::{self, Kind, jump};
 use crate::random::Random;
 use linux_raw_sys::errno::{EAGAIN, EINTR, EIO, EMFILE, ENOMEM, ENOSPC};
 use linux_raw_sys::general as nr;
@@ -65,13 +65,6 @@ pub(super) fn faults(random: &mut Random, is_rich: bool, is_power: bool) -> Vec<
         faults.push(PlannedFault { role: Role::Processor, call: random.below(30), kind });
     }
     faults
-}
-
-/// A jump of the clock in seconds.
-fn jump(random: &mut Random) -> i64 {
-    const DAY: i64 = 86_400;
-    let length = random.one_of(&[1, 10, 3600, 10 * 3600, 2 * DAY, 4000 * DAY]);
-    if random.one_in(2) { length } else { -length }
 }
 
 /// The errors that a system call can have in a logger.

@@ -4,6 +4,7 @@ use super::faults::{PlannedFault, Role, errors};
 use super::history::History;
 use crate::fault::{DueFaults, Kind};
 use crate::kernel::{Kernel, Pid};
+use crate::story::{self, Story};
 use crate::world::{Fate, Fault};
 use linux_raw_sys::general::{__NR_unlinkat, SIGALRM, SIGTERM};
 use machine::{Call, read_string};
@@ -16,12 +17,10 @@ pub(super) struct Plan {
     /// The program of the logger.
     pub(super) program: &'static str,
     faults: DueFaults<Role>,
-    pub(super) calls: u64,
     pub(super) history: History,
     /// How far the clock was set back, in seconds.
     set_back: i64,
-    pub(super) story: Vec<String>,
-    trace: bool,
+    pub(super) story: Story,
 }
 
 impl Plan {
@@ -30,17 +29,15 @@ impl Plan {
             logger: 0,
             program: "",
             faults: DueFaults::none(),
-            calls: 0,
             history: History::default(),
             set_back: 0,
-            story: Vec::new(),
-            trace,
+            story: Story::new(trace),
         }
     }
 
     /// A logger begins.
     pub(super) fn begin(&mut self, logger: Pid, program: &'static str, faults: Vec<PlannedFault>) {
-        self.story.push(format!("{} {logger} starts", program.trim_start_matches("/bin/")));
+        self.story.events.push(format!("{} {logger} starts", program.trim_start_matches("/bin/")));
         (self.logger, self.program, self.faults) = (logger, program, DueFaults::new(faults));
     }
 
@@ -95,24 +92,17 @@ impl Fate for Plan {
             Role::Standby => "the standby process",
             Role::Processor => "the processor",
         };
-        let call = crate::words::call(kernel, pid, call);
-        self.story
-            .push(format!("{who} {pid}, call {count}, {call}: {}", crate::words::fault(fault)));
+        self.story.events.push(story::fault(kernel, (who, pid), (count, call), fault));
         Some(fault)
     }
 
     fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>) {
-        self.calls += 1;
+        self.story.performed(kernel, pid, call, result);
         if call.number == __NR_unlinkat as usize
             && read_string(call.arguments[1]).is_some_and(|name| name.starts_with(b"@"))
         {
             self.history.has_pruned = true;
             self.history.has_failed_removal |= result != Some(0);
-        }
-        if self.trace {
-            let result = crate::words::result(result);
-            self.story
-                .push(format!("  {pid} {} = {result}", crate::words::call(kernel, pid, call)));
         }
     }
 }

@@ -6,7 +6,7 @@ use super::outputs::Outputs;
 use super::plan::Plan;
 use super::power::Promises;
 use super::scenario::{Life, Scenario};
-use crate::kernel::{Ended, Kernel};
+use crate::kernel::{Ended, Kernel, MESSAGES};
 use crate::program;
 use crate::random::Random;
 use crate::simulation::Report;
@@ -14,9 +14,6 @@ use crate::world::{Step, World};
 
 /// More steps than any scenario needs.
 const MOST_STEPS: u64 = 100_000;
-
-/// Standard error of the loggers.
-pub const MESSAGES: &str = "/messages";
 
 const OURS: &str = "/bin/multilog";
 const ORIGINAL: &str = "/bin/original";
@@ -61,14 +58,8 @@ pub(super) fn run(scenario: &Scenario, trace: bool) -> Report<Violation> {
         messages: 0,
     };
     run.start_writer();
-    let mut violation = run.all_loggers().err();
-    if run.world.kernel.panicked {
-        violation.get_or_insert(Violation::Panic);
-    }
-    if let Some(number) = run.world.kernel.unknown.first() {
-        violation.get_or_insert(Violation::UnknownCall(*number));
-    }
-    Report { calls: run.plan.calls, story: run.plan.story, violation }
+    let violation = run.all_loggers().err();
+    Report::new(&run.world.kernel, violation, run.plan.story)
 }
 
 impl Run<'_> {
@@ -127,7 +118,7 @@ impl Run<'_> {
         self.plan.begin(pid, program, life.faults.clone());
         for _ in 0..MOST_STEPS {
             if let Some(how) = self.world.kernel.reap(pid) {
-                self.plan.story.push(format!("{} {pid}: {how:?}", &program[5..]));
+                self.plan.story.events.push(format!("{} {pid}: {how:?}", &program[5..]));
                 let (kernel, history) = (&self.world.kernel, &self.plan.history);
                 check::directories(kernel, self.scenario, &self.outputs, history)?;
                 return Ok(Waited::For(how));
@@ -191,7 +182,7 @@ impl Run<'_> {
         history.from = written + if is_line { 0 } else { end };
         let mut random = Random::new(self.scenario.seed ^ history.power_cuts);
         kernel.cut_power(&mut random);
-        self.plan.story.push("the machine starts again".into());
+        self.plan.story.events.push("the machine starts again".into());
         promises.check(&self.world.kernel, &self.outputs, &self.input, &self.plan.history)?;
         for directory in &self.outputs.directories {
             check::state(&self.world.kernel, directory)?;

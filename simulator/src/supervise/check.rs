@@ -2,6 +2,7 @@
 
 use super::scenario::Scenario;
 use crate::kernel::{Content, Ended, Kernel, Pid};
+use crate::simulation;
 use std::fmt;
 use std::time::Duration;
 
@@ -18,11 +19,8 @@ pub const LONGEST_PAUSE_AFTER_ERROR: u64 = 6_200_000_000;
 /// Two starts have at least this distance: a second, less the tick by which a next supervise knows it.
 pub const SHORTEST_PAUSE: u64 = 980_000_000;
 
-/// More calls of a supervise than it makes in [`BURST_TIME`] if it waits for events.
+/// More calls of a supervise than it makes in a short time if it waits for events.
 pub const MOST_CALLS: u64 = 2000;
-
-/// See [`MOST_CALLS`], in nanoseconds.
-pub const BURST_TIME: u64 = 50_000_000;
 
 /// The descriptors of a supervise at rest: three, those of its nine files, and of an adopted process.
 pub const MOST_DESCRIPTORS: usize = 13;
@@ -82,6 +80,14 @@ pub enum Violation {
     Panic,
     /// A program has made a system call that the simulated kernel does not know.
     UnknownCall(usize),
+}
+
+impl simulation::Violation for Violation {
+    const PANIC: Self = Self::Panic;
+
+    fn unknown_call(number: usize) -> Self {
+        Self::UnknownCall(number)
+    }
 }
 
 impl fmt::Display for Violation {

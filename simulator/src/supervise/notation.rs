@@ -1,11 +1,10 @@
 //! The text form of a scenario, for regressions and for replay:
 //! `SEED LETTERS SERVICE | OPTIONS | SUPERVISE 1 | SUPERVISE 2`. LETTERS are the last command. The options are
-//! `down`, `ends`, `disk/NAME`, `pids/NUMBER`, and a `NAME=TEXT` for each option file. A supervise is its patience, its events, such as `200:-d`,
-//! `200:kill`, `200:write/NAME/TEXT` (`_` stands for a blank) and `200:stranger`, and its faults: the process (`S` is supervise, `C` its
-//! children), the number of the call, and what happens: `S85:error/0`.
+//! `down`, `ends`, `disk/NAME`, `pids/NUMBER`, and a `NAME=TEXT` for each option file. Actions are `-d`, `kill`,
+//! `write/NAME/TEXT` (`_` stands for a blank), `stranger` and others. A fault hits `S`, supervise, or `C`, its children.
 
 use super::options::Options;
-use super::scenario::{Action, Event, Scenario, Supervise};
+use super::scenario::{Action, Scenario};
 use crate::kernel::FileSystem;
 use crate::notation::{NotAScenario, number};
 use std::fmt;
@@ -16,20 +15,19 @@ fn in_one_word(text: &str) -> String {
     text.replace(' ', "_")
 }
 
-impl fmt::Display for Event {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.after)?;
-        match &self.action {
-            Action::Letters(letters) => write!(f, "-{letters}"),
-            Action::KillService => f.write_str("kill"),
-            Action::Terminate => f.write_str("term"),
-            Action::Stranger => f.write_str("stranger"),
-            Action::Upgrade => f.write_str("upgrade"),
-            Action::Second => f.write_str("second"),
-            Action::Clock(seconds) => write!(f, "clock/{seconds}"),
-            Action::Power => f.write_str("power"),
-            Action::Write(name, text) => write!(f, "write/{name}/{}", in_one_word(text)),
-            Action::Remove(name) => write!(f, "remove/{name}"),
+        match self {
+            Self::Letters(letters) => write!(f, "-{letters}"),
+            Self::KillService => f.write_str("kill"),
+            Self::Terminate => f.write_str("term"),
+            Self::Stranger => f.write_str("stranger"),
+            Self::Upgrade => f.write_str("upgrade"),
+            Self::Second => f.write_str("second"),
+            Self::Clock(seconds) => write!(f, "clock/{seconds}"),
+            Self::Power => f.write_str("power"),
+            Self::Write(name, text) => write!(f, "write/{name}/{}", in_one_word(text)),
+            Self::Remove(name) => write!(f, "remove/{name}"),
         }
     }
 }
@@ -48,56 +46,31 @@ impl fmt::Display for Scenario {
         if self.pids != 0 {
             write!(f, " pids/{}", self.pids)?;
         }
-        for Supervise { patience, faults, events } in &self.supervises {
-            write!(f, " | {patience}")?;
-            events.iter().try_for_each(|event| write!(f, " {event}"))?;
-            faults.iter().try_for_each(|fault| write!(f, " {fault}"))?;
-        }
-        Ok(())
+        self.supervises.iter().try_for_each(|it| write!(f, " | {it}"))
     }
 }
 
-impl FromStr for Event {
+impl FromStr for Action {
     type Err = NotAScenario;
 
     fn from_str(text: &str) -> Result<Self, NotAScenario> {
-        let (after, action) = text.split_once(':').ok_or(NotAScenario)?;
-        if let Some(rest) = action.strip_prefix("write/") {
+        if let Some(rest) = text.strip_prefix("write/") {
             let (name, text) = rest.split_once('/').ok_or(NotAScenario)?;
-            let action = Action::Write(name.into(), text.replace('_', " "));
-            return Ok(Self { after: number(Some(after))?, action });
+            return Ok(Self::Write(name.into(), text.replace('_', " ")));
         }
         let (kind, value) =
-            action.split_once('/').map_or((action, None), |(kind, it)| (kind, Some(it)));
-        let action = match kind {
-            "upgrade" => Action::Upgrade,
-            "second" => Action::Second,
-            "clock" => Action::Clock(number(value)?),
-            "power" => Action::Power,
-            "remove" => Action::Remove(value.ok_or(NotAScenario)?.into()),
-            "kill" => Action::KillService,
-            "term" => Action::Terminate,
-            "stranger" => Action::Stranger,
-            _ => Action::Letters(action.strip_prefix('-').ok_or(NotAScenario)?.into()),
-        };
-        Ok(Self { after: number(Some(after))?, action })
-    }
-}
-
-impl FromStr for Supervise {
-    type Err = NotAScenario;
-
-    fn from_str(text: &str) -> Result<Self, NotAScenario> {
-        let mut words = text.split_whitespace();
-        let mut supervise = Self { patience: number(words.next())?, ..Self::default() };
-        for word in words {
-            if word.starts_with(|c: char| c.is_ascii_digit()) {
-                supervise.events.push(word.parse()?);
-            } else {
-                supervise.faults.push(word.parse()?);
-            }
-        }
-        Ok(supervise)
+            text.split_once('/').map_or((text, None), |(kind, it)| (kind, Some(it)));
+        Ok(match kind {
+            "upgrade" => Self::Upgrade,
+            "second" => Self::Second,
+            "clock" => Self::Clock(number(value)?),
+            "power" => Self::Power,
+            "remove" => Self::Remove(value.ok_or(NotAScenario)?.into()),
+            "kill" => Self::KillService,
+            "term" => Self::Terminate,
+            "stranger" => Self::Stranger,
+            _ => Self::Letters(text.strip_prefix('-').ok_or(NotAScenario)?.into()),
+        })
     }
 }
 

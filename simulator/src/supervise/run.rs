@@ -3,7 +3,7 @@
 use super::check::{self, SERVICE, Violation};
 use super::scenario::{Action, PlannedFault, Scenario, Supervise};
 use super::watch::Watch;
-use crate::kernel::{Ended, Kernel, Pid};
+use crate::kernel::{Ended, Kernel, MESSAGES, Pid};
 use crate::program;
 use crate::random::Random;
 use crate::simulation::Report;
@@ -12,9 +12,6 @@ use linux_raw_sys::general::{SIGKILL, SIGTERM, SIGUSR2};
 
 /// More steps than any scenario needs.
 const MOST_STEPS: u64 = 300_000;
-
-/// Standard error of all processes.
-pub const MESSAGES: &str = "/messages";
 
 /// The time in which everything comes to rest, in milliseconds: a second until the next start, and 5
 /// until a failed write is repeated.
@@ -50,14 +47,8 @@ struct Run<'a> {
 pub(super) fn run(scenario: &Scenario, trace: bool) -> Report<Violation> {
     let _alone = machine::lock();
     let mut run = Run::new(scenario, trace);
-    let mut violation = run.all().err().filter(|it| *it != Violation::Excused);
-    if run.world.kernel.panicked {
-        violation = Some(Violation::Panic);
-    }
-    if let Some(number) = run.world.kernel.unknown.first() {
-        violation.get_or_insert(Violation::UnknownCall(*number));
-    }
-    Report { calls: run.watch.calls, story: run.watch.story, violation }
+    let violation = run.all().err().filter(|it| *it != Violation::Excused);
+    Report::new(&run.world.kernel, violation, run.watch.story)
 }
 
 impl<'a> Run<'a> {
@@ -80,14 +71,13 @@ impl<'a> Run<'a> {
         if let Some(kind) = scenario.disk {
             kernel.use_disk(kind);
         }
-        let null = kernel.open_for_appending("/dev/null");
-        let messages = kernel.open_for_appending(MESSAGES);
+        let files = kernel.open_standard_files();
         Self {
             scenario,
             world: World::new(kernel, scenario.seed),
             watch: Watch::new(trace, scenario.options.clone()),
             random: Random::new(!scenario.seed),
-            files: [(0, null), (1, messages), (2, messages)],
+            files,
             supervise: 0,
             strangers: 0,
             steps: 0,
@@ -101,14 +91,12 @@ impl<'a> Run<'a> {
     /// The power fails, and the machine starts again.
     fn lose_power(&mut self) -> Result<(), Violation> {
         self.power_cuts += 1;
-        self.watch.tell(&self.world.kernel, "the power fails, and the machine starts again");
+        self.watch.story.tell(&self.world.kernel, "the power fails, and the machine starts again");
         let kernel = &mut self.world.kernel;
         kernel.cut_power(&mut Random::new(self.scenario.seed ^ self.power_cuts));
         // A start of the machine takes a while.
         kernel.set_clock_by(10);
-        let null = kernel.open_for_appending("/dev/null");
-        let messages = kernel.open_for_appending(MESSAGES);
-        self.files = [(0, null), (1, messages), (2, messages)];
+        self.files = kernel.open_standard_files();
         self.watch.start_again();
         (self.running, self.second, self.strangers) = ((Vec::new(), 0), None, 0);
         self.watch.got_signal = false;
@@ -164,7 +152,7 @@ impl<'a> Run<'a> {
         self.supervise = kernel.start(&["/bin/supervise", SERVICE], "/", &self.files);
         self.watch.begin(self.supervise, faults);
         self.watch.promises.begin(kernel);
-        self.watch.tell(kernel, &format!("supervise {} starts", self.supervise));
+        self.watch.story.tell(kernel, &format!("supervise {} starts", self.supervise));
         self.running.1 = self.running.1.max(kernel.now);
     }
 
@@ -177,7 +165,7 @@ impl<'a> Run<'a> {
     fn kill(&mut self) -> Result<(), Violation> {
         self.watch.was_killed = true;
         self.end_second();
-        self.watch.tell(&self.world.kernel, "supervise is killed while it waits");
+        self.watch.story.tell(&self.world.kernel, "supervise is killed while it waits");
         self.world.kernel.kill_process(self.supervise, SIGKILL);
         self.pass(0).map(drop)
     }
@@ -292,48 +280,50 @@ impl<'a> Run<'a> {
         }
         match action {
             Action::Letters(letters) => {
-                self.watch.tell(kernel, &format!("svc -{letters} {SERVICE}"));
+                self.watch.story.tell(kernel, &format!("svc -{letters} {SERVICE}"));
                 let option = format!("-{letters}");
                 kernel.start(&["/bin/svc", &option, SERVICE], "/", &self.files);
             }
             Action::KillService => {
                 if let Some(pid) = check::running(kernel).first() {
-                    self.watch.tell(kernel, &format!("process {pid} is killed"));
+                    self.watch.story.tell(kernel, &format!("process {pid} is killed"));
                     kernel.kill_process(*pid, SIGKILL);
                 }
             }
             Action::Terminate => {
-                self.watch.tell(kernel, "supervise gets TERM");
+                self.watch.story.tell(kernel, "supervise gets TERM");
                 kernel.kill_process(self.supervise, SIGTERM);
             }
             Action::Stranger if self.strangers < MOST_STRANGERS => {
                 self.strangers += 1;
                 let pid = kernel.start(&["/bin/stranger"], "/", &self.files);
-                self.watch.tell(kernel, &format!("another process {pid} starts"));
+                self.watch.story.tell(kernel, &format!("another process {pid} starts"));
             }
             Action::Stranger => {}
             Action::Upgrade => {
-                self.watch.tell(kernel, "supervise gets USR2");
+                self.watch.story.tell(kernel, "supervise gets USR2");
                 kernel.kill_process(self.supervise, SIGUSR2);
             }
             Action::Second if self.second.is_none() => {
                 let second = kernel.start(&["/bin/supervise", SERVICE], "/", &self.files);
-                self.watch.tell(kernel, &format!("a second supervise {second} starts"));
+                self.watch.story.tell(kernel, &format!("a second supervise {second} starts"));
                 self.second = Some(second);
             }
             Action::Second => {}
             Action::Clock(seconds) => {
-                self.watch.tell(kernel, &format!("the wall clock jumps by {seconds} seconds"));
+                self.watch
+                    .story
+                    .tell(kernel, &format!("the wall clock jumps by {seconds} seconds"));
                 kernel.set_clock_by(*seconds);
             }
             Action::Power => kernel.power_failed = true,
             Action::Write(name, text) => {
-                self.watch.tell(kernel, &format!("{name} is written: {text:?}"));
+                self.watch.story.tell(kernel, &format!("{name} is written: {text:?}"));
                 let mode = if name == "run" { 0o755 } else { 0o644 };
                 kernel.replace_file(&format!("{SERVICE}/{name}"), text.as_bytes(), mode);
             }
             Action::Remove(name) => {
-                self.watch.tell(kernel, &format!("{name} is removed"));
+                self.watch.story.tell(kernel, &format!("{name} is removed"));
                 kernel.remove_file(&format!("{SERVICE}/{name}"));
             }
         }
@@ -356,7 +346,7 @@ impl<'a> Run<'a> {
                 {
                     let event =
                         format!("supervise {}: {ended:?}, {second} goes on", self.supervise);
-                    self.watch.tell(&self.world.kernel, &event);
+                    self.watch.story.tell(&self.world.kernel, &event);
                     self.forget_start_of_one_that_leaves();
                     self.supervise = second;
                     self.watch.go_on_with(second);
@@ -395,7 +385,9 @@ impl<'a> Run<'a> {
         let Some(second) = self.second else { return Ok(()) };
         let Some(ended) = self.world.kernel.reap(second) else { return Ok(()) };
         self.second = None;
-        self.watch.tell(&self.world.kernel, &format!("the second supervise {second}: {ended:?}"));
+        self.watch
+            .story
+            .tell(&self.world.kernel, &format!("the second supervise {second}: {ended:?}"));
         match ended {
             Ended::Exited(111) => Ok(()),
             _ if self.watch.holder != self.supervise => {
@@ -407,7 +399,9 @@ impl<'a> Run<'a> {
     }
 
     fn ended(&mut self, how: Ended) -> Result<(), Violation> {
-        self.watch.tell(&self.world.kernel, &format!("supervise {}: {how:?}", self.supervise));
+        self.watch
+            .story
+            .tell(&self.world.kernel, &format!("supervise {}: {how:?}", self.supervise));
         match how {
             Ended::Exited(0) | Ended::Killed(SIGKILL) => Ok(()),
             _ if self.scenario.may_end(Some(how)) => {

@@ -4,8 +4,9 @@ use super::check::Violation;
 use super::options::Options;
 use super::run::run;
 use super::shorter::shorter;
-use crate::fault::{self, Kind};
+use crate::fault::{self, Kind, jump};
 use crate::kernel::{Ended, FileSystem};
+use crate::lifetime;
 use crate::random::Random;
 use crate::simulation::{self, Candidates, Report};
 
@@ -51,24 +52,10 @@ pub enum Action {
 }
 
 /// An action at a time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Milliseconds after the start of the supervise.
-    pub after: u64,
-    /// What happens.
-    pub action: Action,
-}
+pub type Event = lifetime::Event<Action>;
 
 /// One supervise.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Supervise {
-    /// Milliseconds after which it is killed, if it still runs.
-    pub patience: u64,
-    /// The faults.
-    pub faults: Vec<PlannedFault>,
-    /// The events, in order.
-    pub events: Vec<Event>,
-}
+pub type Supervise = lifetime::Lifetime<Role, Action>;
 
 /// A scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -201,12 +188,6 @@ fn supervise(random: &mut Random, is_power: bool) -> Supervise {
     }
     let patience = after + random.one_of(&[1, 20, 1200, 3000, 6000]);
     Supervise { patience, faults, events }
-}
-
-/// A jump of the clock in seconds.
-fn jump(random: &mut Random) -> i64 {
-    let length = random.one_of(&[1, 10, 3600, 36_000, 2 * 86_400, 4000 * 86_400]);
-    if random.one_in(2) { length } else { -length }
 }
 
 /// An administrator edits the service directory.

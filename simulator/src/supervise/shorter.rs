@@ -1,25 +1,15 @@
 //! Scenarios that are a little shorter than another, to find a short story.
 
 use super::scenario::{Action, Scenario};
+use crate::lifetime::{leave_out, leave_out_whole, simplify_faults};
 use crate::simulation::Candidates;
 
 /// Those that leave out most come first.
 pub(super) fn shorter(scenario: &Scenario) -> Candidates<Scenario> {
     let mut found = Candidates::of(scenario);
     let all = &scenario.supervises;
-    for n in 0..all.len().saturating_sub(1) {
-        found.add(|it| drop(it.supervises.remove(n)));
-    }
-    for (n, supervise) in all.iter().enumerate() {
-        for fault in 0..supervise.faults.len() {
-            found.add(|it| {
-                it.supervises[n].faults.remove(fault);
-            });
-        }
-        for event in 0..supervise.events.len() {
-            found.add(|it| drop(it.supervises[n].events.remove(event)));
-        }
-    }
+    leave_out_whole(&mut found, all, |it| &mut it.supervises);
+    leave_out(&mut found, all, |it| &mut it.supervises);
     for n in 0..scenario.options.0.len() {
         let name = &scenario.options.0[n].0;
         // check-interval without check is a mistake.
@@ -42,12 +32,7 @@ pub(super) fn shorter(scenario: &Scenario) -> Candidates<Scenario> {
                 }
             }
         }
-        for (number, fault) in supervise.faults.iter().enumerate() {
-            for kind in fault.kind.smaller() {
-                found.add(|it| it.supervises[n].faults[number].kind = kind);
-            }
-            found.add(|it| it.supervises[n].faults[number].call /= 2);
-        }
     }
+    simplify_faults(&mut found, all, |it| &mut it.supervises);
     found
 }

@@ -1,14 +1,15 @@
 //! Watches every system call of a run: makes the planned faults happen, and checks what must always hold.
 
-use super::check::{BURST_TIME, MOST_CALLS, SHORTEST_PAUSE, Violation, running};
+use super::check::{MOST_CALLS, SHORTEST_PAUSE, Violation, running};
 use super::errors::errors;
 use super::options::Options;
 use super::promises::Promises;
 use super::scenario::{PlannedFault, Role};
 use super::scripted::READY;
+use crate::call_rate::CallRate;
 use crate::fault::DueFaults;
 use crate::kernel::{Kernel, Pid, number};
-use crate::words;
+use crate::story::{self, Story};
 use crate::world::{Fate, Fault};
 use linux_raw_sys::general::{
     __NR_execve, __NR_flock, __NR_pwrite64, __NR_read, __NR_signalfd4, __NR_write,
@@ -39,18 +40,14 @@ pub(super) struct Watch {
     pub(super) was_killed: bool,
     /// The processes that a record has named.
     recorded: BTreeSet<Pid>,
-    /// The system calls of all processes.
-    pub(super) calls: u64,
     /// When the service was last started.
     last_start: Option<u64>,
-    /// The beginning of a time, and the calls of supervise since.
-    burst: (u64, u64),
+    rate: CallRate,
     pub(super) promises: Promises,
     /// The descriptors of the service.
     given: Vec<i32>,
     pub(super) violation: Option<Violation>,
-    pub(super) story: Vec<String>,
-    trace: bool,
+    pub(super) story: Story,
 }
 
 impl Watch {
@@ -71,12 +68,10 @@ impl Watch {
             got_signal: false,
             was_killed: false,
             recorded: BTreeSet::new(),
-            calls: 0,
             last_start: None,
-            burst: (0, 0),
+            rate: CallRate::default(),
             violation: None,
-            story: Vec::new(),
-            trace,
+            story: Story::new(trace),
         }
     }
 
@@ -84,7 +79,7 @@ impl Watch {
     pub(super) fn begin(&mut self, supervise: Pid, faults: Vec<PlannedFault>) {
         (self.supervise, self.faults) = (supervise, DueFaults::new(faults));
         (self.child_calls, self.had_error, self.takes_signals) = (0, false, false);
-        self.burst = (0, 0);
+        self.rate = CallRate::default();
     }
 
     /// The machine starts again.
@@ -92,7 +87,7 @@ impl Watch {
         self.last_start = None;
         self.recorded.clear();
         self.promises.start_again();
-        self.burst = (0, 0);
+        self.rate = CallRate::default();
     }
 
     /// A supervise that runs already is the one from now on.
@@ -117,13 +112,8 @@ impl Watch {
         self.promises.forget();
     }
 
-    /// Adds an event to the story.
-    pub(super) fn tell(&mut self, kernel: &Kernel, event: &str) {
-        self.story.push(format!("at {} ms: {event}", kernel.now / 1_000_000 - 1000));
-    }
-
     fn service_starts(&mut self, kernel: &Kernel, pid: Pid) {
-        self.tell(kernel, &format!("the service runs as process {pid}"));
+        self.story.tell(kernel, &format!("the service runs as process {pid}"));
         let running = running(kernel);
         let descriptors = kernel.process(pid).map(|process| process.descriptors.keys());
         let inherited: Vec<i32> = descriptors.into_iter().flatten().copied().collect();
@@ -151,16 +141,6 @@ impl Watch {
             return;
         };
         self.violation.get_or_insert(violation);
-    }
-
-    fn count_call(&mut self, kernel: &Kernel) {
-        if kernel.now > self.burst.0 + BURST_TIME {
-            self.burst = (kernel.now, 0);
-        }
-        self.burst.1 += 1;
-        if self.burst.1 > MOST_CALLS {
-            self.violation.get_or_insert(Violation::Busy);
-        }
     }
 }
 
@@ -193,20 +173,18 @@ impl Fate for Watch {
             (self.had_error, self.any_error) = (true, true);
         }
         let who = if role == Role::Supervise { "supervise" } else { "the child of supervise" };
-        let (call, fault_text) = (words::call(kernel, pid, call), words::fault(fault));
-        self.tell(kernel, &format!("{who} {pid}, call {count}, {call}: {fault_text}"));
+        let event = story::fault(kernel, (who, pid), (count, call), fault);
+        self.story.tell(kernel, &event);
         Some(fault)
     }
 
     fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>) {
-        self.calls += 1;
-        if self.trace {
-            let result = words::result(result);
-            self.story.push(format!("  {pid} {} = {result}", words::call(kernel, pid, call)));
-        }
+        self.story.performed(kernel, pid, call, result);
         if pid == self.supervise {
             self.takes_signals |= call.number == __NR_signalfd4 as usize;
-            self.count_call(kernel);
+            if self.rate.is_busy(kernel.now, MOST_CALLS) {
+                self.violation.get_or_insert(Violation::Busy);
+            }
             let is_read = call.number == __NR_read as usize && call.arguments[2] == COMMANDS;
             if is_read && result.is_some_and(|bytes| bytes > 0) {
                 self.promises.command(kernel);
@@ -219,7 +197,7 @@ impl Fate for Watch {
             self.recorded.extend(named_by_record(call));
         }
         if call.number == __NR_execve as usize && result.is_none() && pid == self.supervise {
-            self.tell(kernel, "supervise is upgraded");
+            self.story.tell(kernel, "supervise is upgraded");
             self.promises.begin(kernel);
         }
         let program = || kernel.process(pid).map(|it| &it.arguments[0][..]);
@@ -229,7 +207,7 @@ impl Fate for Watch {
                 Some(b"/bin/script") => {
                     let script = kernel.process(pid).and_then(|it| it.arguments.get(1));
                     let script = script.map(|it| String::from_utf8_lossy(it).into_owned());
-                    self.tell(kernel, &format!("script {} runs", script.unwrap_or_default()));
+                    self.story.tell(kernel, &format!("script {} runs", script.unwrap_or_default()));
                     let kept = self.promises.script_starts(kernel, pid);
                     if let Some(broken) = kept.err().filter(|_| !self.any_error) {
                         self.violation.get_or_insert(broken);
@@ -242,7 +220,7 @@ impl Fate for Watch {
             && number(call.arguments[0]) == READY
             && result == Some(1);
         if says_ready && program() == Some(b"/bin/service") {
-            self.tell(kernel, &format!("process {pid} says that it is ready"));
+            self.story.tell(kernel, &format!("process {pid} says that it is ready"));
             self.promises.ready(kernel, pid);
         }
     }

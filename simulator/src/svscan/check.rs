@@ -1,13 +1,11 @@
 //! What svscan promises.
 
 use crate::kernel::{Content, Ended, InodeNumber, Kernel, Pid, Proc};
+use crate::simulation;
 use std::fmt;
 
-/// More calls of a svscan than it makes in [`BURST_TIME`] if it waits for events.
+/// More calls of a svscan than it makes in a short time if it waits for events.
 pub const MOST_CALLS: u64 = 8000;
-
-/// See [`MOST_CALLS`], in nanoseconds.
-pub const BURST_TIME: u64 = 50_000_000;
 
 /// The descriptors of a svscan at rest, beside those of pipes and of adopted supervises: three, signals, the
 /// directories of the start and of the scan, the lock, two instances of inotify, the mounts and their set, the set
@@ -52,6 +50,14 @@ pub enum Violation {
     Panic,
     /// A program has made a system call that the simulated kernel does not know.
     UnknownCall(usize),
+}
+
+impl simulation::Violation for Violation {
+    const PANIC: Self = Self::Panic;
+
+    fn unknown_call(number: usize) -> Self {
+        Self::UnknownCall(number)
+    }
 }
 
 impl fmt::Display for Violation {

@@ -1,30 +1,29 @@
 //! The text form of a scenario, for regressions and for replay: `SEED OPTIONS | SERVICES | SVSCAN 1 | SVSCAN 2`.
 //! The options are `keeps`, `ends` and `pids/NUMBER`. A service is its kind, with `+log` for a logger, and `new:`
-//! before it if it is copied. A svscan is its patience, its events, such as `200:link/0`, and its faults: the
-//! process (`S` is svscan, `C` its children, `V` the supervises), the number of the call, and what happens.
+//! before it if it is copied. An action is its name with the number of a service: `link/0`. A fault hits `S`, svscan,
+//! `C`, its children, or `V`, the supervises.
 
-use super::scenario::{Action, Event, Scenario, Service, Svscan};
+use super::scenario::{Action, Scenario, Service, Svscan};
 use crate::notation::{NotAScenario, number};
 use std::fmt;
 use std::str::FromStr;
 
-impl fmt::Display for Event {
+impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.after)?;
-        match self.action {
-            Action::Link(n) => write!(f, "link/{n}"),
-            Action::Remove(n) => write!(f, "remove/{n}"),
-            Action::Rename(n) => write!(f, "rename/{n}"),
-            Action::Letter(letter, n) => write!(f, "-{letter}/{n}"),
-            Action::KillService(n) => write!(f, "kill/{n}"),
-            Action::KillSupervise(n) => write!(f, "supervise/{n}"),
-            Action::KillLogSupervise(n) => write!(f, "log-supervise/{n}"),
-            Action::EndLogger(n) => write!(f, "logger/{n}"),
-            Action::Upgrade => f.write_str("upgrade"),
-            Action::Another => f.write_str("another"),
-            Action::Terminate => f.write_str("term"),
-            Action::Reread => f.write_str("hup"),
-            Action::Flood => f.write_str("flood"),
+        match self {
+            Self::Link(n) => write!(f, "link/{n}"),
+            Self::Remove(n) => write!(f, "remove/{n}"),
+            Self::Rename(n) => write!(f, "rename/{n}"),
+            Self::Letter(letter, n) => write!(f, "-{letter}/{n}"),
+            Self::KillService(n) => write!(f, "kill/{n}"),
+            Self::KillSupervise(n) => write!(f, "supervise/{n}"),
+            Self::KillLogSupervise(n) => write!(f, "log-supervise/{n}"),
+            Self::EndLogger(n) => write!(f, "logger/{n}"),
+            Self::Upgrade => f.write_str("upgrade"),
+            Self::Another => f.write_str("another"),
+            Self::Terminate => f.write_str("term"),
+            Self::Reread => f.write_str("hup"),
+            Self::Flood => f.write_str("flood"),
         }
     }
 }
@@ -47,41 +46,34 @@ impl fmt::Display for Scenario {
         }
         f.write_str(" |")?;
         self.services.iter().try_for_each(|service| write!(f, " {service}"))?;
-        for Svscan { patience, faults, events } in &self.svscans {
-            write!(f, " | {patience}")?;
-            events.iter().try_for_each(|event| write!(f, " {event}"))?;
-            faults.iter().try_for_each(|fault| write!(f, " {fault}"))?;
-        }
-        Ok(())
+        self.svscans.iter().try_for_each(|it| write!(f, " | {it}"))
     }
 }
 
-impl FromStr for Event {
+impl FromStr for Action {
     type Err = NotAScenario;
 
     fn from_str(text: &str) -> Result<Self, NotAScenario> {
-        let (after, action) = text.split_once(':').ok_or(NotAScenario)?;
-        let (what, of) = action.split_once('/').map_or((action, None), |(a, n)| (a, Some(n)));
+        let (what, of) = text.split_once('/').map_or((text, None), |(a, n)| (a, Some(n)));
         let n = || number(of);
-        let action = match what {
-            "link" => Action::Link(n()?),
-            "remove" => Action::Remove(n()?),
-            "rename" => Action::Rename(n()?),
-            "kill" => Action::KillService(n()?),
-            "supervise" => Action::KillSupervise(n()?),
-            "log-supervise" => Action::KillLogSupervise(n()?),
-            "logger" => Action::EndLogger(n()?),
-            "upgrade" => Action::Upgrade,
-            "another" => Action::Another,
-            "term" => Action::Terminate,
-            "hup" => Action::Reread,
-            "flood" => Action::Flood,
+        Ok(match what {
+            "link" => Self::Link(n()?),
+            "remove" => Self::Remove(n()?),
+            "rename" => Self::Rename(n()?),
+            "kill" => Self::KillService(n()?),
+            "supervise" => Self::KillSupervise(n()?),
+            "log-supervise" => Self::KillLogSupervise(n()?),
+            "logger" => Self::EndLogger(n()?),
+            "upgrade" => Self::Upgrade,
+            "another" => Self::Another,
+            "term" => Self::Terminate,
+            "hup" => Self::Reread,
+            "flood" => Self::Flood,
             _ => {
                 let letter = what.strip_prefix('-').and_then(|it| it.chars().next());
-                Action::Letter(letter.ok_or(NotAScenario)?, n()?)
+                Self::Letter(letter.ok_or(NotAScenario)?, n()?)
             }
-        };
-        Ok(Self { after: number(Some(after))?, action })
+        })
     }
 }
 
@@ -92,23 +84,6 @@ impl FromStr for Service {
         let (is_copied, rest) = text.strip_prefix("new:").map_or((false, text), |it| (true, it));
         let (has_logger, kind) = rest.strip_suffix("+log").map_or((false, rest), |it| (true, it));
         Ok(Self { kind: kind.into(), has_logger, is_copied })
-    }
-}
-
-impl FromStr for Svscan {
-    type Err = NotAScenario;
-
-    fn from_str(text: &str) -> Result<Self, NotAScenario> {
-        let mut words = text.split_whitespace();
-        let mut svscan = Self { patience: number(words.next())?, ..Self::default() };
-        for word in words {
-            if word.starts_with(|c: char| c.is_ascii_digit()) {
-                svscan.events.push(word.parse()?);
-            } else {
-                svscan.faults.push(word.parse()?);
-            }
-        }
-        Ok(svscan)
     }
 }
 

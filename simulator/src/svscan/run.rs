@@ -3,7 +3,7 @@
 use super::check::{self, Found, Violation};
 use super::scenario::{Action, PlannedFault, Scenario, Service, Svscan};
 use super::watch::Watch;
-use crate::kernel::{Ended, Kernel, Pid};
+use crate::kernel::{Ended, Kernel, MESSAGES, Pid};
 use crate::program;
 use crate::random::Random;
 use crate::simulation::Report;
@@ -12,9 +12,6 @@ use linux_raw_sys::general::{SIGHUP, SIGKILL, SIGTERM};
 
 /// More steps than any scenario needs.
 const MOST_STEPS: u64 = 600_000;
-
-/// Standard error of all processes.
-pub const MESSAGES: &str = "/messages";
 
 /// The scan directory.
 const SCAN: &str = "/scan";
@@ -104,14 +101,8 @@ struct Run<'a> {
 pub(super) fn run(scenario: &Scenario, trace: bool) -> Report<Violation> {
     let _alone = machine::lock();
     let mut run = Run::new(scenario, trace);
-    let mut violation = run.all().err().filter(|it| *it != Violation::Excused);
-    if run.world.kernel.panicked {
-        violation = Some(Violation::Panic);
-    }
-    if let Some(number) = run.world.kernel.unknown.first() {
-        violation.get_or_insert(Violation::UnknownCall(*number));
-    }
-    Report { calls: run.watch.calls, story: run.watch.story, violation }
+    let violation = run.all().err().filter(|it| *it != Violation::Excused);
+    Report::new(&run.world.kernel, violation, run.watch.story)
 }
 
 impl<'a> Run<'a> {
@@ -148,14 +139,13 @@ impl<'a> Run<'a> {
         };
         let directories = scenario.services.iter().enumerate().map(new).collect();
         kernel.make_file(MESSAGES, b"");
-        let null = kernel.open_for_appending("/dev/null");
-        let messages = kernel.open_for_appending(MESSAGES);
+        let files = kernel.open_standard_files();
         Self {
             scenario,
             world: World::new(kernel, scenario.seed),
             watch: Watch::new(trace),
             random: Random::new(!scenario.seed),
-            files: [(0, null), (1, messages), (2, messages)],
+            files,
             svscan: 0,
             others: Vec::new(),
             directories,
@@ -199,12 +189,12 @@ impl<'a> Run<'a> {
         let keeps = self.scenario.keeps;
         self.svscan = match self.others.pop() {
             Some(other) => {
-                self.watch.tell(kernel, &format!("svscan {other} goes on in its place"));
+                self.watch.story.tell(kernel, &format!("svscan {other} goes on in its place"));
                 other
             }
             None => {
                 let pid = kernel.start(words(keeps), "/", &self.files);
-                self.watch.tell(kernel, &format!("svscan {pid} starts"));
+                self.watch.story.tell(kernel, &format!("svscan {pid} starts"));
                 pid
             }
         };
@@ -221,7 +211,7 @@ impl<'a> Run<'a> {
     }
 
     fn kill(&mut self) -> Result<(), Violation> {
-        self.watch.tell(&self.world.kernel, "svscan is killed while it waits");
+        self.watch.story.tell(&self.world.kernel, "svscan is killed while it waits");
         self.world.kernel.kill_process(self.svscan, SIGKILL);
         self.pass(0).map(drop)
     }
@@ -355,7 +345,7 @@ impl<'a> Run<'a> {
     }
 
     fn tell(&mut self, event: &str) {
-        self.watch.tell(&self.world.kernel, event);
+        self.watch.story.tell(&self.world.kernel, event);
     }
 
     /// The service is asked to end, and to start again.

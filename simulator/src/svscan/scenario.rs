@@ -4,6 +4,7 @@ use super::check::Violation;
 use super::run::run;
 use super::shorter::shorter;
 use crate::fault::{self, Kind};
+use crate::lifetime;
 use crate::random::Random;
 use crate::simulation::{self, Candidates, Report};
 
@@ -58,24 +59,10 @@ pub enum Action {
 }
 
 /// An action at a time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event {
-    /// Milliseconds after the start of the svscan.
-    pub after: u64,
-    /// What happens.
-    pub action: Action,
-}
+pub type Event = lifetime::Event<Action>;
 
 /// One svscan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Svscan {
-    /// Milliseconds after which it is killed, if it still runs.
-    pub patience: u64,
-    /// The faults.
-    pub faults: Vec<PlannedFault>,
-    /// The events, in order.
-    pub events: Vec<Event>,
-}
+pub type Svscan = lifetime::Lifetime<Role, Action>;
 
 /// A service directory.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,12 @@
 //! Watches every system call of a run: makes the planned faults happen, and checks what must always hold.
 
-use super::check::{BURST_TIME, MOST_CALLS, Violation, services};
+use super::check::{MOST_CALLS, Violation, services};
 use super::errors::errors;
 use super::scenario::{PlannedFault, Role};
+use crate::call_rate::CallRate;
 use crate::fault::DueFaults;
 use crate::kernel::{Content, InodeNumber, Kernel, Pid};
-use crate::words;
+use crate::story::{self, Story};
 use crate::world::{Fate, Fault};
 use linux_raw_sys::general::{__NR_execve, __NR_write, SIGTERM};
 use machine::{Call, copy_in};
@@ -28,17 +29,13 @@ pub(super) struct Watch {
     pub(super) terminated: bool,
     /// What the service of each directory has written into a pipe.
     pub(super) written: BTreeMap<InodeNumber, Vec<u8>>,
-    /// The system calls of all processes.
-    pub(super) calls: u64,
-    /// The beginning of a time, and the calls of svscan since.
-    burst: (u64, u64),
+    rate: CallRate,
     pub(super) violation: Option<Violation>,
-    pub(super) story: Vec<String>,
-    trace: bool,
+    pub(super) story: Story,
 }
 
 impl Watch {
-    pub(super) const fn new(trace: bool) -> Self {
+    pub(super) fn new(trace: bool) -> Self {
         Self {
             svscan: 0,
             faults: DueFaults::none(),
@@ -49,11 +46,9 @@ impl Watch {
             killed_in: BTreeSet::new(),
             terminated: false,
             written: BTreeMap::new(),
-            calls: 0,
-            burst: (0, 0),
+            rate: CallRate::default(),
             violation: None,
-            story: Vec::new(),
-            trace,
+            story: Story::new(trace),
         }
     }
 
@@ -64,13 +59,8 @@ impl Watch {
         (self.had_error, self.terminated) = (false, false);
     }
 
-    /// Adds an event to the story.
-    pub(super) fn tell(&mut self, kernel: &Kernel, event: &str) {
-        self.story.push(format!("at {} ms: {event}", kernel.now / 1_000_000 - 1000));
-    }
-
     fn service_starts(&mut self, kernel: &Kernel, pid: Pid) {
-        self.tell(kernel, &format!("the service runs as process {pid}"));
+        self.story.tell(kernel, &format!("the service runs as process {pid}"));
         let running = services(kernel, kernel.directory_of_process(pid));
         let inherited = kernel.descriptors_of(pid);
         let violation = if running.len() > 1 {
@@ -81,16 +71,6 @@ impl Watch {
             return;
         };
         self.violation.get_or_insert(violation);
-    }
-
-    fn count_call(&mut self, kernel: &Kernel) {
-        if kernel.now > self.burst.0 + BURST_TIME {
-            self.burst = (kernel.now, 0);
-        }
-        self.burst.1 += 1;
-        if self.burst.1 > MOST_CALLS {
-            self.violation.get_or_insert(Violation::Busy);
-        }
     }
 
     fn note_line(&mut self, kernel: &Kernel, pid: Pid, call: Call, length: usize) {
@@ -132,19 +112,15 @@ impl Fate for Watch {
             }
         }
         self.terminated |= fault == Fault::Signal(SIGTERM) && role == Role::Svscan;
-        let (call, fault_text) = (words::call(kernel, pid, call), words::fault(fault));
-        self.tell(kernel, &format!("{who} {pid}, call {count}, {call}: {fault_text}"));
+        let event = story::fault(kernel, (who, pid), (count, call), fault);
+        self.story.tell(kernel, &event);
         Some(fault)
     }
 
     fn performed(&mut self, kernel: &Kernel, pid: Pid, call: Call, result: Option<isize>) {
-        self.calls += 1;
-        if self.trace {
-            let result = words::result(result);
-            self.story.push(format!("  {pid} {} = {result}", words::call(kernel, pid, call)));
-        }
-        if pid == self.svscan {
-            self.count_call(kernel);
+        self.story.performed(kernel, pid, call, result);
+        if pid == self.svscan && self.rate.is_busy(kernel.now, MOST_CALLS) {
+            self.violation.get_or_insert(Violation::Busy);
         }
         let is_service =
             || kernel.process(pid).is_some_and(|it| it.arguments[0] == b"/bin/speaker");

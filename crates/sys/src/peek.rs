@@ -76,14 +76,12 @@ impl SecondPipe {
     /// The smaller capacity of this pipe and `pipe`.
     #[must_use]
     pub fn capacity(&self, pipe: BorrowedFd<'_>) -> usize {
-        let capacity = |pipe| fcntl_getpipe_size(pipe).unwrap_or(0);
         capacity(self.copy.0.as_fd()).min(capacity(pipe))
     }
 
     /// Whether a look into a buffer of sufficient size shows everything in `pipe`.
     #[must_use]
     pub fn shows_all(&self, pipe: BorrowedFd<'_>) -> bool {
-        let capacity = |pipe| fcntl_getpipe_size(pipe).unwrap_or(0);
         capacity(self.copy.0.as_fd()) >= capacity(pipe)
     }
 
@@ -128,6 +126,11 @@ impl SecondPipe {
             }
         }
     }
+}
+
+/// The capacity of a pipe; 0 for another file.
+fn capacity(pipe: BorrowedFd<'_>) -> usize {
+    fcntl_getpipe_size(pipe).unwrap_or(0)
 }
 
 /// Whether each page of a pipe has bytes in it. Then a write can be waiting for room, although the pipe has

@@ -290,13 +290,7 @@ fn halt_ends_everything_with_a_code() {
 
 #[test]
 fn a_signal_to_a_service_without_a_process_is_not_reported_as_sent() {
-    let services = Services::start(|tree| {
-        tree.idle_service("s/web");
-        tree.idle_service("s/cron");
-        tree.write("s/cron/down", "");
-    });
-    services.wait_state("web", "up");
-    services.wait_state("cron", "down");
+    let services = Services::web_up_and_cron_down();
     for (words, done) in [
         (&["reload"][..], "sent HUP"),
         (&["reload", "--no-wait"], "sent HUP"),

@@ -42,6 +42,19 @@ impl Services {
         Self { tree, svscan: Some(svscan) }
     }
 
+    /// Two services: `web` is up, and `cron` is down.
+    #[track_caller]
+    fn web_up_and_cron_down() -> Self {
+        let services = Self::start(|tree| {
+            tree.idle_service("s/web");
+            tree.idle_service("s/cron");
+            tree.write("s/cron/down", "");
+        });
+        services.wait_state("web", "up");
+        services.wait_state("cron", "down");
+        services
+    }
+
     /// svctl on the scan directory.
     fn svctl(&self) -> Cmd<'_> {
         self.tree

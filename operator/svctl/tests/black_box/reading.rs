@@ -61,13 +61,7 @@ fn each_service_has_a_state_and_a_reason() {
 
 #[test]
 fn exit_codes_tell_scripts_the_state() {
-    let services = Services::start(|tree| {
-        tree.idle_service("s/web");
-        tree.idle_service("s/cron");
-        tree.write("s/cron/down", "");
-    });
-    services.wait_state("web", "up");
-    services.wait_state("cron", "down");
+    let services = Services::web_up_and_cron_down();
     for (arguments, code) in [
         (&["status", "web"][..], 0),
         (&["status", "cron"], 3),
@@ -209,16 +203,10 @@ fn a_change_that_the_process_does_not_have_yet_is_shown() {
 
 #[test]
 fn a_list_opens_three_files_of_a_service() {
-    let services = Services::start(|tree| {
-        tree.idle_service("s/web");
-        tree.idle_service("s/cron");
-        tree.write("s/cron/down", "");
-    });
+    let services = Services::web_up_and_cron_down();
     if !strace_works(&services.tree) {
         return;
     }
-    services.wait_state("web", "up");
-    services.wait_state("cron", "down");
     // A process that was started lately is shown with the end of the one before.
     let old = std::fs::read(services.tree.path("s/web/supervise/status")).unwrap();
     let status = [&[0x40, 0, 0, 0, 0x60, 0, 0, 0, 0, 0, 0, 0][..], &old[12..]].concat();

@@ -151,7 +151,8 @@ fn a_client_without_a_place_is_refused() {
     wait_until("an answer", DEADLINE, || health().is_some_and(|answer| answer.status == 200));
 }
 
-/// Runs Python as the user `nobody`. It holds so many streams of events, and says when it has them.
+/// A Python program that changes to the user `nobody`, opens the given number of event streams, and prints on standard
+/// error how many were answered.
 const HOLDER: &str = r#"
 import os, signal, socket, sys
 address, path, count = sys.argv[1], sys.argv[2], int(sys.argv[3])

@@ -89,6 +89,11 @@ fn the_series_for_runit_are_those_of_node_exporter() {
     // Without a limit of time, finish holds up the end of everything.
     for scan in ["s", "r"] {
         std::fs::write(tree.path(format!("{scan}/ends/supervise/control")), "d").expect("stop it");
+        // Otherwise the end of finish could come first, and the service would start again.
+        wait_until("the service is wanted down", DEADLINE, || {
+            let status = std::fs::read(tree.path(format!("{scan}/ends/supervise/status")));
+            status.is_ok_and(|status| status.get(17) == Some(&b'd'))
+        });
     }
     tree.find(&["sleep", "999"]).into_iter().for_each(|pid| process::signal(pid, Signal::KILL));
     runsvdir.signal(Signal::HUP);
